@@ -1,0 +1,136 @@
+"""Every error raytrain raises on purpose, with the exit code the command line gives it.
+
+    RaytrainError                1   a bug in raytrain, when raised as itself
+    ├── UsageError               2   the command line was wrong
+    ├── SpecError                3   the job spec is refused; carries every Problem found
+    ├── ClusterError             4   the cluster cannot be used
+    │   ├── ClusterUnreachable
+    │   ├── ClusterIncompatible      another Ray or Python version
+    │   └── UploadTooLarge
+    ├── NotFound                 5   no such run, file or cluster record
+    ├── StateUnknown            12   the connection was lost and the run's state cannot be had
+    ├── WaitTimedOut           124   `--timeout` passed
+    └── UserCodeError           10   the user's code or data made the run fail (raised on the cluster)
+
+The exit codes follow the command line's contract: 0 succeeded, 10 FAILED, 11 STOPPED, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a `raytrain` process returns to its shell."""
+
+    OK = 0
+    BUG = 1
+    USAGE = 2
+    SPEC_REFUSED = 3
+    CLUSTER_UNREACHABLE = 4
+    NOT_FOUND = 5
+    RUN_FAILED = 10
+    RUN_STOPPED = 11
+    STATE_UNKNOWN = 12
+    TIMED_OUT = 124
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is wrong: where it stands, what we got, what we expected, what to do.
+
+    Attributes:
+        got: what was found, in a few words.
+        expected: what would have been accepted.
+        fix: what to write or run instead; empty when `expected` already says it.
+        field: dotted path of the spec's field (`data.train`), empty when no field is at fault.
+        file: path of the file at fault, as the user named it; empty when there is none.
+        line: 1-based line in `file`; 0 when unknown.
+    """
+
+    got: str
+    expected: str
+    fix: str = ""
+    field: str = ""
+    file: str = ""
+    line: int = 0
+
+    @property
+    def where(self) -> str:
+        """`job.yaml:12: data.train`, with what is unknown left out."""
+        place = f"{self.file}:{self.line}" if self.file and self.line else self.file
+        return ": ".join(part for part in (place, self.field) if part)
+
+    def __str__(self) -> str:
+        head = f"{self.where}: " if self.where else ""
+        tail = f"; {self.fix}" if self.fix else ""
+        return f"{head}got {self.got}, expected {self.expected}{tail}"
+
+
+class RaytrainError(Exception):
+    """Base of all errors above; `problems` hold the details shown in the error panel."""
+
+    exit_code = ExitCode.BUG
+    title = "raytrain failed"
+
+    def __init__(self, *problems: Problem, message: str = "") -> None:
+        self.problems = problems
+        self.message = message
+        super().__init__(message or "\n".join(str(problem) for problem in problems))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.problems, self.message))
+
+
+def _rebuild(kind: type[RaytrainError], problems: tuple[Problem, ...], message: str) -> RaytrainError:
+    return kind(*problems, message=message)
+
+
+class UsageError(RaytrainError):
+    exit_code = ExitCode.USAGE
+    title = "Wrong usage"
+
+
+class SpecError(RaytrainError):
+    exit_code = ExitCode.SPEC_REFUSED
+    title = "The job is refused"
+
+
+class ClusterError(RaytrainError):
+    exit_code = ExitCode.CLUSTER_UNREACHABLE
+    title = "The cluster cannot be used"
+
+
+class ClusterUnreachable(ClusterError):
+    title = "The cluster cannot be reached"
+
+
+class ClusterIncompatible(ClusterError):
+    title = "The cluster runs another version"
+
+
+class UploadTooLarge(ClusterError):
+    exit_code = ExitCode.SPEC_REFUSED
+    title = "The upload is too large"
+
+
+class NotFound(RaytrainError):
+    exit_code = ExitCode.NOT_FOUND
+    title = "Not found"
+
+
+class StateUnknown(RaytrainError):
+    exit_code = ExitCode.STATE_UNKNOWN
+    title = "The run's state is unknown"
+
+
+class WaitTimedOut(RaytrainError):
+    exit_code = ExitCode.TIMED_OUT
+    title = "Timed out waiting"
+
+
+class UserCodeError(RaytrainError):
+    exit_code = ExitCode.RUN_FAILED
+    title = "The job's own code or data failed"

@@ -1,0 +1,64 @@
+"""The file that holds a run's events: append to it, read it, follow it.
+
+Only the driver appends; everyone else reads. A line counts once its newline is written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from raytrain.events.types import Event, from_line, to_line
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file aside and renames it, so that a reader sees the old text or the new, never a part."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside.write_text(text)
+    os.replace(aside, path)
+
+
+class EventWriter:
+    """Appends events to one file; a torn last line, left by a writer that was killed, is closed first."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
+        self._file = path.open("a")
+        if torn:
+            self._file.write("\n")
+
+    def append(self, event: Event) -> None:
+        self._file.write(to_line(event) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class EventReader:
+    """Reads a growing log piece by piece: every call of `new` yields what was completed since the last."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._rest = b""
+
+    def new(self) -> Iterator[Event]:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                chunk = file.read()
+        except FileNotFoundError:
+            return
+        self._offset += len(chunk)
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            event = from_line(line.decode("utf-8", errors="replace"))
+            if event is not None:
+                yield event
+
+
+def read_events(path: Path) -> list[Event]:
+    return list(EventReader(path).new())

@@ -1,0 +1,143 @@
+"""What a run's events add up to: the object that `submit --json` and `status --json` print.
+
+A pure fold: the driver writes it to `status.json`, and a client that has only the events comes to the same object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from raytrain.events import types
+from raytrain.events.types import SCHEMA_VERSION
+from raytrain.run import RunStatus
+
+
+@dataclass(kw_only=True)
+class RunSummary:
+    """Everything known of a run so far; grows by `add`, one event at a time."""
+
+    run: str
+    name: str = ""
+    status: RunStatus = RunStatus.PENDING
+    reason: str | None = None
+    attempts: int = 1
+    restarts: int = 0
+    workers: int | None = None
+    global_batch_size: int | None = None
+    steps_per_epoch: int | None = None
+    parameters: int | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+    epochs_planned: int | None = None
+    epochs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    last_metrics: dict[str, float | None] = field(default_factory=dict)
+    test: dict[str, float | None] | None = None
+    best: dict[str, Any] | None = None
+    patience_left: int | None = None
+    storage: str | None = None
+    model: str | None = None
+    dashboard_url: str | None = None
+    submitted_at: float | None = None
+    finished_at: float | None = None
+    phases: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    error: dict[str, Any] | None = None
+
+    def add(self, event: types.Event) -> None:
+        match event:
+            case types.Submitted():
+                self.name, self.workers = event.name, event.workers
+                self.global_batch_size, self.epochs_planned = event.global_batch_size, event.epochs
+                self.storage, self.submitted_at = event.storage, event.submitted_at
+                self.dashboard_url = event.dashboard_url or None
+            case types.AttemptStarted():
+                self.status, self.reason, self.error = RunStatus.RUNNING, None, None
+                self.attempts = max(self.attempts, event.attempt)
+                self.restarts += 1 if event.restart else 0
+            case types.Phase():
+                self.phases.setdefault(event.name, event.since_submit_s)
+            case types.Sharded():
+                self.rows = {split: shard["rows"] for split, shard in event.splits.items()}
+                self.steps_per_epoch = event.splits["train"]["steps"]
+            case types.ModelBuilt():
+                self.parameters = event.parameters
+            case types.EpochEnd():
+                self._add_epoch(event)
+            case types.Restored():
+                self.epochs = {epoch: row for epoch, row in self.epochs.items() if epoch <= event.epoch}
+            case types.AttemptFailed():
+                self.error = event.error
+                self.status = RunStatus.RETRYING if event.retrying else RunStatus.FAILED
+            case types.TestEnd():
+                self.test = event.metrics
+            case types.ModelSaved():
+                self.model = event.path
+            case types.Warned():
+                self.warnings.append(event.message)
+            case types.RunFinished():
+                self.status, self.reason = RunStatus(event.status), event.reason
+                self.error, self.finished_at = event.error, event.time
+
+    def _add_epoch(self, event: types.EpochEnd) -> None:
+        self.epochs[event.epoch] = {
+            "epoch": event.epoch,
+            **event.metrics,
+            "epoch_s": event.seconds,
+            "rows_per_s": event.rows_per_s,
+            "learning_rate": event.learning_rate,
+            "attempt": event.attempt,
+        }
+        self.last_metrics = event.metrics
+        self.best, self.patience_left = event.best, event.patience_left
+        if self.submitted_at is not None:
+            self.phases.setdefault("first_epoch", event.time - self.submitted_at)
+
+    def epoch_rows(self) -> list[dict[str, Any]]:
+        """One flat row an epoch, in order: epoch, every metric, epoch_s, rows_per_s, learning_rate, attempt."""
+        return [self.epochs[epoch] for epoch in sorted(self.epochs)]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of the command line's `--json`; every key is always there."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "run": self.run,
+            "name": self.name,
+            "status": str(self.status),
+            "reason": self.reason,
+            "attempts": self.attempts,
+            "restarts": self.restarts,
+            "workers": self.workers,
+            "global_batch_size": self.global_batch_size,
+            "steps_per_epoch": self.steps_per_epoch,
+            "parameters": self.parameters,
+            "rows": self.rows,
+            "epochs": len(self.epochs),
+            "epochs_planned": self.epochs_planned,
+            "metrics": self.last_metrics,
+            "test": self.test,
+            "best": self.best,
+            "storage": self.storage,
+            "model": self.model,
+            "dashboard_url": self.dashboard_url,
+            "timing": self._timing(),
+            "warnings": self.warnings,
+            "error": self.error,
+        }
+
+    def _timing(self) -> dict[str, Any]:
+        total = self.finished_at - self.submitted_at if self.finished_at and self.submitted_at else None
+        return {
+            "submit_to_first_step_s": self.phases.get("first_step"),
+            "submit_to_first_epoch_s": self.phases.get("first_epoch"),
+            "epoch_s": [row["epoch_s"] for row in self.epoch_rows()],
+            "total_s": total,
+            "phases": self.phases,
+        }
+
+
+def summarize(run: str, events: Iterable[types.Event]) -> RunSummary:
+    summary = RunSummary(run=run)
+    for event in events:
+        summary.add(event)
+    return summary

@@ -1,0 +1,137 @@
+"""What a run is: its id, its status and reason, and every path of its directory."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+RUN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_SUBMISSION_ID = re.compile(r"(?P<run>[a-z0-9][a-z0-9_-]*?)(?:-a(?P<attempt>[2-9]|[1-9][0-9]+))?")
+
+
+class RunStatus(StrEnum):
+    """Where a run stands, in Ray's words; QUEUED and RETRYING while raytrain itself holds it."""
+
+    QUEUED = "QUEUED"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    RETRYING = "RETRYING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    STOPPED = "STOPPED"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.STOPPED)
+
+
+class Reason(StrEnum):
+    """Why a run has its status."""
+
+    COMPLETED = "completed"
+    EARLY_STOPPED = "early_stopped"
+    TARGET_REACHED = "target_reached"
+    TIME_LIMIT = "time_limit"
+    STOPPED_BY_CALLBACK = "stopped_by_callback"
+    STOPPED_BY_USER = "stopped_by_user"
+    DIVERGED = "diverged"
+    WORKER_LOST = "worker_lost"
+    DRIVER_LOST = "driver_lost"
+    USER_CODE = "user_code"
+    SPEC_REFUSED = "spec_refused"
+    RESOURCES = "resources"
+    STORAGE = "storage"
+    ENVIRONMENT = "environment"
+    INTERNAL = "internal"
+
+
+def mint_run_id(name: str, *, now: datetime, token: str | None = None) -> str:
+    """The id of a new run of job `name`: `digits-20261120-0715-4f2a`.
+
+    It is Ray's `submission_id` of the first attempt, the directory's name, and the label on every metric.
+    """
+    return f"{name}-{now:%Y%m%d-%H%M}-{token or secrets.token_hex(2)}"
+
+
+def submission_id(run: str, attempt: int) -> str:
+    """Ray's `submission_id` of an attempt: `<run>` for the first, `<run>-a2`, `<run>-a3`, … later."""
+    return run if attempt == 1 else f"{run}-a{attempt}"
+
+
+def parse_submission_id(text: str) -> tuple[str, int]:
+    """The run and the attempt that a `submission_id` of ours names."""
+    match = _SUBMISSION_ID.fullmatch(text)
+    if match is None:
+        return text, 1
+    return match["run"], int(match["attempt"] or 1)
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Every path of a run's directory `<storage>/<run>`; nobody else builds one."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, storage: str | Path, run: str) -> RunPaths:
+        return cls(Path(storage).expanduser() / run)
+
+    @property
+    def run(self) -> str:
+        return self.root.name
+
+    @property
+    def spec(self) -> Path:
+        return self.root / "spec.json"
+
+    @property
+    def events(self) -> Path:
+        return self.root / "events.jsonl"
+
+    @property
+    def status(self) -> Path:
+        return self.root / "status.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics.jsonl"
+
+    @property
+    def model(self) -> Path:
+        return self.root / "model.keras"
+
+    @property
+    def summary(self) -> Path:
+        return self.root / "summary.txt"
+
+    @property
+    def curves(self) -> Path:
+        return self.root / "curves.png"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def code(self) -> Path:
+        """A copy of the user's own files, so that the saved model can be loaded later."""
+        return self.root / "code"
+
+    def attempt_logs(self, attempt: int) -> Path:
+        return self.logs / f"attempt-{attempt}"
+
+    def driver_log(self, attempt: int) -> Path:
+        return self.attempt_logs(attempt) / "driver.log"
+
+    def rank_log(self, attempt: int, rank: int) -> Path:
+        return self.attempt_logs(attempt) / f"rank-{rank}.log"
