@@ -16,7 +16,7 @@ def write_whole(path: Path, text: str) -> None:
     """Writes a file aside and renames it, so that a reader sees the old text or the new, never a part."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     aside.write_text(text)
-    os.replace(aside, path)
+    aside.replace(path)
 
 
 class EventWriter:

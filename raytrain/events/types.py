@@ -51,8 +51,9 @@ class AttemptStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Phase(Event):
-    """A step of the start-up is done, for the first time: `driver`, `data`, `workers`, `tensorflow`, `model`, `first_step`.
+    """A step of the start-up is done for the first time.
 
+    Names, in order: `driver`, `data`, `workers`, `tensorflow`, `model`, `first_step`.
     `since_submit_s` is measured from the user's command.
     """
 

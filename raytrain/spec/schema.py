@@ -12,7 +12,6 @@ from pydantic import Field, model_validator
 from raytrain.spec.data import DataSpec, OneKind, Strict
 from raytrain.spec.values import DurationS, JobName, PythonRef
 
-
 Components = str | dict[str, Any] | list[Any] | None
 
 
@@ -101,13 +100,13 @@ class JobSpec(Strict):
     compile: CompileSpec | None = Field(None, description="left out when the model function compiles")
     callbacks: PythonRef | list[dict[str, dict[str, Any] | None]] = Field(default_factory=list)
     data: DataSpec
-    fit: FitSpec = Field(default_factory=FitSpec)
+    fit: FitSpec = FitSpec()
     early_stopping: EarlyStoppingSpec | None = None
-    scaling: ScalingSpec = Field(default_factory=ScalingSpec)
-    checkpoint: CheckpointSpec = Field(default_factory=CheckpointSpec)
-    restarts: RestartsSpec = Field(default_factory=RestartsSpec)
+    scaling: ScalingSpec = ScalingSpec()
+    checkpoint: CheckpointSpec = CheckpointSpec()
+    restarts: RestartsSpec = RestartsSpec()
     storage: str = "~/raytrain"
-    environment: EnvironmentSpec = Field(default_factory=EnvironmentSpec)
+    environment: EnvironmentSpec = EnvironmentSpec()
 
     @model_validator(mode="before")
     @classmethod

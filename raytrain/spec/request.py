@@ -1,0 +1,33 @@
+"""What the client hands the driver: the resolved job and how it was submitted, one JSON file in the upload."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from raytrain.spec.data import Strict
+from raytrain.spec.schema import JobSpec
+
+REQUEST_FILE = ".raytrain/job.json"
+BASE_MODEL_FILE = ".raytrain/base.keras"
+
+
+class JobRequest(Strict):
+    """The content of `REQUEST_FILE` in the job's working directory on the cluster.
+
+    Attributes:
+        submitted_at: when the user's command began, seconds since the epoch.
+        storage: the directory that holds all runs, as the cluster sees it; `~` is the cluster's.
+        base_model: path, relative to the working directory, of the uploaded model that `init_from`,
+            `model.file` or `model.run` names; null when none does.
+        client: versions on the submitting machine: `raytrain`, `python`, `ray` (null when Ray is not installed).
+    """
+
+    schema_version: int = 1
+    run: str
+    attempt: int = Field(ge=1)
+    submitted_at: float
+    spec: JobSpec
+    storage: str
+    base_model: str | None = None
+    dashboard_url: str = ""
+    client: dict[str, str | None] = Field(default_factory=dict)
