@@ -1,0 +1,202 @@
+"""The places where Keras 3 and MultiWorkerMirroredStrategy do not fit each other, mended for one replica a process.
+
+Runs in: every Train worker, once, after TensorFlow is imported and before the user's model is built.
+
+Keras tests MirroredStrategy only; under MultiWorkerMirroredStrategy its `fit` fails outright (keras#20585, ray#47464),
+and where it does not fail it gives the mean of the workers' means instead of the global batch's mean. The shape used
+here keeps each step down to one exact collective:
+
+* Every worker feeds itself from its own slice of the global batch, so nothing is distributed by TensorFlow
+  (`_LocalEpochIterator`, `_build_from_local_batch`).
+* Losses are left as the user wrote them. The outermost `optimizer.apply` sums `gradient * share` over the workers, where
+  share is the worker's part of the global batch's rows. That is the gradient of the global mean for every loss that is
+  a mean over rows, partial batches, regularisation and user-written steps included; and because it happens before
+  clipping, accumulation and the finite check of loss scaling, those see what a single process would see.
+* Random draws inside a training step differ between workers, repeatably, and rank 0 draws what one process draws.
+
+Each mend says what it replaces. They can be deleted once Keras' own trainer takes local batches under a multi-worker
+strategy and lets the gradient reduction be weighted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras.src.backend.tensorflow import optimizer as keras_tf_optimizer
+from keras.src.backend.tensorflow import trainer as keras_tf_trainer
+from keras.src.losses import loss as keras_loss
+from keras.src.optimizers.base_optimizer import BaseOptimizer
+from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
+from keras.src.optimizers.multi_optimizer import MultiOptimizer
+from keras.src.random.seed_generator import SeedGenerator
+from keras.src.trainers.epoch_iterator import EpochIterator
+
+from raytrain.errors import Problem, UserCodeError
+from raytrain.worker.feed import Feed
+
+PROVEN_ON = {"keras": ("3.15",), "tensorflow": ("2.21",)}
+
+_step_share: list[tf.Tensor] = []
+_reducing: list[bool] = []
+_SEED_STRIDE = 0x9E3779B1 % 2**31
+
+
+@contextlib.contextmanager
+def step_of_share(share: tf.Tensor) -> Iterator[None]:
+    """Marks the tracing of a training step whose worker holds `share` (a float32 scalar) of the global batch's rows."""
+    _step_share.append(share)
+    try:
+        yield
+    finally:
+        _step_share.pop()
+
+
+@functools.cache
+def mend(*, rank: int) -> None:
+    """Applies every mend to this process.
+
+    Raises:
+        UserCodeError: Keras or TensorFlow is a version that this was not proven on, or lacks what is leaned on.
+    """
+    check_versions(keras=keras.__version__, tensorflow=tf.__version__)
+    check_anchors()
+    keras_loss.scale_loss_for_distribution = lambda value: value
+    keras_loss.unscale_loss_for_distribution = lambda value: value
+    keras_tf_optimizer.TFOptimizer._all_reduce_sum_gradients = lambda self, grads_and_vars: grads_and_vars
+    for optimizer in (BaseOptimizer, LossScaleOptimizer, MultiOptimizer):
+        optimizer.apply = _reduce_before(optimizer.apply)
+    keras_tf_trainer.TFEpochIterator = _LocalEpochIterator
+    keras_tf_trainer.TensorFlowTrainer._maybe_symbolic_build = _build_from_local_batch
+    keras_tf_trainer.reduce_per_replica = _local_value
+    SeedGenerator.next = _differ_by_rank(SeedGenerator.next, rank)
+
+
+def check_versions(**versions: str) -> None:
+    for package, version in versions.items():
+        if not any(version == proven or version.startswith(f"{proven}.") for proven in PROVEN_ON[package]):
+            raise UserCodeError(
+                Problem(
+                    got=f"{package} {version} on a worker",
+                    expected=" or ".join(f"{package} {proven}.x" for proven in PROVEN_ON[package]),
+                    fix="install that version on the cluster, or in environment.pip",
+                )
+            )
+
+
+def check_anchors() -> None:
+    """Refuses a Keras whose insides are not what the mends were written for, by the parameters they rely on."""
+    anchors: Sequence[tuple[Callable[..., Any], tuple[str, ...]]] = (
+        (keras_loss.scale_loss_for_distribution, ("value",)),
+        (keras_loss.unscale_loss_for_distribution, ("value",)),
+        (keras_tf_optimizer.TFOptimizer._all_reduce_sum_gradients, ("self", "grads_and_vars")),
+        (BaseOptimizer.apply, ("self", "grads", "trainable_variables")),
+        (LossScaleOptimizer.apply, ("self", "grads", "trainable_variables")),
+        (MultiOptimizer.apply, ("self", "grads", "trainable_variables")),
+        (keras_tf_trainer.TFEpochIterator.__init__, ("self", "distribute_strategy", "args", "kwargs")),
+        (keras_tf_trainer.TensorFlowTrainer._maybe_symbolic_build, ("self", "iterator", "data_batch")),
+        (keras_tf_trainer.reduce_per_replica, ("values", "strategy", "reduction")),
+        (SeedGenerator.next, ("self", "ordered")),
+    )
+    for function, expected in anchors:
+        got = tuple(inspect.signature(function).parameters)
+        if got != expected:
+            raise UserCodeError(
+                Problem(
+                    got=f"keras {keras.__version__} with {function.__qualname__}{got}",
+                    expected=f"{function.__qualname__}{expected}",
+                    fix="use a Keras that raytrain was proven on",
+                )
+            )
+
+
+def _reduce_before(apply: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps an optimizer's `apply`: the outermost one of a step sums the workers' weighted gradients first."""
+
+    @functools.wraps(apply)
+    def reduce_then_apply(self: Any, grads: Sequence[Any], trainable_variables: Any = None) -> Any:
+        if _reducing or not _step_share:
+            return apply(self, grads, trainable_variables)
+        reduced = _sum_over_workers(list(grads), _step_share[-1])
+        _reducing.append(True)
+        try:
+            return apply(self, reduced, trainable_variables)
+        finally:
+            _reducing.pop()
+
+    return reduce_then_apply
+
+
+def _sum_over_workers(grads: list[Any], share: tf.Tensor) -> list[Any]:
+    """The gradient of the global mean: the sum over workers of `gradient * share`; a worker without rows adds zero."""
+    present = [_weigh(grad, share) for grad in grads if grad is not None]
+    replica = tf.distribute.get_replica_context()
+    if present and replica is not None and replica.num_replicas_in_sync > 1:
+        present = replica.all_reduce(tf.distribute.ReduceOp.SUM, present)
+    reduced = iter(present)
+    return [None if grad is None else next(reduced) for grad in grads]
+
+
+def _weigh(grad: Any, share: tf.Tensor) -> Any:
+    if isinstance(grad, tf.IndexedSlices):
+        return tf.IndexedSlices(_weigh(grad.values, share), grad.indices, grad.dense_shape)
+    return tf.math.multiply_no_nan(grad, tf.cast(share, grad.dtype))
+
+
+class _LocalEpochIterator(EpochIterator):  # type: ignore[misc]
+    """Replaces `TFEpochIterator`, which hands the dataset to the strategy to be split again."""
+
+    def __init__(self, distribute_strategy: Any = None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        adapter = self.data_adapter
+        self._dataset = adapter if isinstance(adapter, Feed) else adapter.get_tf_dataset()
+
+    def _get_iterator(self) -> Any:
+        return self._dataset
+
+    def __next__(self) -> Any:
+        return next(self._epoch_iterator)
+
+    @contextlib.contextmanager
+    def catch_stop_iteration(self) -> Iterator[None]:
+        with super().catch_stop_iteration():
+            try:
+                yield
+            except tf.errors.OutOfRangeError as end:
+                raise StopIteration from end
+
+
+def _build_from_local_batch(self: Any, iterator: Any = None, data_batch: Any = None) -> None:
+    """Replaces `_maybe_symbolic_build`, which reduces a batch over the workers to learn its shapes."""
+    if self._distribute_strategy is None:
+        return
+    if iterator is not None and isinstance(iterator.data_adapter, Feed):
+        data_batch = iterator.data_adapter.example_batch()
+    elif iterator is not None:
+        data_batch = next(iter(iterator.data_adapter.get_tf_dataset()))
+    with self._distribute_strategy.scope():
+        self._symbolic_build(data_batch=data_batch)
+
+
+def _local_value(values: Any, strategy: Any, reduction: str) -> Any:
+    """Replaces `reduce_per_replica`: with one replica a process, this process' value is the value."""
+    return values
+
+
+def _differ_by_rank(draw: Callable[..., Any], rank: int) -> Callable[..., Any]:
+    """Wraps `SeedGenerator.next`: inside a training step, every rank but 0 moves the drawn seed by its own offset."""
+
+    @functools.wraps(draw)
+    def draw_for_rank(self: Any, ordered: bool = True) -> Any:
+        seed = draw(self, ordered)
+        if rank == 0 or not _step_share:
+            return seed
+        offset = tf.constant([rank * _SEED_STRIDE % 2**31, 0], dtype=tf.int64)
+        return seed + tf.cast(offset, seed.dtype)
+
+    return draw_for_rank

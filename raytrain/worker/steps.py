@@ -1,0 +1,130 @@
+"""The functions that run training and test steps: one call runs a chunk of steps without returning to Python.
+
+Runs in: every Train worker.
+
+They take the place of Keras' own `train_function` and `test_function` (attributes that Keras leaves alone when they are
+set) and return this worker's own logs. Nothing but the weighted gradients crosses the network in a training step and
+nothing at all in a test step; Keras itself asks the metrics for their pooled result when the epoch is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import tree
+
+from raytrain.worker.feed import Chunk
+from raytrain.worker.mending import step_of_share
+
+Logs = dict[str, Any]
+Function = Callable[[Iterator[Chunk]], Logs]
+
+
+def make_train_function(model: keras.Model, strategy: tf.distribute.Strategy, *, static_batch: bool) -> Function:
+    """A train function over `Chunk`s; `static_batch` fixes the batch's size in the traced step."""
+    return _make_function(model, model.train_step, strategy, static_batch=static_batch)
+
+
+def make_test_function(model: keras.Model, strategy: tf.distribute.Strategy, *, static_batch: bool) -> Function:
+    return _make_function(model, model.test_step, strategy, static_batch=static_batch)
+
+
+def _make_function(
+    model: keras.Model, step: Callable[[Any], Logs], strategy: tf.distribute.Strategy, *, static_batch: bool
+) -> Function:
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
+    def one_step(data: Any, share: tf.Tensor) -> Logs:
+        def in_replica(data: Any, share: tf.Tensor) -> Logs:
+            with step_of_share(share):
+                return step(data)
+
+        return dict(strategy.run(in_replica, args=(data, share)))
+
+    def idle_step(data: Any, share: tf.Tensor) -> Logs:
+        kept = [(local, local.read_value()) for local in _untrained_locals(model, strategy)]
+        with tf.control_dependencies([value for _, value in kept]):
+            logs = one_step(data, share)
+        for local, value in kept:
+            local.assign(value)
+        return logs
+
+    if model.run_eagerly:
+        return _until_steps(_eager_chunk(one_step, idle_step), model)
+    compiled = {
+        False: tf.function(one_step, jit_compile=model.jit_compile),
+        True: tf.function(tf.autograph.experimental.do_not_convert(idle_step), jit_compile=model.jit_compile),
+    }
+    loops: dict[Any, Callable[..., Logs]] = {}
+
+    def run_chunk(chunk: Chunk) -> Logs:
+        function = compiled[chunk.share == 0]
+        specs = tree.map_structure(lambda tensor: _step_spec(tensor, static_batch), chunk.data)
+        key = (chunk.share == 0, tuple((spec.shape.as_list().__repr__(), spec.dtype) for spec in tree.flatten(specs)))
+        if key not in loops:
+            loops[key] = _loop_over(function.get_concrete_function(specs, tf.TensorSpec([], tf.float32)), specs)
+        return loops[key](chunk.data, tf.constant(chunk.share))
+
+    return _until_steps(run_chunk, model)
+
+
+def _until_steps(run_chunk: Callable[[Chunk], Logs], model: keras.Model) -> Function:
+    """One call of the function runs `steps_per_execution` steps, or what is left of the epoch."""
+
+    def function(chunks: Iterator[Chunk]) -> Logs:
+        chunk = next(chunks)
+        logs, steps = run_chunk(chunk), chunk.steps
+        while steps < model.steps_per_execution and (chunk := next(chunks, None)) is not None:
+            logs, steps = run_chunk(chunk), steps + chunk.steps
+        return logs
+
+    return function
+
+
+def _step_spec(tensor: tf.Tensor, static_batch: bool) -> tf.TensorSpec:
+    """The spec of one step's batch, given a chunk's tensor (steps, per_worker_batch, …)."""
+    batch = tensor.shape[1:2] if static_batch else [None]
+    return tf.TensorSpec([*batch, *tensor.shape[2:]], tensor.dtype)
+
+
+def _loop_over(one_step: Any, specs: Any) -> Callable[..., Logs]:
+    """A function that runs an already traced step over a chunk's first axis; the logs are those of the last step."""
+    chunk_specs = tree.map_structure(lambda spec: tf.TensorSpec([None, *spec.shape], spec.dtype), specs)
+    empty_logs = tree.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), one_step.structured_outputs)
+
+    @tf.function(input_signature=[chunk_specs, tf.TensorSpec([], tf.float32)])  # type: ignore[untyped-decorator]
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
+    def run_steps(data: Any, share: tf.Tensor) -> Logs:
+        steps = tf.shape(tree.flatten(data)[0])[0]
+
+        def body(i: tf.Tensor, logs: Logs) -> tuple[tf.Tensor, Logs]:
+            batch = tree.map_structure(lambda tensor: tensor[i], data)
+            return i + 1, one_step(batch, share)
+
+        _, logs = tf.while_loop(
+            lambda i, logs: i < steps, body, (tf.constant(0), empty_logs), parallel_iterations=1
+        )
+        return logs  # type: ignore[no-any-return]
+
+    return run_steps  # type: ignore[no-any-return]
+
+
+def _eager_chunk(one_step: Callable[..., Logs], idle_step: Callable[..., Logs]) -> Callable[[Chunk], Logs]:
+    def run_chunk(chunk: Chunk) -> Logs:
+        run = idle_step if chunk.share == 0 else one_step
+        logs: Logs = {}
+        for step in range(chunk.steps):
+            logs = run(tree.map_structure(lambda tensor, step=step: tensor[step], chunk.data), tf.constant(chunk.share))
+        return logs
+
+    return run_chunk
+
+
+def _untrained_locals(model: keras.Model, strategy: tf.distribute.Strategy) -> list[tf.Variable]:
+    """This process' own copies of all that a step changes besides weights and optimizer: metrics, statistics."""
+    variables = {id(variable): variable for variable in [*model.non_trainable_variables, *model.metrics_variables]}
+    return [
+        local for variable in variables.values() for local in strategy.experimental_local_results(variable.value)
+    ]
