@@ -13,6 +13,9 @@ from raytrain.events import types
 from raytrain.events.types import SCHEMA_VERSION
 from raytrain.run import RunStatus
 
+# The fields of an epoch's row beside its metrics.
+_NOT_METRICS = ("epoch", "epoch_s", "rows_per_s", "learning_rate", "attempt")
+
 
 @dataclass(kw_only=True)
 class RunSummary:
@@ -92,6 +95,17 @@ class RunSummary:
         self.best, self.patience_left = event.best, event.patience_left
         if self.submitted_at is not None:
             self.phases.setdefault("first_epoch", event.time - self.submitted_at)
+
+    def conclude(self, status: RunStatus, *, reason: str | None = None, error: dict[str, Any] | None = None) -> None:
+        """Takes over what was learned about the run from elsewhere than its log, such as from its job's status."""
+        self.status = status
+        self.reason = reason or self.reason
+        self.error = self.error or error
+
+    def metric_names(self) -> list[str]:
+        """Every metric of any epoch, in the order of their first appearance."""
+        names = (name for row in self.epoch_rows() for name in row if name not in _NOT_METRICS)
+        return list(dict.fromkeys(names))
 
     def epoch_rows(self) -> list[dict[str, Any]]:
         """One flat row an epoch, in order: epoch, every metric, epoch_s, rows_per_s, learning_rate, attempt."""

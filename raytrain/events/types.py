@@ -187,8 +187,12 @@ _TYPES: dict[str, type[Event]] = {kind.type: kind for kind in Event.__subclasses
 
 def to_line(event: Event) -> str:
     """The event as one line of JSON, without the newline; numbers that JSON lacks (NaN, infinities) become null."""
-    body = {"schema_version": SCHEMA_VERSION, "type": event.type, **dataclasses.asdict(event)}
-    return json.dumps(_finite(body), allow_nan=False, separators=(",", ":"))
+    return json_line({"schema_version": SCHEMA_VERSION, "type": event.type, **dataclasses.asdict(event)})
+
+
+def json_line(body: dict[str, Any]) -> str:
+    """One line of JSON, without the newline; numbers that JSON lacks become null."""
+    return json.dumps(finite(body), allow_nan=False, separators=(",", ":"))
 
 
 def from_line(line: str) -> Event | None:
@@ -207,11 +211,12 @@ def from_line(line: str) -> Event | None:
         return None
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The value with every NaN and infinity in it replaced by None."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value

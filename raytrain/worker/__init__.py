@@ -1,1 +1,1 @@
-"""What runs inside each Ray Train worker: the strategy, the shards, the user's model, reporting, stopping, checkpoints."""
+"""What runs inside each Train worker: strategy, shards, the user's model, reporting, stopping, checkpoints."""

@@ -25,7 +25,7 @@ from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 from raytrain.spec.shards import ShardPlan, worker_slice
 
 Arrays = Any
-"""A (features,), (features, labels) or (features, labels, weights) tuple; each an array or a dict of arrays, (rows, …)."""
+"""(features,), (features, labels) or (features, labels, weights); each an array (rows, …) or a dict of arrays."""
 
 
 @dataclass(frozen=True, kw_only=True)

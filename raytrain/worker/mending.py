@@ -8,10 +8,10 @@ here keeps each step down to one exact collective:
 
 * Every worker feeds itself from its own slice of the global batch, so nothing is distributed by TensorFlow
   (`_LocalEpochIterator`, `_build_from_local_batch`).
-* Losses are left as the user wrote them. The outermost `optimizer.apply` sums `gradient * share` over the workers, where
-  share is the worker's part of the global batch's rows. That is the gradient of the global mean for every loss that is
-  a mean over rows, partial batches, regularisation and user-written steps included; and because it happens before
-  clipping, accumulation and the finite check of loss scaling, those see what a single process would see.
+* Losses are left as the user wrote them. The outermost `optimizer.apply` sums `gradient * share` over the workers,
+  where share is the worker's part of the global batch's rows. That is the gradient of the global mean for every loss
+  that is a mean over rows, partial batches, regularisation and user-written steps included; and because it happens
+  before clipping, accumulation and the finite check of loss scaling, those see what a single process would see.
 * Random draws inside a training step differ between workers, repeatably, and rank 0 draws what one process draws.
 
 Each mend says what it replaces. They can be deleted once Keras' own trainer takes local batches under a multi-worker

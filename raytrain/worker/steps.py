@@ -41,7 +41,8 @@ def _make_function(
             with step_of_share(share):
                 return step(data)
 
-        return dict(strategy.run(in_replica, args=(data, share)))
+        logs: Logs = dict(strategy.run(in_replica, args=(data, share)))
+        return logs
 
     def idle_step(data: Any, share: tf.Tensor) -> Logs:
         kept = [(local, local.read_value()) for local in _untrained_locals(model, strategy)]
@@ -74,10 +75,11 @@ def _until_steps(run_chunk: Callable[[Chunk], Logs], model: keras.Model) -> Func
     """One call of the function runs `steps_per_execution` steps, or what is left of the epoch."""
 
     def function(chunks: Iterator[Chunk]) -> Logs:
-        chunk = next(chunks)
-        logs, steps = run_chunk(chunk), chunk.steps
-        while steps < model.steps_per_execution and (chunk := next(chunks, None)) is not None:
+        chunk: Chunk | None = next(chunks)
+        logs, steps = {}, 0
+        while chunk is not None:
             logs, steps = run_chunk(chunk), steps + chunk.steps
+            chunk = next(chunks, None) if steps < model.steps_per_execution else None
         return logs
 
     return function
@@ -103,9 +105,7 @@ def _loop_over(one_step: Any, specs: Any) -> Callable[..., Logs]:
             batch = tree.map_structure(lambda tensor: tensor[i], data)
             return i + 1, one_step(batch, share)
 
-        _, logs = tf.while_loop(
-            lambda i, logs: i < steps, body, (tf.constant(0), empty_logs), parallel_iterations=1
-        )
+        _, logs = tf.while_loop(lambda i, logs: i < steps, body, (tf.constant(0), empty_logs), parallel_iterations=1)
         return logs  # type: ignore[no-any-return]
 
     return run_steps  # type: ignore[no-any-return]
@@ -125,6 +125,4 @@ def _eager_chunk(one_step: Callable[..., Logs], idle_step: Callable[..., Logs]) 
 def _untrained_locals(model: keras.Model, strategy: tf.distribute.Strategy) -> list[tf.Variable]:
     """This process' own copies of all that a step changes besides weights and optimizer: metrics, statistics."""
     variables = {id(variable): variable for variable in [*model.non_trainable_variables, *model.metrics_variables]}
-    return [
-        local for variable in variables.values() for local in strategy.experimental_local_results(variable.value)
-    ]
+    return [local for variable in variables.values() for local in strategy.experimental_local_results(variable.value)]

@@ -1,0 +1,84 @@
+"""Entrypoint of the Ray job: `python -m raytrain.driver` in the job's working directory.
+
+Runs in: the driver. Its output is the job's log on the dashboard: one line an epoch.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from raytrain.run import RunPaths, RunStatus, submission_id
+from raytrain.spec.request import REQUEST_FILE, JobRequest
+from raytrain.worker.logs import copy_output
+
+_ENVIRONMENT = {
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
+}
+
+
+def main() -> int:
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    request = JobRequest.model_validate_json(Path(REQUEST_FILE).read_text())
+    paths = RunPaths.of(request.storage, request.run)
+    refusal = open_directory(paths)
+    if refusal is not None:
+        paths = RunPaths.of(tempfile.mkdtemp(prefix="raytrain-"), request.run)
+        paths.root.mkdir()
+    with copy_output(paths.driver_log(request.attempt)):
+        return 0 if _run(request, paths, refusal) is RunStatus.SUCCEEDED else 1
+
+
+def open_directory(paths: RunPaths) -> OSError | None:
+    """Makes the run's directory and proves that it can be written; the error that says why not."""
+    probe = paths.root / ".probe"
+    try:
+        paths.root.mkdir(parents=True, exist_ok=True)
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        return error
+    return None
+
+
+def _run(request: JobRequest, paths: RunPaths, refusal: OSError | None) -> RunStatus:
+    import ray
+
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
+    from raytrain.driver.job import run_job, storage_refused
+    from raytrain.driver.recorder import Recorder
+    from raytrain.events import types
+
+    node = ray._private.worker._global_node
+    mirror = Path(node.get_logs_dir_path()) / f"raytrain-{submission_id(request.run, request.attempt)}.jsonl"
+    recorder = Recorder(request, paths, mirror=mirror)
+    recorder.record(
+        types.Submitted,
+        name=request.spec.name,
+        workers=request.spec.scaling.workers,
+        global_batch_size=request.spec.fit.global_batch_size,
+        epochs=request.spec.fit.epochs,
+        storage=str(paths.root),
+        submitted_at=request.submitted_at,
+        dashboard_url=request.dashboard_url,
+    )
+    paths.spec.write_text(request.spec.model_dump_json(indent=1))
+    if refusal is not None:
+        return storage_refused(request, recorder, refusal)
+    recorder.start_gauges()
+    recorder.phase("driver")
+    return run_job(request, paths, recorder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""Empties the mailbox into the recorder while a worker group runs.
+
+Runs in: a thread of the driver.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Self
+
+import ray
+
+from raytrain.driver.recorder import Recorder
+from raytrain.worker import messages
+
+_WAIT_S = 1.0
+
+
+class Collector:
+    """A context: messages are collected until it is left, and all that were sent before are in.
+
+    Attributes:
+        errors: what failing ranks reported, in order of arrival.
+        finished_ranks: how many ranks said that they are done.
+        reason: why training ended, from the first rank that is done.
+    """
+
+    def __init__(self, mailbox: Any, recorder: Recorder) -> None:
+        self._mailbox = mailbox
+        self._recorder = recorder
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._collect, name="raytrain-collector", daemon=True)
+        self.errors: list[dict[str, Any]] = []
+        self.finished_ranks = 0
+        self.reason = ""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+        self._take(0.0)
+
+    def _collect(self) -> None:
+        while not self._ending.is_set():
+            self._take(_WAIT_S)
+
+    def _take(self, wait_s: float) -> None:
+        for message in ray.get(self._mailbox.take.remote(wait_s)):
+            match message:
+                case messages.Failed():
+                    self.errors.append(message.error)
+                case messages.Finished():
+                    self.finished_ranks += 1
+                    self.reason = message.reason
+                case _:
+                    self._recorder.take(message)

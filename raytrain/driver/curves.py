@@ -1,0 +1,38 @@
+"""Draws a run's learning curves: one panel a metric, training and validation against epoch.
+
+Runs in: the driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+_NOT_METRICS = {"epoch", "epoch_s", "rows_per_s", "learning_rate", "attempt"}
+_FRACTIONS = ("accuracy", "acc", "auc", "precision", "recall", "f1")
+
+
+def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Writes a PNG of `rows`, one a finished epoch as in `metrics.jsonl`."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    names = [name for name in rows[0] if name not in _NOT_METRICS and not name.startswith("val_")]
+    names.sort(key=lambda name: (name == "loss", name))
+    figure = Figure(figsize=(5.2 * len(names), 4.0), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        for key in (name, f"val_{name}"):
+            points = [(row["epoch"] + 1, row[key]) for row in rows if row.get(key) is not None]
+            if points:
+                axes.plot(*zip(*points, strict=True), label=key, marker="." if len(points) < 40 else None)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(name)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if any(part in name for part in _FRACTIONS):
+            axes.set_ylim(0, 1)
+        axes.legend()
+        axes.grid(alpha=0.3)
+    aside = path.with_name(f".{path.name}.tmp")
+    figure.savefig(aside, format="png", dpi=120)
+    aside.replace(path)

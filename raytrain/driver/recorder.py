@@ -1,0 +1,143 @@
+"""The one writer of a run's event log: turns the workers' messages into events, files, log lines and metrics.
+
+Runs in: the driver, its collecting thread included.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from pathlib import Path
+from time import time
+from typing import Any
+
+from raytrain.driver.gauges import Gauges
+from raytrain.events import types
+from raytrain.events.lines import event_line
+from raytrain.events.store import EventWriter, read_events, write_whole
+from raytrain.events.summary import RunSummary, summarize
+from raytrain.run import RunPaths
+from raytrain.spec.request import JobRequest
+from raytrain.worker import messages
+
+
+class Recorder:
+    """Appends events to the run's log and to its mirror, and keeps `status.json` and `metrics.jsonl` up to date.
+
+    Args:
+        mirror: a second copy of this attempt's events in Ray's session directory, from where a client that cannot see
+            the storage reads it through the dashboard; none when None.
+
+    Attributes:
+        summary: what the events add up to so far, earlier attempts included.
+    """
+
+    def __init__(self, request: JobRequest, paths: RunPaths, *, mirror: Path | None) -> None:
+        self._request = request
+        self._paths = paths
+        earlier = read_events(paths.events)
+        self.summary: RunSummary = summarize(request.run, earlier)
+        self._writers = [EventWriter(paths.events)]
+        if mirror is not None:
+            self._writers.append(EventWriter(mirror))
+            for event in earlier:
+                self._writers[-1].append(event)
+        self._lock = threading.Lock()
+        self._epochs: dict[int, dict[int, messages.EpochDone]] = defaultdict(dict)
+        self._phase_ranks: dict[str, set[int]] = defaultdict(set)
+        self._gauges: Gauges | None = None
+
+    def start_gauges(self) -> None:
+        """Exports metrics through Ray; needs `ray.init`."""
+        self._gauges = Gauges(self._request.run)
+
+    def record(self, kind: type[types.Event], **fields: Any) -> None:
+        """Writes one event, prints the line it is worth, and brings the other files up to date."""
+        moment = fields.pop("time", None) or time()
+        event = kind(run=self._request.run, attempt=self._request.attempt, time=moment, **fields)
+        with self._lock:
+            self.summary.add(event)
+            for writer in self._writers:
+                writer.append(event)
+            write_whole(self._paths.status, types.json_line(self.summary.to_json()))
+            if isinstance(event, (types.EpochEnd, types.Restored)):
+                lines = [types.json_line(row) + "\n" for row in self.summary.epoch_rows()]
+                write_whole(self._paths.metrics, "".join(lines))
+        line = event_line(event, self.summary)
+        if line:
+            print(line, flush=True)  # noqa: T201  the job's log on the dashboard
+
+    def phase(self, name: str, moment: float | None = None) -> None:
+        moment = moment or time()
+        if name not in self.summary.phases:
+            self.record(types.Phase, name=name, since_submit_s=moment - self._request.submitted_at, time=moment)
+
+    def take(self, message: messages.Message) -> None:
+        """Turns one message of a worker into the events it stands for."""
+        match message:
+            case messages.PhaseDone():
+                self._take_phase(message)
+            case messages.EpochDone():
+                self._take_epoch(message)
+            case messages.Built():
+                self.record(
+                    types.ModelBuilt,
+                    parameters=message.parameters,
+                    trainable_parameters=message.trainable_parameters,
+                )
+            case messages.CheckpointWritten():
+                self.record(types.CheckpointSaved, epoch=message.epoch, path=message.path, seconds=message.seconds)
+            case messages.CheckpointBroken(rank=0):
+                self.record(types.CheckpointSkipped, path=message.path, why=message.why)
+            case messages.RestoredFrom():
+                self.record(types.Restored, epoch=message.epoch, path=message.path)
+            case messages.StopDecided():
+                self.record(
+                    types.EarlyStop,
+                    epoch=message.epoch,
+                    reason=message.reason,
+                    message=message.text,
+                    best=message.best,
+                )
+            case messages.Tested():
+                self.record(types.TestEnd, metrics=message.metrics)
+            case messages.ModelWritten():
+                self.record(types.ModelSaved, path=message.path)
+            case messages.Notice():
+                self.record(types.Warned, message=message.text)
+
+    def forget_partial_epochs(self) -> None:
+        """A new worker group begins: what a lost one reported of an unfinished epoch does not count."""
+        self._epochs.clear()
+
+    def close(self) -> None:
+        for writer in self._writers:
+            writer.close()
+
+    def _take_phase(self, message: messages.PhaseDone) -> None:
+        ranks = self._phase_ranks[message.name]
+        ranks.add(message.rank)
+        if len(ranks) == self._request.spec.scaling.workers:
+            self.phase(message.name, message.time)
+
+    def _take_epoch(self, message: messages.EpochDone) -> None:
+        ranks = self._epochs[message.epoch]
+        ranks[message.rank] = message
+        if len(ranks) < self._request.spec.scaling.workers:
+            return
+        parts = [part for _, part in sorted(self._epochs.pop(message.epoch).items())]
+        seconds = max(part.seconds for part in parts)
+        event: dict[str, Any] = {
+            "epoch": message.epoch,
+            "metrics": parts[0].metrics,
+            "seconds": seconds,
+            "rows_per_s": sum(part.rows for part in parts) / seconds,
+            "rank_seconds": [part.seconds for part in parts],
+            "rank_rows_per_s": [part.rows / part.seconds for part in parts],
+            "learning_rate": parts[0].learning_rate,
+            "best": parts[0].best,
+            "patience_left": parts[0].patience_left,
+        }
+        self.record(types.EpochEnd, **event, time=max(part.time for part in parts))
+        if self._gauges is not None:
+            self._gauges.set(message.epoch, parts[0].metrics, event["rank_rows_per_s"])

@@ -1,0 +1,129 @@
+"""Checkpoints at an epoch's end: everything that decides the future, as plain arrays and JSON, never pickle.
+
+Runs in: every Train worker reads; only the chief writes.
+
+A checkpoint is a directory `epoch-<k>` with `variables.npz` (weights, optimizer, seed generators, statistics, in the
+model's own order), `best.npz` (the best epoch's weights, when they are to be restored), `state.json` and, last,
+`MANIFEST.json` with a SHA-256 of each file. It is written under another name and renamed; a reader that finds a hash
+wrong skips to the one before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_NAME = re.compile(r"epoch-(\d+)")
+MANIFEST = "MANIFEST.json"
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What a checkpoint holds. `epoch` (counted from 0) is the last one that is done; `state` is JSON."""
+
+    epoch: int
+    variables: list[Array]
+    best_weights: list[Array] | None
+    state: dict[str, Any]
+
+
+def write(root: Path, snapshot: Snapshot, *, keep: int) -> Path:
+    """Commits a checkpoint under `root` and removes all but the newest `keep`."""
+    final = root / f"epoch-{snapshot.epoch:06d}"
+    aside = root / f".{final.name}.{os.getpid()}.tmp"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    np.savez(aside / "variables.npz", *snapshot.variables)
+    if snapshot.best_weights is not None:
+        np.savez(aside / "best.npz", *snapshot.best_weights)
+    (aside / "state.json").write_text(json.dumps({"epoch": snapshot.epoch, **snapshot.state}))
+    manifest = {file.name: _sha256(file) for file in sorted(aside.iterdir())}
+    (aside / MANIFEST).write_text(json.dumps(manifest))
+    for file in aside.iterdir():
+        _flush_to_disk(file)
+    shutil.rmtree(final, ignore_errors=True)
+    aside.rename(final)
+    _flush_to_disk(root)
+    for old in _newest_first(root)[keep:]:
+        shutil.rmtree(old)
+    return final
+
+
+def read_newest(root: Path, *, skipped: Callable[[Path, str], None]) -> tuple[Path, Snapshot] | None:
+    """The newest whole checkpoint under `root`; `skipped` is told of each broken one passed over, and why."""
+    for path in _newest_first(root):
+        try:
+            return path, read(path)
+        except (OSError, ValueError, KeyError) as error:
+            skipped(path, str(error))
+    return None
+
+
+def read(path: Path) -> Snapshot:
+    """Reads one checkpoint.
+
+    Raises:
+        OSError, ValueError, KeyError: it is torn or corrupt.
+    """
+    manifest = json.loads((path / MANIFEST).read_text())
+    for name, digest in manifest.items():
+        if _sha256(path / name) != digest:
+            raise ValueError(f"{name} does not match its checksum")
+    state = json.loads((path / "state.json").read_text())
+    best = path / "best.npz"
+    return Snapshot(
+        epoch=state.pop("epoch"),
+        variables=_load(path / "variables.npz"),
+        best_weights=_load(best) if best.name in manifest else None,
+        state=state,
+    )
+
+
+def assign_all(variables: Sequence[Any], values: Sequence[Array]) -> None:
+    """Sets variables to saved values, in order.
+
+    Raises:
+        ValueError: the model is not the one that was saved.
+    """
+    shapes = [tuple(variable.shape) for variable in variables]
+    saved = [value.shape for value in values]
+    if shapes != saved:
+        raise ValueError(f"the checkpoint holds {len(saved)} variables that do not fit the model's {len(shapes)}")
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _newest_first(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return []
+    found = [(int(match[1]), path) for path in root.iterdir() if (match := _NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def _load(path: Path) -> list[Array]:
+    with np.load(path, allow_pickle=False) as archive:
+        return [archive[f"arr_{index}"] for index in range(len(archive.files))]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,125 @@
+"""Turns the spec's names into Keras objects: layers, optimizers, losses, metrics, callbacks.
+
+Runs in: every Train worker, under the strategy's scope.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras
+
+from raytrain.errors import Problem, UserCodeError
+from raytrain.spec.values import is_python_ref
+from raytrain.worker.user_code import load_reference
+
+
+def build_layers(layers: Sequence[dict[str, dict[str, Any] | None]]) -> keras.Model:
+    """A Sequential model of `layers:`, one-key maps in Keras' own names."""
+    built = []
+    for index, layer in enumerate(layers):
+        [(name, arguments)] = layer.items()
+        built.append(_construct(keras.layers, name, arguments or {}, field=f"model.layers[{index}]"))
+    return keras.Sequential(built)
+
+
+def optimizer(value: str | dict[str, Any]) -> keras.optimizers.Optimizer:
+    """An optimizer from a name or `{name: …, argument: …}`; arguments may be schedules in the same form."""
+    field = "compile.optimizer"
+    if isinstance(value, str):
+        return _construct(keras.optimizers, _class_name(keras.optimizers, value, field), {}, field=field)
+    arguments = {
+        key: _construct(keras.optimizers.schedules, item["name"], _without_name(item), field=f"{field}.{key}")
+        if isinstance(item, dict) and "name" in item
+        else optimizer(item)
+        if key == "inner_optimizer"
+        else item
+        for key, item in _without_name(value).items()
+    }
+    name = _class_name(keras.optimizers, str(value.get("name", "")), field)
+    return _construct(keras.optimizers, name, arguments, field=field)
+
+
+def loss_or_metric(value: Any, module: ModuleType, folder: Path, *, field: str) -> Any:
+    """A loss or metric, or a list or map of them; names that are Keras' own functions are left for `compile`."""
+    if value is None:
+        return None
+    if is_python_ref(value):
+        return load_reference(value, folder)
+    if isinstance(value, str):
+        _check_known(value, module, field)
+        return value
+    if isinstance(value, list):
+        return [loss_or_metric(item, module, folder, field=f"{field}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value.get("name"), str):
+        return _construct(module, _class_name(module, value["name"], field), _without_name(value), field=field)
+    return {key: loss_or_metric(item, module, folder, field=f"{field}.{key}") for key, item in value.items()}
+
+
+def callbacks(value: str | list[dict[str, dict[str, Any] | None]], folder: Path) -> list[keras.callbacks.Callback]:
+    """The user's callbacks, from `FILE.py:FUNCTION` or from one-key maps in Keras' own names."""
+    if isinstance(value, str):
+        made = load_reference(value, folder)()
+        made = list(made) if isinstance(made, (list, tuple)) else [made]
+        for item in made:
+            if not isinstance(item, keras.callbacks.Callback):
+                raise UserCodeError(
+                    Problem(field="callbacks", got=f"a {type(item).__name__} from {value}", expected="keras callbacks")
+                )
+        return made
+    return [
+        _construct(keras.callbacks, name, arguments or {}, field=f"callbacks[{index}]")
+        for index, item in enumerate(value)
+        for name, arguments in item.items()
+    ]
+
+
+def _without_name(value: dict[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in value.items() if key != "name"}
+
+
+def _class_name(module: ModuleType, name: str, field: str) -> str:
+    """The class that a user's spelling means: `adam`, `Adam`, `categorical_crossentropy`, `CategoricalCrossentropy`."""
+    wanted = name.replace("_", "").lower()
+    classes = [key for key, item in vars(module).items() if isinstance(item, type)]
+    for key in classes:
+        if key.lower() == wanted:
+            return key
+    raise _unknown(name, classes, field)
+
+
+def _check_known(name: str, module: ModuleType, field: str) -> None:
+    try:
+        known = module.get(name) if name not in ("accuracy", "acc", "crossentropy", "ce") else True
+    except ValueError:
+        known = None
+    if known is None:
+        raise _unknown(name, [key for key in vars(module) if not key.startswith("_")], field)
+
+
+def _construct(module: ModuleType, name: str, arguments: dict[str, Any], *, field: str) -> Any:
+    kind: Any = getattr(module, name, None)
+    if not isinstance(kind, type) and not (module is keras.layers and name == "Input"):
+        raise _unknown(name, [key for key, item in vars(module).items() if isinstance(item, type)], field)
+    try:
+        return kind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise UserCodeError(
+            Problem(field=field, got=f"{name} with {arguments}", expected=f"arguments that Keras takes: {error}")
+        ) from error
+
+
+def _unknown(name: str, offered: Sequence[str], field: str) -> UserCodeError:
+    near = difflib.get_close_matches(name, offered, n=1, cutoff=0.5)
+    return UserCodeError(
+        Problem(
+            field=field,
+            got=f"`{name}`",
+            expected="a name in Keras",
+            fix=f"did you mean `{near[0]}`?" if near else "",
+        )
+    )

@@ -1,0 +1,214 @@
+"""Trains one model on this worker's share of the data, from the built model to the saved one.
+
+Runs in: every Train worker. Knows nothing of Ray: who the other workers are stands in TF_CONFIG.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import time
+
+import keras
+import tensorflow as tf
+from keras.src.trainers.data_adapters.data_adapter_utils import class_weight_to_sample_weights
+
+from raytrain.errors import Problem, UserCodeError
+from raytrain.run import Reason, RunPaths
+from raytrain.spec.schema import JobSpec
+from raytrain.spec.shards import ShardPlan, plan_shards
+from raytrain.worker import checkpoint, components, messages, saving, steps
+from raytrain.worker.feed import Arrays, Feed
+from raytrain.worker.mending import mend
+from raytrain.worker.model import build_model
+from raytrain.worker.reporting import Channel, ReportingHook
+from raytrain.worker.setup import release_port
+from raytrain.worker.strategy import join
+
+_WRITERS = (
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.TensorBoard,
+    keras.callbacks.CSVLogger,
+    keras.callbacks.BackupAndRestore,
+)
+_AUTO_STEPS_PER_EXECUTION = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerJob:
+    """What one worker is to do.
+
+    Attributes:
+        splits: `train`, and `validation` and `test` where there are any: all rows of each.
+        folder: the user's own files.
+        base_model: the saved model to start from, if any.
+    """
+
+    spec: JobSpec
+    splits: Mapping[str, Arrays]
+    rank: int
+    folder: Path
+    paths: RunPaths
+    base_model: Path | None = None
+
+
+def train(job: WorkerJob, channel: Channel) -> Reason:
+    """Builds, fits, tests and saves; returns why training ended."""
+    spec, rank = job.spec, job.rank
+    _phase(channel, rank, "tensorflow")
+    strategy = join(gpus_per_worker=spec.scaling.gpus_per_worker)
+    release_port()
+    mend(rank=rank)
+    keras.utils.set_random_seed(spec.fit.seed)
+    found = checkpoint.read_newest(
+        job.paths.checkpoints,
+        skipped=lambda path, why: channel.send(
+            messages.CheckpointBroken(rank=rank, time=time(), path=str(path), why=why)
+        ),
+    )
+    snapshot = found[1] if found else None
+    model = build_model(spec, job.folder, strategy, base_model=job.base_model)
+    feeds = _feeds(job, workers=strategy.num_replicas_in_sync)
+    user_callbacks = [
+        callback
+        for callback in components.callbacks(spec.callbacks, job.folder)
+        if rank == 0 or not isinstance(callback, _WRITERS)
+    ]
+    _set_steps_per_execution(model, spec, feeds, user_callbacks)
+    _use_own_steps(model, strategy, feeds)
+    reporting = ReportingHook(
+        spec, feeds["train"], channel, strategy, rank=rank, first_step_done=lambda: _phase(channel, rank, "first_step")
+    )
+    hooks = [
+        *user_callbacks,
+        reporting,
+        saving.CheckpointHook(
+            spec.checkpoint, job.paths.checkpoints, reporting, user_callbacks, channel, rank=rank, snapshot=snapshot
+        ),
+    ]
+    if found and rank == 0:
+        channel.send(messages.RestoredFrom(rank=0, time=time(), epoch=found[1].epoch, path=str(found[0])))
+    _build(model, strategy, feeds["train"])
+    _announce_model(model, job, channel)
+    stopped = snapshot.state["stopped"] if snapshot else None
+    done = snapshot.epoch + 1 if snapshot else 0
+    model.fit(
+        feeds["train"],
+        validation_data=feeds.get("validation"),
+        validation_freq=spec.fit.validation_freq,
+        initial_epoch=done,
+        epochs=done if stopped else max(spec.fit.epochs, done),
+        callbacks=hooks,
+        verbose=0,
+    )
+    reason = Reason(stopped) if stopped else reporting.reason
+    if reason is not Reason.DIVERGED:
+        _finish(model, job, feeds, reporting, channel)
+    return reason
+
+
+def _finish(
+    model: keras.Model, job: WorkerJob, feeds: Mapping[str, Feed], reporting: ReportingHook, channel: Channel
+) -> None:
+    """Puts the best weights back, evaluates the test rows and saves the model."""
+    rule = job.spec.early_stopping
+    if rule is not None and rule.restore_best and reporting.best_weights is not None:
+        model.set_weights(reporting.best_weights)
+    if "test" in feeds:
+        metrics = model.evaluate(feeds["test"], return_dict=True, verbose=0)
+        if job.rank == 0:
+            pooled = {name: float(value) for name, value in metrics.items()}
+            channel.send(messages.Tested(rank=0, time=time(), metrics=pooled))
+    saving.save_model(model, job.paths, rank=job.rank)
+    if job.rank == 0:
+        channel.send(messages.ModelWritten(rank=0, time=time(), path=str(job.paths.model)))
+
+
+def _feeds(job: WorkerJob, *, workers: int) -> dict[str, Feed]:
+    spec = job.spec
+
+    def plan(split: str, rows: int) -> ShardPlan:
+        batch = spec.fit.global_batch_size
+        if split != "train":
+            batch = spec.fit.validation_batch_size or batch
+        drop = spec.data.drop_remainder and split == "train"
+        return plan_shards(rows, workers=workers, global_batch_size=batch, drop_remainder=drop)
+
+    return {
+        split: Feed(
+            _with_class_weight(arrays, spec) if split == "train" else arrays,
+            plan=plan(split, len(keras.tree.flatten(arrays)[0])),
+            rank=job.rank,
+            seed=spec.fit.seed,
+            shuffle=spec.data.shuffle and split == "train",
+        )
+        for split, arrays in job.splits.items()
+    }
+
+
+def _with_class_weight(arrays: Arrays, spec: JobSpec) -> Arrays:
+    if spec.fit.class_weight is None:
+        return arrays
+    if len(arrays) != 2 or isinstance(arrays[1], dict):
+        raise UserCodeError(
+            Problem(
+                field="fit.class_weight",
+                got="class weights beside a weight column, several outputs or no label",
+                expected="one label column and no data.weight",
+            )
+        )
+    features, labels = arrays
+    return features, labels, class_weight_to_sample_weights(labels, spec.fit.class_weight)
+
+
+def _set_steps_per_execution(
+    model: keras.Model, spec: JobSpec, feeds: Mapping[str, Feed], callbacks: list[keras.callbacks.Callback]
+) -> None:
+    """`auto` runs many steps a call, unless a callback wants to be called after each one."""
+    wants_batches = any(_overrides_batch_hook(callback) for callback in callbacks)
+    automatic = spec.compile is not None and spec.compile.python is None and spec.compile.steps_per_execution == "auto"
+    if automatic and not wants_batches and not model.run_eagerly:
+        model.steps_per_execution = min(_AUTO_STEPS_PER_EXECUTION, feeds["train"].num_batches)
+    for feed in feeds.values():
+        feed.chunk_steps = model.steps_per_execution
+
+
+def _overrides_batch_hook(callback: keras.callbacks.Callback) -> bool:
+    hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+    return any(
+        hook in vars(callback) or getattr(type(callback), hook) is not getattr(keras.callbacks.Callback, hook)
+        for hook in hooks
+    )
+
+
+def _use_own_steps(model: keras.Model, strategy: tf.distribute.Strategy, feeds: Mapping[str, Feed]) -> None:
+    tested = [feed for split, feed in feeds.items() if split != "train"]
+    model.train_function = steps.make_train_function(model, strategy, static_batch=feeds["train"].has_even_batches())
+    model.test_function = steps.make_test_function(
+        model, strategy, static_batch=all(feed.has_even_batches() for feed in tested)
+    )
+
+
+def _build(model: keras.Model, strategy: tf.distribute.Strategy, feed: Feed) -> None:
+    """Creates every variable before the first step is traced."""
+    with strategy.scope():
+        model._symbolic_build(data_batch=feed.example_batch())
+
+
+def _announce_model(model: keras.Model, job: WorkerJob, channel: Channel) -> None:
+    _phase(channel, job.rank, "model")
+    if job.rank != 0:
+        return
+    trainable = sum(int(variable.shape.num_elements()) for variable in _tensors(model.trainable_variables))
+    channel.send(messages.Built(rank=0, time=time(), parameters=model.count_params(), trainable_parameters=trainable))
+    saving.write_summary(model, job.paths.summary)
+    saving.copy_code(job.folder, job.paths.code)
+
+
+def _tensors(variables: list[keras.Variable]) -> list[tf.Variable]:
+    return [variable.value for variable in variables]
+
+
+def _phase(channel: Channel, rank: int, name: str) -> None:
+    channel.send(messages.PhaseDone(rank=rank, time=time(), name=name))

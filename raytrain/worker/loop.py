@@ -1,0 +1,91 @@
+"""The function that Ray Train runs on every worker: fetches the shards, joins the driver's mailbox, trains.
+
+Runs in: every Train worker. Importing this module imports no TensorFlow: the controller may import it too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import time
+from typing import Any
+
+import ray
+import ray.train
+
+from raytrain.run import RunPaths
+from raytrain.spec.request import JobRequest
+from raytrain.worker import messages
+from raytrain.worker.logs import copy_output
+from raytrain.worker.user_code import describe_failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """What the driver hands every worker. `request`: a `JobRequest` as JSON; `refs`: each split's object reference."""
+
+    request: str
+    run_directory: str
+    folder: str
+    refs: dict[str, Any]
+    mailbox: Any
+
+
+class MailboxChannel:
+    """The worker's end of the driver's mailbox; sends without waiting, and `flush` waits for all that was sent."""
+
+    def __init__(self, mailbox: Any) -> None:
+        self._mailbox = mailbox
+        self._sent: list[ray.ObjectRef] = []
+
+    def send(self, message: messages.Message) -> None:
+        self._sent = [*self._sent[-50:], self._mailbox.put.remote(message)]
+
+    def stop_asked(self) -> bool:
+        return bool(ray.get(self._mailbox.stop_asked.remote()))
+
+    def flush(self) -> None:
+        ray.get(self._sent)
+
+
+def train_loop(config: dict[str, LoopConfig]) -> None:
+    """Trains this rank's share of the job; what is raised here has been reported to the driver first."""
+    loop = config["config"]
+    request = JobRequest.model_validate_json(loop.request)
+    rank = ray.train.get_context().get_world_rank()
+    paths = RunPaths(Path(loop.run_directory))
+    folder = Path(loop.folder)
+    channel = MailboxChannel(loop.mailbox)
+    with copy_output(paths.rank_log(request.attempt, rank)), _reported(channel, folder, rank):
+        channel.send(messages.PhaseDone(rank=rank, time=time(), name="workers"))
+        os.chdir(folder)
+        splits = dict(zip(loop.refs, ray.get(list(loop.refs.values())), strict=True))
+        from raytrain.worker.fit import WorkerJob, train
+
+        reason = train(
+            WorkerJob(
+                spec=request.spec,
+                splits=splits,
+                rank=rank,
+                folder=folder,
+                paths=paths,
+                base_model=folder / request.base_model if request.base_model else None,
+            ),
+            channel,
+        )
+        channel.send(messages.Finished(rank=rank, time=time(), reason=reason))
+        channel.flush()
+
+
+@contextlib.contextmanager
+def _reported(channel: MailboxChannel, folder: Path, rank: int) -> Iterator[None]:
+    try:
+        yield
+    except (Exception, SystemExit) as error:  # noqa: BLE001  the boundary of the user's code
+        failed = messages.Failed(rank=rank, time=time(), error=describe_failure(error, folder, rank=rank))
+        channel.send(failed)
+        channel.flush()
+        raise RuntimeError(f"rank {rank}: {failed.error['kind']}: {failed.error['message']}") from None

@@ -1,0 +1,182 @@
+"""The reporting hook: a Keras callback on every rank that measures epochs, reports them, and applies the stop decision.
+
+Runs in: every Train worker. It stands last among the callbacks, so that it sees what the user's own have done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from time import perf_counter, time
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from raytrain.run import Reason
+from raytrain.spec.schema import JobSpec
+from raytrain.worker import messages, stopping
+from raytrain.worker.feed import Feed
+from raytrain.worker.strategy import sum_over_workers
+
+
+class Channel(Protocol):
+    """The way to the driver."""
+
+    def send(self, message: messages.Message) -> None:
+        """Hands a message on without waiting for it to arrive."""
+
+    def stop_asked(self) -> bool:
+        """Whether the user asked the run to stop."""
+
+
+class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
+    """Reports each epoch and stops all ranks after the same one.
+
+    Attributes:
+        reason: why training ended, once it has.
+        progress: the monitored value's best so far.
+        best_weights: the weights of the best epoch, when they are to be restored.
+    """
+
+    def __init__(
+        self,
+        spec: JobSpec,
+        feed: Feed,
+        channel: Channel,
+        strategy: tf.distribute.Strategy,
+        *,
+        rank: int,
+        first_step_done: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self._spec = spec
+        self._feed = feed
+        self._channel = channel
+        self._strategy = strategy
+        self._rank = rank
+        self._first_step_done: Callable[[], None] | None = first_step_done
+        self.reason = Reason.COMPLETED
+        self.progress = stopping.Progress()
+        self.best_weights: list[Any] | None = None
+        self.mode: stopping.Mode = "min"
+        self.elapsed_before_s = 0.0
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of training, those of earlier attempts included."""
+        return self.elapsed_before_s + perf_counter() - self._began
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._began = perf_counter()
+        rule = self._spec.early_stopping
+        if rule is not None:
+            self.mode = stopping.infer_mode(rule.monitor, _directions(self.model)) if rule.mode == "auto" else rule.mode
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._feed.epoch = epoch
+        self._epoch_began = perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if self._first_step_done is not None:
+            self._first_step_done()
+            self._first_step_done = None
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._trained_s = perf_counter() - self._epoch_began
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        metrics = {name: float(value) for name, value in (logs or {}).items()}
+        learning_rate = metrics.pop("learning_rate", None) or _learning_rate(self.model)
+        self._follow_monitor(epoch, metrics)
+        self._channel.send(
+            messages.EpochDone(
+                rank=self._rank,
+                time=time(),
+                epoch=epoch,
+                seconds=perf_counter() - self._epoch_began,
+                rows=self._feed.rows_per_epoch,
+                metrics=metrics,
+                learning_rate=learning_rate,
+                best=self.progress.best(self._monitor),
+                patience_left=self._patience_left,
+            )
+        )
+        self._agree_to_stop(epoch, metrics)
+
+    @property
+    def _monitor(self) -> str:
+        return self._spec.early_stopping.monitor if self._spec.early_stopping else ""
+
+    @property
+    def _patience_left(self) -> int | None:
+        rule = self._spec.early_stopping
+        return None if rule is None else max(0, rule.patience - self.progress.waited)
+
+    def _follow_monitor(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        rule = self._spec.early_stopping
+        if rule is None or (
+            rule.monitor.startswith("val_") and rule.monitor not in metrics and not self._validated(epoch)
+        ):
+            return
+        self.progress = stopping.advance(
+            self.progress,
+            epoch=epoch,
+            value=stopping.monitored(metrics, rule.monitor),
+            mode=self.mode,
+            min_delta=rule.min_delta,
+            start_from_epoch=rule.start_from_epoch,
+        )
+        if rule.restore_best and self.progress.best_epoch == epoch:
+            self.best_weights = self.model.get_weights()
+
+    def _validated(self, epoch: int) -> bool:
+        return (epoch + 1) % self._spec.fit.validation_freq == 0
+
+    def _agree_to_stop(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Takes the chief's decision, and any rank's own `stop_training`, to all ranks in one small sum."""
+        decision = self._decide(epoch, metrics) if self._rank == 0 else None
+        votes = [1.0 if decision and decision.reason == reason else 0.0 for reason in stopping.DECISIONS]
+        votes[-1] += 1.0 if self.model.stop_training else 0.0
+        agreed = sum_over_workers(self._strategy, votes)
+        reason = next((reason for reason, vote in zip(stopping.DECISIONS, agreed, strict=True) if vote > 0), None)
+        if reason is None:
+            return
+        self.model.stop_training = True
+        self.reason = reason
+        if self._rank == 0:
+            self._channel.send(
+                messages.StopDecided(
+                    rank=0,
+                    time=time(),
+                    epoch=epoch,
+                    reason=reason,
+                    text=decision.text if decision else "a callback set stop_training",
+                    best=self.progress.best(self._monitor),
+                )
+            )
+
+    def _decide(self, epoch: int, metrics: Mapping[str, float]) -> stopping.Decision | None:
+        rule = self._spec.early_stopping if self._spec.early_stopping and self._monitor in metrics else None
+        return stopping.decide(
+            rule,
+            self.progress,
+            mode=self.mode,
+            metrics=metrics,
+            elapsed_s=self.elapsed_s,
+            time_limit_s=self._spec.fit.time_limit,
+            stop_asked=self._channel.stop_asked(),
+        )
+
+
+def _directions(model: keras.Model) -> dict[str, str | None]:
+    """Keras' own knowledge of which way each metric is better."""
+    metrics = list(model.metrics)
+    compiled = getattr(model, "_compile_metrics", None)
+    metrics += list(getattr(compiled, "metrics", []) or [])
+    return {"loss": "down", **{metric.name: getattr(metric, "_direction", None) for metric in metrics}}
+
+
+def _learning_rate(model: keras.Model) -> float | None:
+    optimizer = getattr(model, "optimizer", None)
+    return None if optimizer is None else float(np.asarray(optimizer.learning_rate))

@@ -1,0 +1,71 @@
+"""Joins this process to the others under MultiWorkerMirroredStrategy, one replica a process.
+
+Runs in: every Train worker, after `raytrain.worker.setup` has set the process up.
+"""
+
+from __future__ import annotations
+
+import os
+
+import keras
+import tensorflow as tf
+
+from raytrain.errors import Problem, UserCodeError
+
+ALLOW_MISSING_GPUS = "RAYTRAIN_ALLOW_MISSING_GPUS"
+
+
+def check_backend() -> None:
+    """Refuses a Keras that does not run on TensorFlow.
+
+    Raises:
+        UserCodeError: the Keras backend is another one.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise UserCodeError(
+            Problem(
+                got=f"the Keras backend {keras.backend.backend()}",
+                expected="the TensorFlow backend",
+                fix="take KERAS_BACKEND out of environment.env_vars and of the cluster's environment",
+            )
+        )
+
+
+def check_gpus(*, asked: float) -> None:
+    """Refuses to train on the CPU when the job asked for a GPU, and keeps TensorFlow from taking all of its memory.
+
+    Raises:
+        UserCodeError: fewer GPUs are visible to TensorFlow than the worker was promised.
+    """
+    visible = tf.config.list_physical_devices("GPU")
+    for gpu in visible:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if asked > len(visible) and not os.environ.get(ALLOW_MISSING_GPUS):
+        raise UserCodeError(
+            Problem(
+                field="scaling.gpus_per_worker",
+                got=f"asked for {asked:g} GPU, TensorFlow sees {len(visible)}",
+                expected="every GPU that Ray promised to be visible to TensorFlow",
+                fix="check the driver and tensorflow[and-cuda] on the node, or set scaling.gpus_per_worker: 0",
+            )
+        )
+
+
+def join(*, gpus_per_worker: float) -> tf.distribute.MultiWorkerMirroredStrategy:
+    """The strategy over all workers that TF_CONFIG names; returns when every one of them has joined."""
+    check_backend()
+    check_gpus(asked=gpus_per_worker)
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def sum_over_workers(strategy: tf.distribute.Strategy, values: list[float]) -> list[float]:
+    """The elementwise sum of every worker's `values`; every worker must call it, with as many values."""
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def reduce(local: tf.Tensor) -> tf.Tensor:
+        def in_replica(local: tf.Tensor) -> tf.Tensor:
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, local)
+
+        return strategy.run(in_replica, args=(local,))
+
+    return [float(value) for value in reduce(tf.constant(values, tf.float32))]

@@ -1,0 +1,99 @@
+"""Loads the user's own functions by `FILE.py:NAME`, and finds the user's own line in a traceback.
+
+Runs in: the driver (data functions) and every Train worker (everything else), in the job's own folder.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from raytrain.errors import Problem, UserCodeError
+from raytrain.spec.values import split_python_ref
+
+
+def load_reference(ref: str, folder: Path) -> Any:
+    """What `FILE.py:NAME` names, with `folder` on the path so that the file can import its neighbours.
+
+    Raises:
+        UserCodeError: the file or the name is not there. What the file itself raises goes through as it is.
+    """
+    file, name = split_python_ref(ref)
+    module = _load_module(folder / file, folder)
+    if not hasattr(module, name):
+        offered = [key for key in vars(module) if not key.startswith("_")]
+        raise UserCodeError(
+            Problem(
+                file=file, got=f"no `{name}`", expected=f"one of {', '.join(offered)}", fix=f"define {name} in {file}"
+            )
+        )
+    return getattr(module, name)
+
+
+def _load_module(path: Path, folder: Path) -> ModuleType:
+    name = path.relative_to(folder).with_suffix("").as_posix().replace("/", ".")
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+        return loaded
+    if not path.is_file():
+        raise UserCodeError(Problem(file=str(path.relative_to(folder)), got="no such file", expected="a Python file"))
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    if loaded is not None:
+        name = f"job.{name}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def describe_failure(error: BaseException, folder: Path, *, rank: int | None = None) -> dict[str, Any]:
+    """An exception as the `error` of events and JSON: kind, message, rank, file, line, fix, traceback.
+
+    `file` and `line` are those of the innermost frame in the user's folder; null when no frame is the user's.
+    """
+    problem = error.problems[0] if isinstance(error, UserCodeError) and error.problems else None
+    file, line = (problem.file or None, problem.line or None) if problem else (None, None)
+    if file is None:
+        file, line = _user_frame(error, folder)
+    return {
+        "kind": type(error).__name__,
+        "message": _message(error),
+        "field": problem.field if problem else None,
+        "fix": problem.fix if problem else None,
+        "rank": rank,
+        "file": file,
+        "line": line,
+        "traceback": "".join(traceback.format_exception(error, limit=-20))[-20_000:],
+    }
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, UserCodeError) and error.problems:
+        return "; ".join(f"got {item.got}, expected {item.expected}" for item in error.problems)
+    text = str(error).strip() or type(error).__name__
+    return text if len(text) <= 2000 else text[:2000] + " …"
+
+
+def _user_frame(error: BaseException, folder: Path) -> tuple[str | None, int | None]:
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_relative_to(folder):
+        return str(Path(error.filename).relative_to(folder)), error.lineno
+    found: tuple[str | None, int | None] = (None, None)
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename)
+        if path.is_relative_to(folder) and "site-packages" not in path.parts:
+            found = str(path.relative_to(folder)), frame.lineno
+    if found == (None, None) and error.__cause__ is not None:
+        return _user_frame(error.__cause__, folder)
+    return found
