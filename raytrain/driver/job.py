@@ -16,6 +16,7 @@ import ray
 
 from raytrain.driver import attempts
 from raytrain.driver.collector import Collector
+from raytrain.driver.curves import draw_curves
 from raytrain.driver.mailbox import start_mailbox
 from raytrain.driver.recorder import Recorder
 from raytrain.errors import SpecError, UserCodeError
@@ -41,8 +42,20 @@ def run_job(request: JobRequest, paths: RunPaths, recorder: Recorder) -> RunStat
     except Exception as failed:  # noqa: BLE001  the boundary: what the user's data code raises ends up here
         error = describe_failure(failed, Path.cwd())
         status, reason = RunStatus.FAILED, Reason.USER_CODE if error["file"] else Reason.INTERNAL
+    _draw(recorder, paths)
     recorder.record(types.RunFinished, status=str(status), reason=str(reason), error=error)
     return status
+
+
+def _draw(recorder: Recorder, paths: RunPaths) -> None:
+    """Draws the curves; a picture that cannot be drawn is told of and fails no run."""
+    rows = recorder.summary.epoch_rows()
+    if not rows:
+        return
+    try:
+        draw_curves(rows, paths.curves)
+    except (OSError, ValueError, ImportError) as error:
+        recorder.record(types.Warned, message=f"curves.png could not be drawn: {error}")
 
 
 def storage_refused(request: JobRequest, recorder: Recorder, refusal: OSError) -> RunStatus:
@@ -151,4 +164,5 @@ def _record_stopped(recorder: Recorder) -> None:
 
 
 def _import_trainer() -> None:
+    """Imports what is needed later while the data is read."""
     import raytrain.driver.trainer  # noqa: F401

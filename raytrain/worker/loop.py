@@ -18,7 +18,7 @@ import ray.train
 
 from raytrain.run import RunPaths
 from raytrain.spec.request import JobRequest
-from raytrain.worker import messages
+from raytrain.worker import messages, setup
 from raytrain.worker.logs import copy_output
 from raytrain.worker.user_code import describe_failure
 
@@ -63,6 +63,7 @@ def train_loop(config: dict[str, LoopConfig]) -> None:
         channel.send(messages.PhaseDone(rank=rank, time=time(), name="workers"))
         os.chdir(folder)
         splits = dict(zip(loop.refs, ray.get(list(loop.refs.values())), strict=True))
+        setup.finish_import()
         from raytrain.worker.fit import WorkerJob, train
 
         reason = train(

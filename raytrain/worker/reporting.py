@@ -86,7 +86,7 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._trained_s = perf_counter() - self._epoch_began
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        metrics = {name: float(value) for name, value in (logs or {}).items()}
+        metrics = dict(sorted(((name, float(value)) for name, value in (logs or {}).items()), key=_loss_first))
         learning_rate = metrics.pop("learning_rate", None) or _learning_rate(self.model)
         self._follow_monitor(epoch, metrics)
         self._channel.send(
@@ -167,6 +167,12 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
             time_limit_s=self._spec.fit.time_limit,
             stop_asked=self._channel.stop_asked(),
         )
+
+
+def _loss_first(item: tuple[str, float]) -> tuple[bool, bool]:
+    """Sorts train before validation and the loss before other metrics, which keep their order."""
+    name = item[0]
+    return name.startswith("val_"), name.removeprefix("val_") != "loss"
 
 
 def _directions(model: keras.Model) -> dict[str, str | None]:

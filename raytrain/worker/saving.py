@@ -99,8 +99,11 @@ def save_model(model: keras.Model, paths: RunPaths, *, rank: int) -> None:
 
 
 def write_summary(model: keras.Model, path: Path) -> None:
+    """Keras' own summary; the optimizer is left out of it, as it is before training."""
     lines: list[str] = []
-    model.summary(print_fn=lambda line, **_: lines.append(line), line_length=88)
+    compiled, model.compiled = model.compiled, False
+    model.summary(print_fn=lambda line, **_: lines.append(line))
+    model.compiled = compiled
     path.write_text("\n".join(lines) + "\n")
 
 

@@ -9,11 +9,11 @@ import importlib
 import json
 import os
 import socket
-import sys
 import threading
 from collections.abc import Sequence
 
 _held: list[socket.socket] = []
+_importing: list[threading.Thread] = []
 
 LIBRARIES = ("tensorflow", "keras", "raytrain.worker.fit")
 
@@ -55,9 +55,16 @@ def configure(addresses: Sequence[str], rank: int) -> None:
 
 
 def import_ahead() -> None:
-    """Begins to import TensorFlow and Keras, so that it overlaps with what else the worker waits for."""
-    if "tensorflow" not in sys.modules:
-        threading.Thread(target=_import_all, name="raytrain-import", daemon=True).start()
+    """Begins to import TensorFlow and Keras in a thread, so that it overlaps with what else the worker waits for."""
+    if not _importing:
+        _importing.append(threading.Thread(target=_import_all, name="raytrain-import", daemon=True))
+        _importing[0].start()
+
+
+def finish_import() -> None:
+    """Waits for the thread of `import_ahead`: two threads that import TensorFlow at once see it half initialised."""
+    for thread in _importing:
+        thread.join()
 
 
 def _import_all() -> None:

@@ -36,15 +36,15 @@ def _make_function(
     model: keras.Model, step: Callable[[Any], Logs], strategy: tf.distribute.Strategy, *, static_batch: bool
 ) -> Function:
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
-    def one_step(data: Any, share: tf.Tensor) -> Logs:
+    def one_step(data: Any, share: tf.Tensor) -> Any:
         def in_replica(data: Any, share: tf.Tensor) -> Logs:
             with step_of_share(share):
                 return step(data)
 
-        logs: Logs = dict(strategy.run(in_replica, args=(data, share)))
-        return logs
+        logs = strategy.run(in_replica, args=(data, share))
+        return dict(logs)
 
-    def idle_step(data: Any, share: tf.Tensor) -> Logs:
+    def idle_step(data: Any, share: tf.Tensor) -> Any:
         kept = [(local, local.read_value()) for local in _untrained_locals(model, strategy)]
         with tf.control_dependencies([value for _, value in kept]):
             logs = one_step(data, share)

@@ -60,12 +60,5 @@ def join(*, gpus_per_worker: float) -> tf.distribute.MultiWorkerMirroredStrategy
 
 def sum_over_workers(strategy: tf.distribute.Strategy, values: list[float]) -> list[float]:
     """The elementwise sum of every worker's `values`; every worker must call it, with as many values."""
-
-    @tf.function  # type: ignore[untyped-decorator]
-    def reduce(local: tf.Tensor) -> tf.Tensor:
-        def in_replica(local: tf.Tensor) -> tf.Tensor:
-            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, local)
-
-        return strategy.run(in_replica, args=(local,))
-
-    return [float(value) for value in reduce(tf.constant(values, tf.float32))]
+    total = strategy.reduce(tf.distribute.ReduceOp.SUM, tf.constant(values, tf.float32), axis=None)
+    return [float(value) for value in total]
