@@ -11,6 +11,7 @@ from pathlib import Path
 
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_MINTED = re.compile(r"[a-z0-9][a-z0-9_-]*-\d{8}-\d{4}-[0-9a-f]{4}")
 _SUBMISSION_ID = re.compile(r"(?P<run>[a-z0-9][a-z0-9_-]*?)(?:-a(?P<attempt>[2-9]|[1-9][0-9]+))?")
 
 
@@ -67,7 +68,7 @@ def submission_id(run: str, attempt: int) -> str:
 def parse_submission_id(text: str) -> tuple[str, int]:
     """The run and the attempt that a `submission_id` of ours names."""
     match = _SUBMISSION_ID.fullmatch(text)
-    if match is None:
+    if match is None or _MINTED.fullmatch(text):  # a token such as `a234` is no attempt
         return text, 1
     return match["run"], int(match["attempt"] or 1)
 

@@ -25,9 +25,9 @@ def seconds(value: float | None) -> str:
     """`0.41s`, `37.6s`, `4m10s`, `2h05m`."""
     if value is None:
         return "-"
-    if value < 10:
+    if value < 9.995:  # what would round to 10.00s
         return f"{value:.2f}s"
-    if value < 100:
+    if value < 99.95:
         return f"{value:.1f}s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"

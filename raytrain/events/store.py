@@ -15,7 +15,7 @@ from raytrain.events.types import Event, from_line, to_line
 def write_whole(path: Path, text: str) -> None:
     """Writes a file aside and renames it, so that a reader sees the old text or the new, never a part."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    aside.write_text(text)
+    aside.write_text(text, encoding="utf-8")
     aside.replace(path)
 
 
@@ -25,7 +25,7 @@ class EventWriter:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
-        self._file = path.open("a")
+        self._file = path.open("a", encoding="utf-8")
         if torn:
             self._file.write("\n")
 

@@ -68,7 +68,7 @@ class RunSummary:
             case types.EpochEnd():
                 self._add_epoch(event)
             case types.Restored():
-                self.epochs = {epoch: row for epoch, row in self.epochs.items() if epoch <= event.epoch}
+                self._forget_after(event.epoch)
             case types.AttemptFailed():
                 self.error = event.error
                 self.status = RunStatus.RETRYING if event.retrying else RunStatus.FAILED
@@ -95,6 +95,14 @@ class RunSummary:
         self.best, self.patience_left = event.best, event.patience_left
         if self.submitted_at is not None:
             self.phases.setdefault("first_epoch", event.time - self.submitted_at)
+
+    def _forget_after(self, epoch: int) -> None:
+        """The run goes on after `epoch`: what came later is trained again."""
+        self.epochs = {known: row for known, row in self.epochs.items() if known <= epoch}
+        last = self.epochs.get(max(self.epochs, default=-1), {})
+        self.last_metrics = {name: value for name, value in last.items() if name not in _NOT_METRICS}
+        if self.best is not None and self.best["epoch"] > epoch:
+            self.best = None
 
     def conclude(self, status: RunStatus, *, reason: str | None = None, error: dict[str, Any] | None = None) -> None:
         """Takes over what was learned about the run from elsewhere than its log, such as from its job's status."""

@@ -201,7 +201,7 @@ def from_line(line: str) -> Event | None:
         body = json.loads(line)
     except ValueError:
         return None
-    kind = _TYPES.get(body.get("type", "")) if isinstance(body, dict) else None
+    kind = _TYPES.get(str(body.get("type"))) if isinstance(body, dict) else None
     if kind is None:
         return None
     known = {item.name for item in dataclasses.fields(kind)}

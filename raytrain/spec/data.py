@@ -110,6 +110,8 @@ class DataSpec(Strict):
             raise ValueError(f"expected validation + test < 1, got {sum(fractions):g}")
         if self.stratify is True and not isinstance(self.label, str):
             raise ValueError("expected one label column for stratify: true; or name a column, stratify: COLUMN")
+        if self.weight is not None and self.label is None:
+            raise ValueError("expected a label beside weight, got none")
         return self
 
     @property

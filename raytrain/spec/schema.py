@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from raytrain.spec.data import DataSpec, OneKind, Strict
-from raytrain.spec.values import DurationS, JobName, PythonRef
+from raytrain.spec.values import ClassIndex, DurationS, JobName, PythonRef
 
 Components = str | dict[str, Any] | list[Any] | None
 
@@ -47,12 +47,21 @@ class CompileSpec(Strict):
     steps_per_execution: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     auto_scale_loss: bool = True
 
+    @model_validator(mode="after")
+    def _function_alone(self) -> Self:
+        if self.python is not None:
+            fields = type(self).model_fields
+            given = [name for name in fields if name != "python" and getattr(self, name) != fields[name].default]
+            if given:
+                raise ValueError(f"expected python alone: the function compiles, got python, {', '.join(given)}")
+        return self
+
 
 class FitSpec(Strict):
     epochs: int = Field(1, ge=1)
     global_batch_size: int = Field(32, ge=1, description="the batch the optimizer sees, whatever the number of workers")
     seed: int = Field(0, ge=0, lt=2**31, description="of the split, the initial weights and every epoch's order")
-    class_weight: dict[int, float] | None = None
+    class_weight: dict[ClassIndex, float] | None = None
     validation_batch_size: Annotated[int, Field(ge=1)] | None = None
     validation_freq: int = Field(1, ge=1)
     time_limit: DurationS | None = Field(None, gt=0, description="stop after the first epoch that ends past it")
@@ -114,9 +123,7 @@ class JobSpec(Strict):
         """`model: FILE.py:FUNCTION` and `compile: FILE.py:FUNCTION` stand for `{python: …}`."""
         if not isinstance(value, dict):
             return value
-        return value | {
-            key: {"python": value[key]} for key in ("model", "compile") if isinstance(value.get(key), str)
-        }
+        return value | {key: {"python": value[key]} for key in ("model", "compile") if isinstance(value.get(key), str)}
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

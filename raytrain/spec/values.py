@@ -40,14 +40,18 @@ def parse_duration_s(value: object) -> object:
     return value
 
 
+def parse_class_index(value: object) -> object:
+    """JSON, in which a spec travels, has no whole numbers for keys: `"1"` is class 1 too."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 def check_name(text: str) -> str:
     if not RUN_NAME.fullmatch(text):
-        raise ValueError(
-            "expected 1 to 40 of a-z, 0-9, _ and -, beginning with a letter or digit"
-        )
+        raise ValueError("expected 1 to 40 of a-z, 0-9, _ and -, beginning with a letter or digit")
     return text
 
 
 PythonRef = Annotated[str, AfterValidator(check_python_ref)]
 DurationS = Annotated[float, BeforeValidator(parse_duration_s)]
+ClassIndex = Annotated[int, BeforeValidator(parse_class_index)]
 JobName = Annotated[str, AfterValidator(check_name)]

@@ -1,0 +1,144 @@
+"""The one place that catches: turns what a verb raised into one panel and the exit code of the contract.
+
+A verb returns its `ExitCode` (None stands for OK) or raises. Usage errors found by Typer pass through: it shows them
+itself and exits with 2.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from raytrain import __version__
+from raytrain.cli.output import Output
+from raytrain.errors import ExitCode, Problem, RaytrainError
+
+# What a shell reports for a program that SIGPIPE ended, as `raytrain list | head -1` may end this one.
+_BROKEN_PIPE = 128 + 13
+
+
+def guard(verb: Callable[..., ExitCode | None]) -> Callable[..., None]:
+    """`verb`, whose exceptions become a panel (JSON where the verb was asked for JSON) and an exit code."""
+
+    @functools.wraps(verb)
+    def guarded(*args: Any, **options: Any) -> None:
+        out = Output(json=bool(options.get("json")) or options.get("output") == "json")
+        raise typer.Exit(_run(functools.partial(verb, *args, **options), out))
+
+    return guarded
+
+
+def _run(verb: Callable[[], ExitCode | None], out: Output) -> int:
+    try:
+        return verb() or ExitCode.OK
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except RaytrainError as error:
+        show_error(error, out)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        _close_stdout_quietly()
+        return _BROKEN_PIPE
+    except Exception as bug:  # noqa: BLE001  the boundary: whatever comes here was not foreseen, so it is a bug of ours
+        _show_bug(bug, out)
+        return ExitCode.BUG
+
+
+def show_error(error: RaytrainError, out: Output) -> None:
+    """One panel, or one JSON object, on stderr; never a traceback unless RAYTRAIN_DEBUG asks for it."""
+    if _debugging():
+        out.warn("".join(traceback.format_exception(error)))
+    if out.json:
+        out.error_json(error_object(error))
+    else:
+        out.panel(error.title, _error_lines(error))
+
+
+def error_object(error: RaytrainError) -> dict[str, Any]:
+    """The object printed on stderr in JSON mode."""
+    problems = [
+        {name: getattr(problem, name) for name in ("got", "expected", "fix", "field", "file", "line")}
+        for problem in error.problems
+    ]
+    return {
+        "error": {
+            "kind": type(error).__name__,
+            "title": error.title,
+            "message": str(error),
+            "exit_code": int(error.exit_code),
+            "problems": problems,
+        }
+    }
+
+
+def _error_lines(error: RaytrainError) -> Iterator[str]:
+    if error.message:
+        yield from error.message.splitlines()
+    for number, problem in enumerate(error.problems):
+        if number or error.message:
+            yield ""
+        yield from _problem_lines(problem)
+
+
+def _problem_lines(problem: Problem) -> Iterator[str]:
+    if problem.where:
+        yield problem.where
+    for label, text in (("got", problem.got), ("expected", problem.expected), ("to mend", problem.fix)):
+        first, *rest = text.splitlines() or [""]
+        if first:
+            yield f"{label:<9} {first}"
+            yield from (f"{'':<9} {line}" for line in rest)
+
+
+def _show_bug(bug: Exception, out: Output) -> None:
+    """Says that this is a bug of ours, and where its traceback stands."""
+    text = "".join(traceback.format_exception(bug))
+    if _debugging():
+        out.warn(text)
+    message = f"{type(bug).__name__}: {bug}"
+    where = _keep_traceback(text)
+    kept = f"the traceback is in {where}" if where else "RAYTRAIN_DEBUG=1 shows the traceback"
+    if out.json:
+        error = {
+            "kind": "bug",
+            "title": "This is a bug in raytrain",
+            "message": message,
+            "exit_code": int(ExitCode.BUG),
+        }
+        out.error_json({"error": error | {"problems": [], "traceback_file": str(where) if where else None}})
+    else:
+        out.panel("This is a bug in raytrain", [message, "", kept, "please report it with that file"])
+
+
+def _keep_traceback(text: str) -> Path | None:
+    """Writes the traceback into the state directory; None where that cannot be written."""
+    from raytrain.cluster.state import state_dir
+
+    now = datetime.now()
+    head = f"raytrain {__version__}, Python {sys.version.split()[0]}, {now:%Y-%m-%d %H:%M:%S}\n\n"
+    path = state_dir() / f"crash-{now:%Y%m%d-%H%M%S}-{os.getpid()}.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(head + text)
+    except OSError:
+        return None
+    return path
+
+
+def _debugging() -> bool:
+    return os.environ.get("RAYTRAIN_DEBUG", "") not in ("", "0")
+
+
+def _close_stdout_quietly() -> None:
+    """Keeps Python from complaining at exit that it cannot flush into the broken pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,26 @@
+"""`raytrain down`: stops the local Ray cluster that raytrain started, and no other."""
+
+from __future__ import annotations
+
+from raytrain.cli import options
+from raytrain.cli.options import Format, wants_json
+from raytrain.cli.output import Output
+
+
+def command(
+    json: options.Json = False,
+    output: options.OutputFormat = Format.TEXT,
+    quiet: options.Quiet = False,
+) -> None:
+    """Stop the local Ray cluster that raytrain started.
+
+    No other cluster is touched. With nothing running this says so, and is no error. Runs on it end with it.
+    """
+    from raytrain.cluster import local
+
+    out = Output(json=wants_json(json, output), quiet=quiet)
+    stopped = local.stop()
+    if out.json:
+        out.result_json({"schema_version": 1, "stopped": stopped})
+    else:
+        out.say("the local cluster is stopped" if stopped else "no local cluster of raytrain's is running")

@@ -1,0 +1,120 @@
+"""Follows a run to its end for `submit`, `watch` and `wait`: the stream, the fold, the display, and how it is left."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Protocol, TextIO
+
+from raytrain.cli.output import Output, is_terminal
+from raytrain.cli.plain import PlainDisplay
+from raytrain.cli.tails import Tail
+from raytrain.errors import Problem, WaitTimedOut
+from raytrain.events import figures
+from raytrain.events.summary import RunSummary
+from raytrain.events.types import Event
+from raytrain.run import RunStatus
+from raytrain.watcher import Gatherer, Idle, StatusChange, watch
+
+
+class Display(Protocol):
+    """Shows a run's progress; `LiveDisplay` on a terminal, `PlainDisplay` elsewhere."""
+
+    def show(self, item: Event | StatusChange | Idle, summary: RunSummary) -> None: ...
+    def note(self, line: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class NoDisplay:
+    """Shows nothing, for `--quiet`."""
+
+    def show(self, item: Event | StatusChange | Idle, summary: RunSummary) -> None: ...
+    def note(self, line: str) -> None: ...
+    def close(self) -> None: ...
+
+
+def open_display(stream: TextIO, out: Output) -> Display:
+    """The display that fits `stream`, which is stdout or stderr."""
+    if out.quiet:
+        return NoDisplay()
+    if is_terminal(stream):
+        from raytrain.cli.live import LiveDisplay
+
+        return LiveDisplay(stream)
+    return PlainDisplay(out.result if stream is sys.stdout else out.say)
+
+
+def follow(
+    gatherer: Gatherer,
+    display: Display,
+    *,
+    deadline: Deadline | None = None,
+    job_log: Tail | None = None,
+) -> RunSummary:
+    """Shows the run until it ends; what it came to.
+
+    Args:
+        gatherer: where the run's facts come from.
+        display: shows them; closed in any case.
+        deadline: until when to follow at most.
+        job_log: the job's own log, to be shown too; for `--verbose`.
+
+    Raises:
+        WaitTimedOut: the deadline passed; the run goes on.
+        StateUnknown: the cluster fell silent.
+    """
+    summary = RunSummary(run=gatherer.run)
+    try:
+        for item in watch(gatherer):
+            absorb(summary, item)
+            display.show(item, summary)
+            for line in job_log.new() if job_log else ():
+                display.note(line)
+            if deadline and not summary.status.is_terminal:
+                deadline.check()
+    finally:
+        display.close()
+    return summary
+
+
+def absorb(summary: RunSummary, item: Event | StatusChange | Idle) -> None:
+    """Adds one item of the stream to what is known; the log's word on the end counts before the job's."""
+    if isinstance(item, Event):
+        summary.add(item)
+    elif isinstance(item, StatusChange) and item.final:
+        if not summary.status.is_terminal and item.status is RunStatus.SUCCEEDED and item.message:
+            summary.warnings.append(item.message)
+        summary.conclude(item.status, reason=item.reason, error=item.error)
+    elif isinstance(item, StatusChange) and summary.status is RunStatus.PENDING:
+        summary.status = item.status
+
+
+class Deadline:
+    """The moment when a command stops waiting for a run; none when `timeout_s` is None."""
+
+    def __init__(self, run: str, timeout_s: float | None) -> None:
+        self._run = run
+        self._timeout_s = timeout_s
+        self._began_at = time.monotonic()
+
+    def check(self) -> None:
+        """Raises WaitTimedOut when the moment has come."""
+        if self._timeout_s is None or time.monotonic() < self._began_at + self._timeout_s:
+            return
+        raise WaitTimedOut(
+            Problem(
+                got=f"no end of {self._run} within {figures.seconds(self._timeout_s)}",
+                expected="the run to end; it goes on",
+                fix=f"raytrain watch {self._run} comes back to it, raytrain stop {self._run} stops it",
+            )
+        )
+
+
+def say_detached(run: str, out: Output) -> None:
+    """What a person reads after Ctrl-C."""
+    out.warn(
+        "",
+        f"detached: {run} goes on",
+        f"  raytrain watch {run}    to come back",
+        f"  raytrain stop {run}     to stop it",
+    )

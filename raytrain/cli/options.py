@@ -1,0 +1,60 @@
+"""The options and arguments that several verbs share, the same everywhere."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """How results are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def _duration_s(text: str) -> float:
+    """Seconds of `90`, `90s`, `15m`, `1h30m`."""
+    from raytrain.spec.values import parse_duration_s
+
+    try:
+        value = parse_duration_s(f"{text}s" if text.replace(".", "", 1).isdigit() else text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    assert isinstance(value, float)
+    return value
+
+
+Job = Annotated[str, typer.Argument(metavar="JOB", help="A folder with a job.yaml, a YAML file, or - for stdin.")]
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's id, an unambiguous beginning of it, @last, or its directory.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON; the same as -o json.")]
+OutputFormat = Annotated[Format, typer.Option("--output", "-o", help="How results are printed.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results, warnings and errors only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the driver's job log on stderr, too.")]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Ray's dashboard, http://HOST:8265; else RAYTRAIN_ADDRESS, Ray's own, this machine's cluster.",
+    ),
+]
+Storage = Annotated[str | None, typer.Option(metavar="DIR", help="The directory that holds the runs' directories.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Override a field, as in fit.epochs=3; may be repeated."),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        metavar="DURATION", parser=_duration_s, help="Stop waiting after this long (90, 15m, 1h); the run goes on."
+    ),
+]
+
+
+def wants_json(json: bool, output: Format) -> bool:
+    """Whether results are JSON: `--json`, or `-o json`."""
+    return json or output is Format.JSON

@@ -1,0 +1,30 @@
+"""What a run came to, as a command's result: the object or the verdict on stdout, and the exit code."""
+
+from __future__ import annotations
+
+from raytrain.cli.output import Output
+from raytrain.cli.words import next_steps, verdict
+from raytrain.errors import ExitCode
+from raytrain.events.summary import RunSummary
+from raytrain.run import RunStatus
+
+_EXIT_CODES = {
+    RunStatus.SUCCEEDED: ExitCode.OK,
+    RunStatus.FAILED: ExitCode.RUN_FAILED,
+    RunStatus.STOPPED: ExitCode.RUN_STOPPED,
+    RunStatus.UNKNOWN: ExitCode.STATE_UNKNOWN,
+}
+
+
+def exit_code(status: RunStatus) -> ExitCode:
+    """The exit code of a command that waited for a run, or asked how it stands; a run that goes on is no failure."""
+    return _EXIT_CODES.get(status, ExitCode.OK)
+
+
+def print_run(summary: RunSummary, out: Output) -> None:
+    """One object with `--json`, else the verdict; next steps go to stderr."""
+    if out.json:
+        out.result_json(summary.to_json())
+        return
+    out.result(*verdict(summary))
+    out.say(*next_steps(summary))

@@ -1,0 +1,43 @@
+"""Shows a run's progress as plain lines, where there is no terminal: one an epoch, no control characters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from raytrain.cli.words import waiting_for
+from raytrain.events import figures, types
+from raytrain.events.lines import event_line
+from raytrain.events.summary import RunSummary
+from raytrain.watcher import Idle, StatusChange
+
+HEARTBEAT_S = 60.0
+
+
+class PlainDisplay:
+    """Prints the lines through `write`; while nothing has happened for a minute, one that says what it waits for."""
+
+    def __init__(self, write: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._write = write
+        self._clock = clock
+        self._began_at = self._spoke_at = clock()
+        self._job_message = ""
+
+    def show(self, item: types.Event | StatusChange | Idle, summary: RunSummary) -> None:
+        line = ""
+        if isinstance(item, types.Event):
+            line = event_line(item, summary)
+        elif isinstance(item, StatusChange):
+            self._job_message = item.message
+        elif self._clock() - self._spoke_at >= HEARTBEAT_S and not summary.status.is_terminal:
+            waited = figures.seconds(self._clock() - self._began_at)
+            line = f"{summary.status.lower()}: {waiting_for(summary, self._job_message)} ({waited})"
+        if line:
+            self._write(line)
+            self._spoke_at = self._clock()
+
+    def note(self, line: str) -> None:
+        self._write(line)
+
+    def close(self) -> None:
+        """Nothing to put away."""

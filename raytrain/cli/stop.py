@@ -1,0 +1,42 @@
+"""`raytrain stop`: stops a run, and waits until it has stopped."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from raytrain.cli import options, runs
+from raytrain.cli.follow import Deadline, NoDisplay, follow
+from raytrain.cli.options import Format, wants_json
+from raytrain.cli.outcome import print_run
+from raytrain.cli.output import Output
+from raytrain.run import submission_id
+
+
+def command(
+    run: options.Run,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has stopped.")] = True,
+    address: options.Address = None,
+    storage: options.Storage = None,
+    timeout: options.Timeout = None,
+    json: options.Json = False,
+    output: options.OutputFormat = Format.TEXT,
+    quiet: options.Quiet = False,
+) -> None:
+    """Stop a run and wait until it has stopped.
+
+    Exit code 0 once the run is over, however it ended; a run that had ended before is left as it is.
+    """
+    out = Output(json=wants_json(json, output), quiet=quiet)
+    record = runs.find(run, address=address, storage=storage)
+    gatherer = runs.gatherer(record)
+    summary = runs.seen_by(gatherer)
+    if summary.status.is_terminal:
+        out.say(f"{record.run} had ended before: {summary.status}")
+    else:
+        runs.connect(record).stop(submission_id(record.run, gatherer.attempt))
+        out.say(f"stopping {record.run}")
+        if wait:
+            summary = follow(runs.gatherer(record), NoDisplay(), deadline=Deadline(record.run, timeout))
+    print_run(summary, out)

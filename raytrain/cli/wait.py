@@ -1,0 +1,34 @@
+"""`raytrain wait`: waits, in silence, until a run has ended in whatever way."""
+
+from __future__ import annotations
+
+from raytrain.cli import options, runs
+from raytrain.cli.follow import Deadline, NoDisplay, follow, say_detached
+from raytrain.cli.options import Format, wants_json
+from raytrain.cli.outcome import exit_code, print_run
+from raytrain.cli.output import Output
+from raytrain.errors import ExitCode
+
+
+def command(
+    run: options.Run,
+    address: options.Address = None,
+    storage: options.Storage = None,
+    timeout: options.Timeout = None,
+    json: options.Json = False,
+    output: options.OutputFormat = Format.TEXT,
+    quiet: options.Quiet = False,
+) -> ExitCode:
+    """Wait until a run ends; the exit code tells how.
+
+    0 SUCCEEDED, 10 FAILED, 11 STOPPED, 12 unknown, 124 when --timeout passed.
+    """
+    out = Output(json=wants_json(json, output), quiet=quiet)
+    record = runs.find(run, address=address, storage=storage)
+    try:
+        summary = follow(runs.gatherer(record), NoDisplay(), deadline=Deadline(record.run, timeout))
+    except KeyboardInterrupt:
+        say_detached(record.run, out)
+        raise
+    print_run(summary, out)
+    return exit_code(summary.status)

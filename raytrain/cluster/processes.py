@@ -1,0 +1,127 @@
+"""Finds and ends the processes of a local cluster, and no others.
+
+A process is known by its pid *and* the moment it began, so that a pid that was given to another process since is never
+mistaken. A cluster's processes are found by three signs, none of which suffices alone: the session id of the daemon that
+started it (job drivers begin sessions of their own), a mark in their environment (processes that rename themselves
+may overwrite it), and descent from either.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
+
+MARK = "RAYTRAIN_LOCAL_CLUSTER"
+# The clock that tells when a process began ticks 100 times a second.
+_SAME_MOMENT_S = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessId:
+    """A process that may have ended since: its pid, and when it began, in seconds since the epoch."""
+
+    pid: int
+    began: float
+    name: str = ""
+
+
+def is_alive(process: ProcessId) -> bool:
+    """Whether this very process still runs."""
+    import psutil
+
+    try:
+        found = psutil.Process(process.pid)
+        same = abs(found.create_time() - process.began) < _SAME_MOMENT_S
+        return same and found.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def cluster_processes(mark: str, *, session: int, anchors: Iterable[ProcessId]) -> list[psutil.Process]:
+    """The processes of the cluster that was started with `mark`, this process and its ancestors left out.
+
+    Args:
+        mark: the value of `MARK` in the environment that the cluster was started with.
+        session: the session id that it was started in; believed only while one of `anchors` is alive in it.
+        anchors: processes of the cluster that were seen right after its start.
+    """
+    import psutil
+
+    trusted = any(is_alive(anchor) and _session_of(anchor.pid) == session for anchor in anchors)
+    found: dict[int, psutil.Process] = {}
+    for process in psutil.process_iter():
+        if _has_mark(process, mark) or (trusted and _session_of(process.pid) == session):
+            for member in (process, *_children(process)):
+                found.setdefault(member.pid, member)
+    ourselves = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    return [process for pid, process in found.items() if pid not in ourselves]
+
+
+def end(processes: list[psutil.Process], *, grace_s: float) -> list[psutil.Process]:
+    """Asks the processes to end, makes those that have not after `grace_s`, and gives those that even so remain."""
+    import psutil
+
+    for process in processes:
+        _signal(process.terminate)
+    _, stubborn = psutil.wait_procs(processes, timeout=grace_s)
+    for process in stubborn:
+        _signal(process.kill)
+    _, left = psutil.wait_procs(stubborn, timeout=5)
+    return [process for process in left if _runs(process)]
+
+
+def identify(process: psutil.Process) -> ProcessId | None:
+    import psutil
+
+    try:
+        return ProcessId(pid=process.pid, began=process.create_time(), name=process.name())
+    except psutil.Error:
+        return None
+
+
+def _signal(send: object) -> None:
+    import psutil
+
+    try:
+        send()  # type: ignore[operator]
+    except psutil.Error:
+        return
+
+
+def _runs(process: psutil.Process) -> bool:
+    import psutil
+
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    import psutil
+
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def _has_mark(process: psutil.Process, mark: str) -> bool:
+    import psutil
+
+    try:
+        return process.environ().get(MARK) == mark
+    except (psutil.Error, OSError):
+        return False
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None

@@ -1,0 +1,154 @@
+"""What is handed to Ray's Jobs API to start a run: a pure function of the job and where it goes.
+
+Everything here can be read by whoever can reach the cluster: Ray shows entrypoint, metadata and environment variables
+to any client of its API. So no secret travels in it; `env_vars` may name variables that the cluster has itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from raytrain import __version__
+from raytrain.cluster.words import data_words, model_words
+from raytrain.errors import Problem, SpecError
+from raytrain.run import submission_id
+
+if TYPE_CHECKING:
+    from raytrain.spec.request import JobRequest
+    from raytrain.spec.schema import JobSpec
+
+ENTRYPOINT = "python -m raytrain.driver"
+FINGERPRINT = "raytrain_fingerprint"
+
+# A stopped driver gets this long to let its workers save and to write the run's last line; Ray's own default is 3 s.
+STOP_WAIT_S = 60
+_OUR_ENV = {
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
+    "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S),
+}
+
+_SECRET_NAME = re.compile(r"(?:^|_)(?:\w*KEY|\w*TOKEN|\w*SECRET|\w*PASSWORD|\w*PASSWD|CREDENTIALS?)(?:$|_)", re.IGNORECASE)
+_REFERENCE = re.compile(r"\$\{[A-Z0-9_]+\}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """One job as Ray's Jobs API takes it."""
+
+    submission_id: str
+    entrypoint: str
+    runtime_env: dict[str, Any]
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        return self.metadata.get(FINGERPRINT, "")
+
+    def to_json(self) -> dict[str, Any]:
+        """The body of `POST /api/jobs/`."""
+        return {
+            "submission_id": self.submission_id,
+            "entrypoint": self.entrypoint,
+            "runtime_env": self.runtime_env,
+            "metadata": self.metadata,
+        }
+
+
+def build_submission(
+    request: JobRequest,
+    *,
+    working_dir_uri: str,
+    raytrain_uri: str,
+    bin_dir: str | None = None,
+    commit: str | None = None,
+) -> Submission:
+    """The submission of one attempt of a run.
+
+    Args:
+        request: the resolved job; the same that stands in the working directory.
+        working_dir_uri: `gcs://…` of the uploaded job folder.
+        raytrain_uri: `gcs://…` of the uploaded raytrain package.
+        bin_dir: the folder of this process's `python`, where the cluster runs on this machine: a cluster started
+            from an environment that was not activated finds its `python` there.
+        commit: the user's commit, for people to read.
+
+    Raises:
+        SpecError: a secret's value stands in `environment.env_vars`.
+    """
+    spec = request.spec
+    check_no_secrets(spec.environment.env_vars)
+    env_vars = {**_OUR_ENV, **spec.environment.env_vars}
+    if bin_dir:
+        # Ray expands ${…} in the process that it starts, so this is the cluster's own PATH.
+        env_vars["PATH"] = f"{bin_dir}:{spec.environment.env_vars.get('PATH', '${PATH}')}"
+    runtime_env: dict[str, Any] = {
+        "working_dir": working_dir_uri,
+        "py_modules": [raytrain_uri],
+        "env_vars": env_vars,
+    }
+    if spec.environment.pip:
+        runtime_env["pip"] = list(spec.environment.pip)
+    return Submission(
+        submission_id=submission_id(request.run, request.attempt),
+        entrypoint=ENTRYPOINT,
+        runtime_env=runtime_env,
+        metadata=_metadata(request, commit) | {FINGERPRINT: _fingerprint(request, runtime_env)},
+    )
+
+
+def check_no_secrets(env_vars: Mapping[str, str]) -> None:
+    """Refuses values of variables whose names say that they are secret; `${NAME}` alone, expanded there, is fine.
+
+    Raises:
+        SpecError: one problem a variable; never the value.
+    """
+    problems = [
+        Problem(
+            got=f"a value for {name}, which every client of the cluster could read",
+            expected="a reference to a variable that the cluster's machines have themselves",
+            fix=f"write {name}: ${{{name.upper()}}} and set it on the cluster",
+            field=f"environment.env_vars.{name}",
+        )
+        for name, value in env_vars.items()
+        if value and _SECRET_NAME.search(name) and not _REFERENCE.fullmatch(value.strip())
+    ]
+    if problems:
+        raise SpecError(*problems)
+
+
+def _metadata(request: JobRequest, commit: str | None) -> dict[str, str]:
+    """What the dashboard's Jobs page shows of a run; strings only, for people."""
+    spec = request.spec
+    return {
+        "job_name": spec.name,
+        "raytrain_run": request.run,
+        "raytrain_attempt": str(request.attempt),
+        "workers": str(spec.scaling.workers),
+        "resources_per_worker": _resources(spec),
+        "model": model_words(spec),
+        "data": data_words(spec),
+        "epochs": str(spec.fit.epochs),
+        "global_batch_size": str(spec.fit.global_batch_size),
+        "storage": request.storage,
+        "commit": commit or "none",
+        "raytrain_version": __version__,
+    }
+
+
+def _resources(spec: JobSpec) -> str:
+    scaling = spec.scaling
+    amounts = {"CPU": scaling.cpus_per_worker, "GPU": scaling.gpus_per_worker, **scaling.resources_per_worker}
+    return ", ".join(f"{amount:g} {name}" for name, amount in amounts.items() if amount)
+
+
+def _fingerprint(request: JobRequest, runtime_env: Mapping[str, Any]) -> str:
+    """The same for two sendings of one submission, and for no other: says whose a job under our id is."""
+    text = request.model_dump_json() + json.dumps(runtime_env, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

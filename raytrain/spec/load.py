@@ -1,0 +1,196 @@
+"""Reads a job: the YAML, the command line's overrides, the defaults that depend on them, and the schema's verdict."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+from pydantic import ValidationError
+
+from raytrain.errors import NotFound, Problem, SpecError, UsageError
+from raytrain.spec.overrides import INT_KEYED, apply_override, parse_override
+from raytrain.spec.places import Loc, Places, dotted
+from raytrain.spec.problems import problems_of
+from raytrain.spec.schema import JobSpec
+from raytrain.spec.sources import source_columns
+from raytrain.spec.wording import did_you_mean, shown
+from raytrain.spec.yaml_source import read_yaml
+
+JOB_FILE = "job.yaml"
+STDIN = "standard input"
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedJob:
+    """A job that the schema accepts.
+
+    Attributes:
+        spec: the job with every default filled in.
+        folder: absolute; what the spec's paths are relative to, and what is uploaded.
+        file: the YAML file as shown to the user.
+        lines: where each field was written.
+    """
+
+    spec: JobSpec
+    folder: Path
+    file: str
+    lines: Places
+
+
+def load_job(job: str, *, overrides: Sequence[str] = (), stdin: TextIO | None = None) -> LoadedJob:
+    """Reads a folder with a job.yaml, a YAML file, or `-` (standard input; its folder is the current one).
+
+    Args:
+        job: what the user named.
+        overrides: the `--set` arguments in order, `a.b=c` each.
+        stdin: read when `job` is `-`; the process's own when left out.
+
+    Raises:
+        NotFound: there is no such file.
+        UsageError: a `--set` without `=`, or a file that is no YAML.
+        SpecError: the job is refused; all problems at once, the most important last.
+    """
+    parsed = [parse_override(text) for text in overrides]
+    folder, file, raw = _read(job, stdin)
+    source = read_yaml(raw, file)
+    data, places = source.data, source.places
+    if not isinstance(data, dict):
+        raise SpecError(Problem(got=shown(data), expected="a map of fields, such as `name: digits`", file=file, line=1))
+    for override in parsed:
+        apply_override(data, override, places)
+    _fill_in(data, folder)
+    try:
+        spec = JobSpec.model_validate(data)
+    except ValidationError as error:
+        raise SpecError(*_once([*problems_of(error, data, places), *_not_json(data, places)])) from None
+    if problems := [*_not_json(data, places), *_storage_problems(spec, places)]:
+        raise SpecError(*problems)
+    spec = _with_all_features(spec, folder, places)
+    return LoadedJob(spec=spec, folder=folder, file=file, lines=places)
+
+
+def _read(job: str, stdin: TextIO | None) -> tuple[Path, str, bytes | str]:
+    """The job's folder, its file as shown, and the text."""
+    if job == "-":
+        return Path.cwd(), STDIN, (stdin or sys.stdin).read()
+    path = Path(job).expanduser()
+    if path.is_dir():
+        path, job = path / JOB_FILE, str(Path(job) / JOB_FILE)
+    elif path.exists() and path.suffix not in (".yaml", ".yml", ".json"):
+        raise UsageError(Problem(got=f"the file {job}", expected=f"a folder with a {JOB_FILE}, a YAML file, or -"))
+    try:
+        return path.resolve().parent, job, path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise _not_found(path, job) from None
+    except OSError as error:
+        raise SpecError(Problem(got=f"{error.strerror}", expected="a file that can be read", file=job)) from None
+
+
+def _not_found(path: Path, job: str) -> NotFound:
+    if path.parent.is_dir():
+        yamls = sorted(near.name for near in path.parent.iterdir() if near.suffix in (".yaml", ".yml"))
+        jobs = sorted(near.parent.name for near in path.parent.glob(f"*/{JOB_FILE}"))
+        fix = did_you_mean(path.name, [*jobs, *yamls]) or (
+            f"there are {', '.join([*jobs, *yamls])}" if yamls or jobs else ""
+        )
+    else:
+        fix = ""
+    return NotFound(
+        Problem(
+            got=f"{job}, which does not exist",
+            expected=f"a folder with a {JOB_FILE}, a YAML file, or -",
+            fix=fix or f"`raytrain init NAME` makes a folder with a {JOB_FILE}",
+        )
+    )
+
+
+def _fill_in(data: dict[Any, Any], folder: Path) -> None:
+    """The defaults that depend on other fields or on the folder."""
+    if "name" not in data and (name := _name_of(folder)):
+        data["name"] = name
+    storage = data.get("storage")
+    if isinstance(storage, str) and storage and not storage.startswith(("~", "/")) and not _URI.match(storage):
+        data["storage"] = str((folder / storage).resolve())
+    part = data.get("data")
+    if isinstance(part, dict) and isinstance(part.get("train"), dict) and "sklearn" in part["train"]:
+        part.setdefault("features", "features")
+        part.setdefault("label", "target")
+
+
+def _name_of(folder: Path) -> str:
+    """A job's name from its folder's: `My Job` gives `my-job`."""
+    return re.sub(r"[^a-z0-9_]+", "-", folder.name.lower()).strip("-_")[:40]
+
+
+def _with_all_features(spec: JobSpec, folder: Path, places: Places) -> JobSpec:
+    """`data.features` left out: all columns that are neither label nor weight."""
+    data = spec.data
+    if data.features is not None:
+        return spec
+    try:
+        columns = source_columns(data.train, folder)
+    except SpecError as error:
+        file, line = places.of(("data", "train"))
+        raise SpecError(*(_at(problem, "data.train", file, line) for problem in error.problems)) from None
+    features = [name for name in columns or () if name not in (*data.label_columns, data.weight)]
+    if not features:
+        file, line = places.of(("data",))
+        got = "no `features`, and columns that are not known before the run" if columns is None else "no feature column"
+        expected = "a column, a list of columns, or {input: column(s)}"
+        raise SpecError(
+            Problem(got=got, expected=expected, fix="add data.features", field="data.features", file=file, line=line)
+        )
+    return spec.model_copy(update={"data": data.model_copy(update={"features": features})})
+
+
+def _storage_problems(spec: JobSpec, places: Places) -> Iterator[Problem]:
+    file, line = places.of(("storage",))
+    if _URI.match(spec.storage):
+        yield Problem(
+            got=spec.storage,
+            expected="a path that every node sees, such as an NFS mount",
+            fix="object stores come with a later release",
+            field="storage",
+            file=file,
+            line=line,
+        )
+    elif not spec.storage:
+        yield Problem(got="''", expected="a path", field="storage", file=file, line=line)
+
+
+def _not_json(data: Any, places: Places, loc: Loc = ()) -> Iterator[Problem]:
+    """Values that would change on their way: the job travels as JSON."""
+    file, line = places.of(loc)
+    if isinstance(data, float) and not math.isfinite(data):
+        yield Problem(got=str(data), expected="a finite number", field=dotted(loc), file=file, line=line)
+    elif isinstance(data, list):
+        for index, item in enumerate(data):
+            yield from _not_json(item, places, (*loc, index))
+    elif isinstance(data, dict):
+        for key, item in data.items():
+            if isinstance(key, int) and loc not in INT_KEYED:
+                file, line = places.of((*loc, key))
+                yield Problem(
+                    got=f"the key {key} (a whole number)",
+                    expected="a name",
+                    fix="put it in quotes",
+                    field=dotted((*loc, key)),
+                    file=file,
+                    line=line,
+                )
+            yield from _not_json(item, places, (*loc, key))
+
+
+def _once(problems: list[Problem]) -> list[Problem]:
+    """One problem a field: the last, which is the clearest."""
+    return list({(problem.field, problem.file, problem.line): problem for problem in problems}.values())
+
+
+def _at(problem: Problem, field: str, file: str, line: int) -> Problem:
+    return replace(problem, field=field) if problem.file else replace(problem, field=field, file=file, line=line)

@@ -1,0 +1,113 @@
+"""`--set a.b=c`: one field of the spec, given on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from raytrain.errors import Problem, SpecError, UsageError
+from raytrain.spec.data import OneKind
+from raytrain.spec.fields import model_at
+from raytrain.spec.places import Loc, Places, dotted
+from raytrain.spec.wording import shown
+from raytrain.spec.yaml_source import read_yaml
+
+# Maps whose keys are whole numbers; in any other place a number is a list's index.
+INT_KEYED: tuple[Loc, ...] = (("fit", "class_weight"),)
+_NO_YAML = ("@", "`", "%", "*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Override:
+    """One parsed `--set`: where it points, its value, and the argument as the user gave it."""
+
+    parts: tuple[str, ...]
+    value: Any
+    shown: str
+
+
+def parse_override(text: str) -> Override:
+    """Splits `a.b=c`; the value is read as YAML, so that `1e-3` is a number and `[a, b]` a list.
+
+    Raises:
+        UsageError: there is no `=`, no field before it, or nothing after it.
+        SpecError: the value is no YAML.
+    """
+    shown_text = f"--set {text}"
+    field, equals, value = text.partition("=")
+    parts = tuple(part.strip() for part in field.split("."))
+    if not equals or not all(parts) or any(" " in part for part in parts):
+        raise UsageError(Problem(got=shown_text, expected="--set FIELD=VALUE, such as --set fit.epochs=3"))
+    if not value.strip():
+        raise UsageError(
+            Problem(got=f"{shown_text} without a value", expected="--set FIELD=VALUE", fix="write null or '' for none")
+        )
+    if value.startswith(_NO_YAML):  # `@last` and `*.csv` are no YAML, and can only be meant as they stand
+        return Override(parts=parts, value=value, shown=shown_text)
+    try:
+        return Override(parts=parts, value=read_yaml(value, shown_text).data, shown=shown_text)
+    except SpecError as error:
+        raise SpecError(*(replace(problem, line=0) for problem in error.problems)) from None
+
+
+def apply_override(data: dict[str | int, Any], override: Override, places: Places) -> None:
+    """Puts the value into the spec's data, in place, and notes where it came from.
+
+    Maps that are missing on the way are made. A short form gives way to its long one: `model: model.py:build` to
+    `{python: …}` or `{file: …}`, `optimizer: adam` to `{name: adam, …}`; and where exactly one kind is allowed
+    (`data.train`), another kind takes its place.
+
+    Raises:
+        SpecError: an index outside a list.
+    """
+    here: Any = data
+    loc: Loc = ()
+    for index, part in enumerate(override.parts):
+        last = index == len(override.parts) - 1
+        key = _key(part, here, loc, override)
+        if isinstance(here, dict):
+            _leave_one_kind(here, loc, key)
+            present = here.get(key)
+        else:
+            present = here[key] if key < len(here) else None  # type: ignore[operator]
+        value = override.value if last else _container(present, (*loc, key), override.parts[index + 1])
+        if value is not present or last:
+            places.moved((*loc, key), override.shown)
+        if isinstance(here, list) and key == len(here):
+            here.append(value)
+        else:
+            here[key] = value
+        here, loc = value, (*loc, key)
+
+
+def _key(part: str, here: Any, loc: Loc, override: Override) -> str | int:
+    if isinstance(here, list):
+        if part.isdecimal() and int(part) <= len(here):
+            return int(part)
+        raise SpecError(
+            Problem(
+                got=f"the index `{part}` into {shown(here)}",
+                expected=f"0 to {len(here)}",
+                fix="count from 0; the number after the last one appends",
+                field=dotted(loc),
+                file=override.shown,
+            )
+        )
+    return int(part) if part.isdecimal() and loc in INT_KEYED else part
+
+
+def _leave_one_kind(here: dict[Any, Any], loc: Loc, key: str | int) -> None:
+    model = model_at(loc)
+    if model is not None and issubclass(model, OneKind) and key in model.model_fields:
+        for other in [other for other in here if other != key and other in model.model_fields]:
+            del here[other]
+
+
+def _container(present: Any, loc: Loc, next_part: str) -> dict[Any, Any] | list[Any]:
+    if isinstance(present, dict | list):
+        return present
+    if isinstance(present, str) and loc[0] == "compile" and len(loc) > 1 and next_part != "name":
+        return {"name": present}  # `optimizer: adam` and `--set compile.optimizer.learning_rate=0.01`
+    if next_part == "0" and loc not in INT_KEYED:
+        return []
+    return {}

@@ -1,0 +1,91 @@
+"""A run's life as events, for tests that show or follow one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from raytrain.events import types
+from raytrain.events.store import EventWriter
+from raytrain.run import RunPaths
+
+RUN = "digits-20261120-0715-4f2a"
+SUBMITTED_AT = 1_790_000_000.0
+
+
+def beginning(workers: int = 2, epochs: int = 3, storage: str = "/runs/" + RUN) -> list[types.Event]:
+    """Everything before the first epoch."""
+    head: dict[str, Any] = {"run": RUN, "attempt": 1}
+    phases = ("driver", "data", "workers", "tensorflow", "model", "first_step")
+    splits = {
+        "train": {"rows": 1437, "steps": 45, "rows_per_worker": [719, 718], "dropped": 0},
+        "validation": {"rows": 180, "steps": 6, "rows_per_worker": [90, 90], "dropped": 0},
+    }
+    return [
+        types.Submitted(
+            **head,
+            time=SUBMITTED_AT + 1,
+            name="digits",
+            workers=workers,
+            global_batch_size=32,
+            epochs=epochs,
+            storage=storage,
+            submitted_at=SUBMITTED_AT,
+            dashboard_url=f"http://127.0.0.1:8265/#/jobs/{RUN}",
+        ),
+        types.AttemptStarted(**head, time=SUBMITTED_AT + 2, workers=workers),
+        types.Sharded(**head, time=SUBMITTED_AT + 3, splits=splits),
+        *(
+            types.Phase(**head, time=SUBMITTED_AT + 3 + number, name=name, since_submit_s=3.0 + number)
+            for number, name in enumerate(phases)
+        ),
+    ]
+
+
+def epoch(number: int, **metrics: float | None) -> types.EpochEnd:
+    """The end of epoch `number`, counted from 0; its loss falls from epoch to epoch."""
+    loss = 0.5 / (number + 1)
+    values = {"loss": loss, "accuracy": 0.9, "val_loss": loss + 0.1, "val_accuracy": 0.88} | metrics
+    return types.EpochEnd(
+        run=RUN,
+        attempt=1,
+        time=SUBMITTED_AT + 10 + number,
+        epoch=number,
+        metrics=values,
+        seconds=0.41,
+        rows_per_s=3500.0,
+        rank_seconds=[0.41, 0.40],
+        rank_rows_per_s=[1753.0, 1750.0],
+        learning_rate=0.001,
+        best={"epoch": number, "monitor": "val_loss", "value": loss + 0.1},
+        patience_left=3,
+    )
+
+
+def ending(status: str = "SUCCEEDED", reason: str = "completed", **error: object) -> list[types.Event]:
+    """What follows the last epoch."""
+    head: dict[str, Any] = {"run": RUN, "attempt": 1}
+    time = SUBMITTED_AT + 20
+    whole = {"kind": None, "message": None, "rank": None, "file": None, "line": None, "fix": None, "traceback": None}
+    finished = types.RunFinished(
+        **head, time=time, status=status, reason=reason, error=whole | error if error else None
+    )
+    if status != "SUCCEEDED":
+        return [finished]
+    return [
+        types.TestEnd(**head, time=time, metrics={"loss": 0.21, "accuracy": 0.955}),
+        types.ModelSaved(**head, time=time, path=f"/runs/{RUN}/model.keras"),
+        finished,
+    ]
+
+
+def whole_life(epochs: int = 3) -> list[types.Event]:
+    return [*beginning(epochs=epochs), *(epoch(number) for number in range(epochs)), *ending()]
+
+
+def write_log(directory: Path, events: list[types.Event]) -> None:
+    """Appends to the event log of the run in `directory`, as the driver does."""
+    writer = EventWriter(RunPaths(directory).events)
+    for event in events:
+        writer.append(event)
+    writer.close()

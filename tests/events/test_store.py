@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import pytest
+
+from raytrain.events.store import EventReader, EventWriter, read_events, write_whole
+from raytrain.events.types import Event, Warned, to_line
+
+
+def warned(message: str) -> Warned:
+    return Warned(run="a", attempt=1, time=0.0, message=message)
+
+
+def messages(events: list[Event]) -> list[str]:
+    return [event.message for event in events if isinstance(event, Warned)]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "events.jsonl"
+
+
+def test_what_is_appended_is_read_at_once(log: Path) -> None:
+    writer, reader = EventWriter(log), EventReader(log)
+    writer.append(warned("one"))
+    assert messages(list(reader.new())) == ["one"]
+    writer.append(warned("two"))
+    writer.append(warned("three"))
+    assert messages(list(reader.new())) == ["two", "three"]
+    assert list(reader.new()) == []
+    writer.close()
+
+
+def test_a_later_writer_appends(log: Path) -> None:
+    for message in ("one", "two"):
+        writer = EventWriter(log)
+        writer.append(warned(message))
+        writer.close()
+    assert messages(read_events(log)) == ["one", "two"]
+
+
+def test_a_log_that_is_not_there_yet_is_empty(log: Path) -> None:
+    reader = EventReader(log)
+    assert list(reader.new()) == []
+    writer = EventWriter(log)
+    writer.append(warned("one"))
+    writer.close()
+    assert messages(list(reader.new())) == ["one"]
+    assert read_events(log.with_name("other.jsonl")) == []
+
+
+def test_a_line_counts_once_its_newline_is_written(log: Path) -> None:
+    log.parent.mkdir()
+    line = (to_line(warned("é")) + "\n").encode()
+    reader = EventReader(log)
+    for end in range(len(line)):
+        log.write_bytes(line[:end])
+        assert list(reader.new()) == []
+    log.write_bytes(line)
+    assert messages(list(reader.new())) == ["é"]
+
+
+def test_a_line_torn_by_a_kill_costs_only_itself(log: Path) -> None:
+    writer = EventWriter(log)
+    writer.append(warned("one"))
+    writer.close()
+    with log.open("a") as file:
+        file.write(to_line(warned("torn"))[:30])
+    writer = EventWriter(log)
+    writer.append(warned("two"))
+    writer.close()
+    assert messages(read_events(log)) == ["one", "two"]
+
+
+def test_bytes_that_are_no_text_are_skipped(log: Path) -> None:
+    log.parent.mkdir()
+    log.write_bytes(b"\xff\xfe\x00\n\n" + to_line(warned("one")).encode() + b"\n")
+    assert messages(read_events(log)) == ["one"]
+
+
+def test_a_whole_file_replaces_the_old_and_leaves_nothing_aside(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    write_whole(path, "old")
+    write_whole(path, "neu é")
+    assert path.read_text(encoding="utf-8") == "neu é"
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_reader_keeps_the_old_file_while_the_new_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "status.json"
+    write_whole(path, "old")
+
+    def killed(self: Path, target: Path) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(path, "new")
+    assert path.read_text() == "old"

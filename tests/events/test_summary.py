@@ -1,0 +1,160 @@
+import json
+from typing import Any
+
+from raytrain.events import types
+from raytrain.events.summary import RunSummary, summarize
+from raytrain.run import RunStatus
+
+AT: dict[str, Any] = {"run": "a-1", "attempt": 1, "time": 100.0}
+SUBMITTED = types.Submitted(
+    **AT, name="a", workers=2, global_batch_size=32, epochs=10, storage="/runs/a-1", submitted_at=90.0
+)
+ERROR = {"kind": "ValueError", "message": "no", "rank": 1, "file": "model.py", "line": 3, "fix": None, "traceback": "…"}
+
+
+def epoch(number: int, *, loss: float, attempt: int = 1, time: float = 110.0, **more: Any) -> types.EpochEnd:
+    return types.EpochEnd(
+        run="a-1",
+        attempt=attempt,
+        time=time,
+        epoch=number,
+        metrics={"loss": loss, **more},
+        seconds=0.5,
+        rows_per_s=100.0,
+        rank_seconds=[0.5, 0.4],
+        rank_rows_per_s=[50.0, 50.0],
+        learning_rate=0.1,
+        best={"epoch": number, "monitor": "loss", "value": loss},
+        patience_left=3,
+    )
+
+
+def summary(*events: types.Event) -> RunSummary:
+    return summarize("a-1", [SUBMITTED, types.AttemptStarted(**AT, workers=2), *events])
+
+
+def test_a_run_without_events_is_pending() -> None:
+    body = summarize("a-1", []).to_json()
+    assert (body["run"], body["status"], body["reason"], body["epochs"]) == ("a-1", "PENDING", None, 0)
+
+
+def test_every_key_of_the_contract_is_always_there() -> None:
+    keys = {
+        *("schema_version", "run", "name", "status", "reason", "attempts", "workers", "global_batch_size"),
+        *(
+            "steps_per_epoch",
+            "rows",
+            "epochs",
+            "metrics",
+            "test",
+            "best",
+            "storage",
+            "model",
+            "dashboard_url",
+            "timing",
+        ),
+        "error",
+    }
+    empty, full = summarize("a-1", []).to_json(), summary(epoch(0, loss=1.0)).to_json()
+    assert keys <= set(empty)
+    assert set(empty) == set(full)
+    timing = {"submit_to_first_step_s", "submit_to_first_epoch_s", "epoch_s", "total_s"}
+    assert timing <= set(empty["timing"])
+    json.dumps(full, allow_nan=False)
+
+
+def test_a_run_that_succeeds() -> None:
+    body = summary(
+        types.Phase(**AT, name="first_step", since_submit_s=12.5),
+        types.Sharded(**AT, splits={"train": {"rows": 10, "steps": 3}, "validation": {"rows": 2, "steps": 1}}),
+        types.ModelBuilt(**AT, parameters=7, trainable_parameters=5),
+        epoch(0, loss=1.0, time=120.0),
+        epoch(1, loss=0.5, time=121.0),
+        types.TestEnd(**AT, metrics={"loss": 0.6}),
+        types.ModelSaved(**AT, path="/runs/a-1/model.keras"),
+        types.Warned(**AT, message="look"),
+        types.RunFinished(run="a-1", attempt=1, time=130.0, status="SUCCEEDED", reason="completed"),
+    ).to_json()
+    assert (body["status"], body["reason"], body["error"]) == ("SUCCEEDED", "completed", None)
+    assert (body["workers"], body["global_batch_size"], body["epochs"], body["epochs_planned"]) == (2, 32, 2, 10)
+    assert (body["rows"], body["steps_per_epoch"], body["parameters"]) == ({"train": 10, "validation": 2}, 3, 7)
+    assert (body["metrics"], body["test"]) == ({"loss": 0.5}, {"loss": 0.6})
+    assert body["best"] == {"epoch": 1, "monitor": "loss", "value": 0.5}
+    assert (body["storage"], body["model"], body["warnings"]) == ("/runs/a-1", "/runs/a-1/model.keras", ["look"])
+    assert body["timing"] == {
+        "submit_to_first_step_s": 12.5,
+        "submit_to_first_epoch_s": 30.0,
+        "epoch_s": [0.5, 0.5],
+        "total_s": 40.0,
+        "phases": {"first_step": 12.5, "first_epoch": 30.0},
+    }
+
+
+def test_a_run_that_fails_keeps_its_error() -> None:
+    body = summary(
+        epoch(0, loss=1.0),
+        types.AttemptFailed(**AT, error=ERROR, retrying=False),
+        types.RunFinished(**AT, status="FAILED", reason="user_code", error=ERROR),
+    ).to_json()
+    assert (body["status"], body["reason"], body["error"]) == ("FAILED", "user_code", ERROR)
+    assert body["metrics"] == {"loss": 1.0}
+
+
+def test_a_second_attempt_clears_the_first_ones_failure() -> None:
+    failed = summary(types.AttemptFailed(**AT, error=ERROR, retrying=True))
+    assert (failed.status, failed.error) == (RunStatus.RETRYING, ERROR)
+    failed.add(types.AttemptStarted(run="a-1", attempt=2, time=130.0, workers=2, restart=1))
+    assert (failed.status, failed.error, failed.attempts, failed.restarts) == (RunStatus.RUNNING, None, 2, 1)
+
+
+def test_phases_count_from_their_first_time() -> None:
+    phases = [types.Phase(**AT, name="data", since_submit_s=seconds) for seconds in (3.0, 9.0)]
+    assert summary(*phases).phases == {"data": 3.0}
+
+
+def test_after_a_restore_the_later_epochs_are_forgotten() -> None:
+    restored = summary(*(epoch(number, loss=1.0 - number / 10) for number in range(4)))
+    restored.add(types.Restored(**AT, epoch=1, path="checkpoints/1"))
+    assert [row["epoch"] for row in restored.epoch_rows()] == [0, 1]
+    assert (restored.last_metrics, restored.best) == ({"loss": 0.9}, None)
+    restored.add(epoch(2, loss=0.3, attempt=2))
+    assert [(row["epoch"], row["loss"], row["attempt"]) for row in restored.epoch_rows()] == [
+        (0, 1.0, 1),
+        (1, 0.9, 1),
+        (2, 0.3, 2),
+    ]
+    restored.add(types.Restored(**AT, epoch=-1, path=""))
+    assert (restored.epoch_rows(), restored.last_metrics) == ([], {})
+
+
+def test_a_restore_keeps_the_best_that_came_before_it() -> None:
+    best = types.EpochEnd(**(vars(epoch(3, loss=0.9)) | {"best": {"epoch": 1, "monitor": "loss", "value": 0.1}}))
+    restored = summary(epoch(1, loss=0.1), best, types.Restored(**AT, epoch=1, path=""))
+    assert restored.best == {"epoch": 1, "monitor": "loss", "value": 0.1}
+
+
+def test_epoch_rows_are_flat_and_in_order() -> None:
+    (first, second) = summary(epoch(1, loss=0.5), epoch(0, loss=1.0, val_loss=2.0)).epoch_rows()
+    assert first == {
+        "epoch": 0,
+        "loss": 1.0,
+        "val_loss": 2.0,
+        "epoch_s": 0.5,
+        "rows_per_s": 100.0,
+        "learning_rate": 0.1,
+        "attempt": 1,
+    }
+    assert second["epoch"] == 1
+
+
+def test_metric_names_in_the_order_of_their_appearance() -> None:
+    names = summary(epoch(0, loss=1.0), epoch(1, loss=1.0, val_loss=1.0)).metric_names()
+    assert names == ["loss", "val_loss"]
+
+
+def test_what_is_learned_elsewhere_completes_the_log() -> None:
+    lost = summary(epoch(0, loss=1.0))
+    lost.conclude(RunStatus.FAILED, reason="driver_lost", error={"message": "gone"})
+    assert (lost.status, lost.reason, lost.error) == (RunStatus.FAILED, "driver_lost", {"message": "gone"})
+    lost.conclude(RunStatus.STOPPED, error={"message": "later"})
+    assert (lost.reason, lost.error) == ("driver_lost", {"message": "gone"})
