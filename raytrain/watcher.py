@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from raytrain.cluster.jobs_api import JobInfo
 from raytrain.errors import ClusterError, NotFound, Problem, StateUnknown
 from raytrain.events.store import EventReader
 from raytrain.events.types import AttemptStarted, Event, RunFinished, from_line, to_line
@@ -19,7 +20,8 @@ from raytrain.run import Reason, RunPaths, RunStatus, submission_id
 
 # How long a job may have ended before the log's last line is missed: the network's and NFS' caches, the log mirror.
 GRACE_S = 6.0
-# How long a cluster may be out of reach before we say that we do not know.
+# How long a cluster may be out of reach before we say so, and before we say that we do not know.
+_SILENCE_S = 10.0
 PATIENCE_S = 60.0
 
 _READ_EVERY_S = 0.2
@@ -35,32 +37,18 @@ _REASON_OF_ERROR_TYPE = {
 }
 
 
-class Job(Protocol):
-    """What Ray's Jobs API says of one job."""
-
-    @property
-    def status(self) -> RunStatus: ...
-    @property
-    def message(self) -> str: ...
-    @property
-    def error_type(self) -> str | None: ...
-
-
 class Jobs(Protocol):
     """The part of the cluster's API that watching needs; `raytrain.cluster.jobs_api.JobsApi` has it."""
 
-    def job(self, submission_id: str) -> Job:
+    def job(self, submission_id: str) -> JobInfo:
         """Raises NotFound where the cluster knows no such job, ClusterError where it cannot be asked."""
 
     def event_lines(self, submission_id: str) -> list[str]:
         """The complete lines of the driver's mirror of the event log; none where there is no mirror yet."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Idle:
     """Nothing new; lets whoever reads the stream show how long it has been waiting, or stop."""
-
-    time: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +78,15 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the facts add up to; UNKNOWN and final means that nothing more can be learned."""
+    """What the facts add up to; UNKNOWN and final means that nothing more can be learned.
+
+    Attributes:
+        silent: neither the cluster nor the log has been heard of for a while.
+    """
 
     status: RunStatus
     final: bool = False
+    silent: bool = False
     reason: str | None = None
     message: str = ""
     error: dict[str, Any] | None = None
@@ -101,7 +94,7 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class StatusChange(Verdict):
-    """A new verdict. `final` is true of the last item of a stream, and of no other."""
+    """A new verdict, which is final in the last item of a stream, and in no other."""
 
     run: str
     attempt: int
@@ -110,21 +103,20 @@ class StatusChange(Verdict):
 
 def judge(facts: Facts, *, grace_s: float = GRACE_S, patience_s: float = PATIENCE_S) -> Verdict:
     """The run's status from the log's word, the job's, and for how long each has been silent."""
-    if facts.finished is not None:
-        return _as_logged(facts.finished)
+    if (last := facts.finished) is not None:
+        return Verdict(status=RunStatus(last.status), final=True, reason=last.reason, error=last.error)
     if facts.job_missing_s is not None and facts.job_missing_s >= grace_s:
-        message = "the cluster knows no such job; it may have been restarted since"
-        return Verdict(status=RunStatus.UNKNOWN, final=True, message=message)
-    if facts.job_ended_s is not None and facts.job_ended_s >= grace_s:
+        return Verdict(status=RunStatus.UNKNOWN, final=True, message="the cluster knows no such job any more")
+    never_ran = facts.job_error_type in _REASON_OF_ERROR_TYPE
+    if facts.job_ended_s is not None and (facts.job_ended_s >= grace_s or never_ran):
         return _as_the_job_says(facts)
     if facts.unheard_s >= patience_s:
         return Verdict(status=RunStatus.UNKNOWN, final=True, message="the cluster does not answer")
     running = facts.started or facts.job not in (None, RunStatus.PENDING)
-    return Verdict(status=RunStatus.RUNNING if running else RunStatus.PENDING, message=facts.job_message)
-
-
-def _as_logged(finished: RunFinished) -> Verdict:
-    return Verdict(status=RunStatus(finished.status), final=True, reason=finished.reason, error=finished.error)
+    status = RunStatus.RUNNING if running else RunStatus.PENDING
+    if facts.unheard_s >= _SILENCE_S:
+        return Verdict(status=status, silent=True, message="the cluster does not answer; trying again")
+    return Verdict(status=status, message=facts.job_message)
 
 
 def _as_the_job_says(facts: Facts) -> Verdict:
@@ -136,16 +128,12 @@ def _as_the_job_says(facts: Facts) -> Verdict:
     if facts.job is RunStatus.STOPPED:
         return Verdict(status=facts.job, final=True, reason=Reason.STOPPED_BY_USER, message=facts.job_message)
     reason = _REASON_OF_ERROR_TYPE.get(facts.job_error_type or "", Reason.DRIVER_LOST)
-    message = _tail(facts.job_message) or "the job failed without a message"
+    tail = facts.job_message.strip().splitlines()[-_MESSAGE_TAIL_LINES:]
+    message = "\n".join(tail) or "the job failed without a message"
     if reason is Reason.DRIVER_LOST:
         message = f"the driver ended without reporting a result; Ray says: {message}"
-    error = {"kind": str(reason), "message": message, "rank": None, "file": None, "line": None, "fix": None}
-    return Verdict(status=facts.job, final=True, reason=reason, message=message, error=error | {"traceback": None})
-
-
-def _tail(message: str) -> str:
-    lines = message.strip().splitlines()
-    return "\n".join(lines[-_MESSAGE_TAIL_LINES:])
+    error = dict.fromkeys(("rank", "file", "line", "fix", "traceback")) | {"kind": str(reason), "message": message}
+    return Verdict(status=facts.job, final=True, reason=reason, message=message, error=error)
 
 
 class EventSource:
@@ -186,7 +174,7 @@ class EventSource:
 
 
 class Gatherer:
-    """Gathers the facts of one run, look by look."""
+    """Gathers the facts of one run, step by step. `answered`: whether the cluster did when asked last."""
 
     def __init__(
         self,
@@ -197,23 +185,29 @@ class Gatherer:
         jobs: Jobs | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.run, self.attempt = run, attempt
-        self.clock = clock
-        self._jobs = jobs
+        self.run, self.attempt, self.clock, self._jobs = run, attempt, clock, jobs
         self._source = EventSource(paths, jobs)
+        self.answered = False
         self._finished: RunFinished | None = None
         self._started = False
-        self._job: Job | None = None
+        self._job: JobInfo | None = None
         self._heard_at = clock()
         self._missing_since: float | None = None
         self._ended_since: float | None = None
 
-    @property
-    def reads_directory(self) -> bool:
-        return self._source.is_local
+    def step(self, *, ask: bool) -> list[Event]:
+        """The events since the last step, and the job's status where it is asked for.
 
-    def ask(self) -> bool:
-        """Asks for the job's status; whether the cluster answered."""
+        The log is read once more after the job was asked: a driver writes its last line before it ends, so what is
+        missing in the log of a job that is over will not come any more. A run whose log has ended needs no cluster.
+        """
+        events = list(self._read()) if self._source.is_local else []
+        if ask and self._finished is None:
+            self.answered = self._ask()
+            events += self._read()
+        return events
+
+    def _ask(self) -> bool:
         if self._jobs is None:
             return False
         try:
@@ -228,8 +222,8 @@ class Gatherer:
         self._ended_since = (self._ended_since or self.clock()) if self._job.status.is_terminal else None
         return True
 
-    def read(self) -> Iterator[Event]:
-        """The events since the last call; none while the cluster that keeps them cannot be asked."""
+    def _read(self) -> Iterator[Event]:
+        """The new events; none while the cluster that keeps them cannot be asked."""
         try:
             for event in self._source.new(submission_id(self.run, self.attempt)):
                 self._note(event)
@@ -262,14 +256,9 @@ class Gatherer:
 
 
 def look(gatherer: Gatherer) -> tuple[list[Event], Verdict]:
-    """One look, without waiting: every event there is, and the verdict on what is known now.
-
-    The job is asked before the log is read: a driver writes its last line before it ends, so what is missing in the log
-    of a job that is over will not come any more.
-    """
-    answered = gatherer.ask()
-    events = list(gatherer.read())
-    return events, judge(gatherer.facts(), grace_s=0.0, patience_s=float("inf") if answered else 0.0)
+    """One look, without waiting: every event there is, and the verdict on what is known now."""
+    events = gatherer.step(ask=True)
+    return events, judge(gatherer.facts(), grace_s=0.0, patience_s=float("inf") if gatherer.answered else 0.0)
 
 
 def watch(
@@ -283,11 +272,10 @@ def watch(
     asks, next_ask, shown = 0, 0.0, None
     while True:
         ask = gatherer.clock() >= next_ask
+        events = gatherer.step(ask=ask)
         if ask:
-            gatherer.ask()
             asks += 1
             next_ask = gatherer.clock() + (_ASK_EVERY_S if asks < 60 else _ASK_LATER_EVERY_S)
-        events = list(gatherer.read()) if ask or gatherer.reads_directory else []
         yield from events
         verdict = judge(gatherer.facts(), patience_s=patience_s)
         if verdict.final and verdict.status is RunStatus.UNKNOWN:
@@ -298,15 +286,12 @@ def watch(
         if verdict.final:
             return
         if not events:
-            yield Idle(time=time.time())
+            yield Idle()
         sleep(_READ_EVERY_S)
 
 
 def _unknown(run: str, verdict: Verdict) -> StateUnknown:
-    return StateUnknown(
-        Problem(
-            got=f"{verdict.message}, and the log of {run} does not say how it ended",
-            expected="a cluster that answers, or a run directory with the run's last event",
-            fix=f"raytrain status {run} asks again; --address names another address of the cluster",
-        )
-    )
+    got = f"{verdict.message}, and the log of {run} does not say how it ended"
+    expected = "a cluster that answers, or a run directory with the run's last event"
+    fix = f"raytrain status {run} asks again; --address names another address of the cluster"
+    return StateUnknown(Problem(got=got, expected=expected, fix=fix))

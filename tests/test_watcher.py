@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from raytrain.cluster.jobs_api import JobInfo
 from raytrain.errors import ClusterUnreachable, NotFound, Problem, StateUnknown
 from raytrain.events.store import EventWriter
 from raytrain.events.types import AttemptStarted, EpochEnd, Event, RunFinished, Submitted, to_line
@@ -82,7 +83,7 @@ def epoch(number: int) -> EpochEnd:
         pytest.param(Facts(job=RunStatus.FAILED, job_ended_s=1.0), "RUNNING", None, False, id="failed a moment ago"),
         pytest.param(Facts(job=RunStatus.FAILED, job_ended_s=7.0), "FAILED", "driver_lost", True, id="driver lost"),
         pytest.param(
-            Facts(job=RunStatus.FAILED, job_error_type="RUNTIME_ENV_SETUP_FAILURE", job_ended_s=7.0),
+            Facts(job=RunStatus.FAILED, job_error_type="RUNTIME_ENV_SETUP_FAILURE", job_ended_s=0.0),
             "FAILED",
             "environment",
             True,
@@ -122,22 +123,19 @@ def test_a_lost_driver_is_quoted() -> None:
     assert verdict.error["kind"] == "driver_lost"
 
 
-@dataclass
-class FakeJob:
-    status: RunStatus
-    message: str = ""
-    error_type: str | None = None
+def job(status: RunStatus, message: str = "") -> JobInfo:
+    return JobInfo(submission_id=RUN, status=status, message=message, entrypoint="python -m raytrain.driver")
 
 
 @dataclass
 class FakeCluster:
     """Stands in for the Jobs API: answers from a script, one entry a question; the last one stays."""
 
-    answers: list[FakeJob | Exception]
+    answers: list[JobInfo | Exception]
     mirror: dict[str, list[str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
-    def job(self, submission_id: str) -> FakeJob:
+    def job(self, submission_id: str) -> JobInfo:
         self.asked.append(submission_id)
         answer = self.answers[min(len(self.asked), len(self.answers)) - 1]
         if isinstance(answer, Exception):
@@ -203,7 +201,7 @@ def test_follows_a_run_through_its_directory(tmp_path: Path) -> None:
     time.at(2, lambda: log(tmp_path / RUN, submitted(), started()))
     time.at(5, lambda: log(tmp_path / RUN, epoch(0), epoch(1)))
     time.at(8, lambda: log(tmp_path / RUN, epoch(2), finished()))
-    cluster = FakeCluster([FakeJob(RunStatus.PENDING), FakeJob(RunStatus.RUNNING)])
+    cluster = FakeCluster([job(RunStatus.PENDING), job(RunStatus.RUNNING)])
 
     items = stream(time, cluster, tmp_path / RUN)
 
@@ -221,7 +219,7 @@ def test_follows_a_run_through_its_directory(tmp_path: Path) -> None:
 
 def test_reads_the_mirror_where_the_directory_is_out_of_sight() -> None:
     time = Time()
-    cluster = FakeCluster([FakeJob(RunStatus.RUNNING)])
+    cluster = FakeCluster([job(RunStatus.RUNNING)])
     lines = [to_line(event) for event in (submitted(), started(), epoch(0), finished())]
     time.at(3, lambda: cluster.mirror.update({RUN: lines[:3]})).at(6, lambda: cluster.mirror.update({RUN: lines}))
 
@@ -234,7 +232,7 @@ def test_reads_the_mirror_where_the_directory_is_out_of_sight() -> None:
 def test_gives_no_event_twice_when_the_directory_shows_up_late(tmp_path: Path) -> None:
     time = Time()
     all_events = [submitted(), started(), epoch(0), epoch(1), finished()]
-    cluster = FakeCluster([FakeJob(RunStatus.RUNNING)], mirror={RUN: [to_line(event) for event in all_events[:3]]})
+    cluster = FakeCluster([job(RunStatus.RUNNING)], mirror={RUN: [to_line(event) for event in all_events[:3]]})
     time.at(4, lambda: log(tmp_path / RUN, *all_events))
 
     items = stream(time, cluster, tmp_path / RUN)
@@ -245,7 +243,7 @@ def test_gives_no_event_twice_when_the_directory_shows_up_late(tmp_path: Path) -
 def test_follows_the_next_attempt(tmp_path: Path) -> None:
     log(tmp_path / RUN, submitted(), started(), finished("FAILED", "worker_lost"), started(attempt=2))
     time = Time().at(5, lambda: log(tmp_path / RUN, finished(attempt=2)))
-    cluster = FakeCluster([FakeJob(RunStatus.RUNNING)])
+    cluster = FakeCluster([job(RunStatus.RUNNING)])
 
     items = stream(time, cluster, tmp_path / RUN)
 
@@ -254,7 +252,7 @@ def test_follows_the_next_attempt(tmp_path: Path) -> None:
 
 
 def test_a_driver_that_dies_without_a_word(tmp_path: Path) -> None:
-    cluster = FakeCluster([FakeJob(RunStatus.RUNNING), FakeJob(RunStatus.FAILED, message="exit code 137\nKilled")])
+    cluster = FakeCluster([job(RunStatus.RUNNING), job(RunStatus.FAILED, message="exit code 137\nKilled")])
 
     last = stream(Time(), cluster, tmp_path / RUN)[-1]
 
@@ -265,9 +263,12 @@ def test_a_driver_that_dies_without_a_word(tmp_path: Path) -> None:
 
 def test_a_short_outage_changes_nothing(tmp_path: Path) -> None:
     time = Time().at(40, lambda: log(tmp_path / RUN, finished()))
-    cluster = FakeCluster([FakeJob(RunStatus.RUNNING), unreachable()])
+    cluster = FakeCluster([job(RunStatus.RUNNING), unreachable()])
 
-    assert statuses(stream(time, cluster, tmp_path / RUN)) == ["RUNNING", "SUCCEEDED"]
+    items = stream(time, cluster, tmp_path / RUN)
+
+    assert statuses(items) == ["RUNNING", "RUNNING", "SUCCEEDED"]
+    assert [item.silent for item in items if isinstance(item, StatusChange)] == [False, True, False]
 
 
 def test_a_log_that_grows_counts_as_life_while_the_cluster_is_silent(tmp_path: Path) -> None:
@@ -276,7 +277,7 @@ def test_a_log_that_grows_counts_as_life_while_the_cluster_is_silent(tmp_path: P
         time.at(30 * (number + 1), functools.partial(log, tmp_path / RUN, epoch(number)))
     time.at(180, lambda: log(tmp_path / RUN, finished()))
 
-    items = stream(time, FakeCluster([FakeJob(RunStatus.RUNNING), unreachable()]), tmp_path / RUN, patience_s=60)
+    items = stream(time, FakeCluster([job(RunStatus.RUNNING), unreachable()]), tmp_path / RUN, patience_s=60)
 
     assert statuses(items)[-1] == "SUCCEEDED"
 
@@ -285,7 +286,7 @@ def test_a_cluster_that_stays_silent_leaves_the_state_unknown(tmp_path: Path) ->
     time = Time()
 
     with pytest.raises(StateUnknown) as caught:
-        stream(time, FakeCluster([FakeJob(RunStatus.RUNNING), unreachable()]), tmp_path / RUN, patience_s=20)
+        stream(time, FakeCluster([job(RunStatus.RUNNING), unreachable()]), tmp_path / RUN, patience_s=20)
 
     assert 20 <= time.now < 25
     assert f"raytrain status {RUN}" in str(caught.value)
@@ -293,21 +294,24 @@ def test_a_cluster_that_stays_silent_leaves_the_state_unknown(tmp_path: Path) ->
 
 def test_a_finished_run_needs_no_cluster(tmp_path: Path) -> None:
     log(tmp_path / RUN, submitted(), started(), epoch(0), finished("STOPPED", "stopped_by_user"))
+    cluster = FakeCluster([unreachable()])
 
+    assert statuses(stream(Time(), cluster, tmp_path / RUN)) == ["STOPPED"]
+    assert not cluster.asked
     assert statuses(stream(Time(), None, tmp_path / RUN)) == ["STOPPED"]
 
 
 @pytest.mark.parametrize(
     ("answer", "events", "expected"),
     [
-        pytest.param(FakeJob(RunStatus.RUNNING), [submitted(), started()], RunStatus.RUNNING, id="running"),
-        pytest.param(FakeJob(RunStatus.FAILED), [submitted(), started()], RunStatus.FAILED, id="driver lost, at once"),
+        pytest.param(job(RunStatus.RUNNING), [submitted(), started()], RunStatus.RUNNING, id="running"),
+        pytest.param(job(RunStatus.FAILED), [submitted(), started()], RunStatus.FAILED, id="driver lost, at once"),
         pytest.param(unreachable(), [submitted(), started()], RunStatus.UNKNOWN, id="cluster gone in mid-run"),
         pytest.param(unknown_job(), [submitted(), started()], RunStatus.UNKNOWN, id="another cluster by now"),
         pytest.param(unreachable(), [submitted(), started(), finished()], RunStatus.SUCCEEDED, id="gone since"),
     ],
 )
-def test_one_look(tmp_path: Path, answer: FakeJob | Exception, events: list[Event], expected: RunStatus) -> None:
+def test_one_look(tmp_path: Path, answer: JobInfo | Exception, events: list[Event], expected: RunStatus) -> None:
     log(tmp_path / RUN, *events)
 
     seen, verdict = look(Gatherer(RUN, paths=RunPaths(tmp_path / RUN), jobs=FakeCluster([answer])))

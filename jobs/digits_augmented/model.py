@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 
-def build_model(filters: int = 16) -> keras.Model:
+def build_model(filters: int = 32) -> keras.Model:
     """Maps an image, (batch, 64) floats in 0..1, to the probabilities of the ten digits, (batch, 10).
 
     The three Random layers act in training only; evaluation and prediction see the images as they are.

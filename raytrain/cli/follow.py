@@ -6,10 +6,11 @@ import sys
 import time
 from typing import Protocol, TextIO
 
+from raytrain.cli.outcome import exit_code, print_run
 from raytrain.cli.output import Output, is_terminal
 from raytrain.cli.plain import PlainDisplay
 from raytrain.cli.tails import Tail
-from raytrain.errors import Problem, WaitTimedOut
+from raytrain.errors import ExitCode, Problem, StateUnknown, WaitTimedOut
 from raytrain.events import figures
 from raytrain.events.summary import RunSummary
 from raytrain.events.types import Event
@@ -46,15 +47,17 @@ def open_display(stream: TextIO, out: Output) -> Display:
 
 def follow(
     gatherer: Gatherer,
+    summary: RunSummary,
     display: Display,
     *,
     deadline: Deadline | None = None,
     job_log: Tail | None = None,
-) -> RunSummary:
-    """Shows the run until it ends; what it came to.
+) -> None:
+    """Shows the run until it ends, and adds all that is learned to `summary`, however this is left.
 
     Args:
         gatherer: where the run's facts come from.
+        summary: what is known of the run before.
         display: shows them; closed in any case.
         deadline: until when to follow at most.
         job_log: the job's own log, to be shown too; for `--verbose`.
@@ -63,7 +66,6 @@ def follow(
         WaitTimedOut: the deadline passed; the run goes on.
         StateUnknown: the cluster fell silent.
     """
-    summary = RunSummary(run=gatherer.run)
     try:
         for item in watch(gatherer):
             absorb(summary, item)
@@ -72,9 +74,40 @@ def follow(
                 display.note(line)
             if deadline and not summary.status.is_terminal:
                 deadline.check()
+        for line in job_log.new(last=True) if job_log else ():
+            display.note(line)
     finally:
         display.close()
-    return summary
+
+
+def follow_to_end(
+    gatherer: Gatherer,
+    summary: RunSummary,
+    out: Output,
+    *,
+    display: Display,
+    timeout_s: float | None = None,
+    job_log: Tail | None = None,
+) -> ExitCode:
+    """Follows the run and prints what it came to, or what is known when the wait ends before the run does.
+
+    Ctrl-C leaves the run alone and says how to come back.
+
+    Raises:
+        WaitTimedOut, StateUnknown: as `follow`; what is known was printed.
+    """
+    try:
+        follow(gatherer, summary, display, deadline=Deadline(summary.run, timeout_s), job_log=job_log)
+    except KeyboardInterrupt:
+        say_detached(summary.run, out)
+        raise
+    except (WaitTimedOut, StateUnknown) as error:
+        if isinstance(error, StateUnknown):
+            summary.conclude(RunStatus.UNKNOWN)
+        print_run(summary, out)
+        raise
+    print_run(summary, out)
+    return exit_code(summary.status)
 
 
 def absorb(summary: RunSummary, item: Event | StatusChange | Idle) -> None:

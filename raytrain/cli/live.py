@@ -48,6 +48,8 @@ class LiveDisplay:
         self._summary = summary
         if isinstance(item, StatusChange):
             self._job_message = item.message
+            if item.silent:
+                self.note(item.message)
         elif isinstance(item, types.EpochEnd):
             self._last_epoch_at = self._clock()
         elif isinstance(item, types.Event) and (line := event_line(item, summary)):

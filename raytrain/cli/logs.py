@@ -33,10 +33,9 @@ def command(
     out = Output(json=wants_json(json, output))
     record = runs.find(run, address=address, storage=storage)
     gatherer = runs.gatherer(record)
-    for _ in gatherer.read():
-        pass  # to know the last attempt
+    gatherer.step(ask=False)  # to know which attempt is the last
     of = attempt or gatherer.attempt
-    log = runs.log_tail(record, attempt=of, rank=rank)
+    log = runs.log_tail(record, attempt=of, rank=rank, follow=follow)
 
     def show(lines: Iterable[str]) -> None:
         for line in lines:

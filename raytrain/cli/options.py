@@ -27,9 +27,21 @@ def _duration_s(text: str) -> float:
     return value
 
 
+def _complete_run(incomplete: str) -> list[str]:
+    """Ids for the shell's completion, the latest first, from this machine's index alone."""
+    from raytrain.cluster.index import remembered
+
+    return [record.run for record in reversed(remembered()) if record.run.startswith(incomplete)]
+
+
 Job = Annotated[str, typer.Argument(metavar="JOB", help="A folder with a job.yaml, a YAML file, or - for stdin.")]
 Run = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's id, an unambiguous beginning of it, @last, or its directory.")
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run's id, an unambiguous beginning of it, @last, or its directory.",
+        autocompletion=_complete_run,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; the same as -o json.")]
 OutputFormat = Annotated[Format, typer.Option("--output", "-o", help="How results are printed.")]
@@ -46,6 +58,10 @@ Storage = Annotated[str | None, typer.Option(metavar="DIR", help="The directory 
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="Override a field, as in fit.epochs=3; may be repeated."),
+]
+Name = Annotated[str | None, typer.Option(metavar="NAME", help="The job's name; the same as --set name=NAME.")]
+Workers = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="How many workers; the same as --set scaling.workers=N.")
 ]
 Timeout = Annotated[
     float | None,

@@ -29,6 +29,7 @@ class PlainDisplay:
             line = event_line(item, summary)
         elif isinstance(item, StatusChange):
             self._job_message = item.message
+            line = item.message if item.silent else ""
         elif self._clock() - self._spoke_at >= HEARTBEAT_S and not summary.status.is_terminal:
             waited = figures.seconds(self._clock() - self._began_at)
             line = f"{summary.status.lower()}: {waiting_for(summary, self._job_message)} ({waited})"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from raytrain.cli import options, runs
-from raytrain.cli.follow import Deadline, NoDisplay, follow
+from raytrain.cli.follow import NoDisplay, follow_to_end
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.outcome import print_run
 from raytrain.cli.output import Output
@@ -31,12 +31,13 @@ def command(
     out = Output(json=wants_json(json, output), quiet=quiet)
     record = runs.find(run, address=address, storage=storage)
     gatherer = runs.gatherer(record)
-    summary = runs.seen_by(gatherer)
+    summary = runs.seen_now(record, gatherer)
     if summary.status.is_terminal:
         out.say(f"{record.run} had ended before: {summary.status}")
     else:
         runs.connect(record).stop(submission_id(record.run, gatherer.attempt))
         out.say(f"stopping {record.run}")
         if wait:
-            summary = follow(runs.gatherer(record), NoDisplay(), deadline=Deadline(record.run, timeout))
+            follow_to_end(gatherer, summary, out, display=NoDisplay(), timeout_s=timeout)
+            return
     print_run(summary, out)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from raytrain.cli import options, runs
-from raytrain.cli.follow import Deadline, NoDisplay, follow, say_detached
+from raytrain.cli.follow import NoDisplay, follow_to_end
 from raytrain.cli.options import Format, wants_json
-from raytrain.cli.outcome import exit_code, print_run
 from raytrain.cli.output import Output
 from raytrain.errors import ExitCode
 
@@ -25,10 +24,5 @@ def command(
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
     record = runs.find(run, address=address, storage=storage)
-    try:
-        summary = follow(runs.gatherer(record), NoDisplay(), deadline=Deadline(record.run, timeout))
-    except KeyboardInterrupt:
-        say_detached(record.run, out)
-        raise
-    print_run(summary, out)
-    return exit_code(summary.status)
+    gatherer = runs.gatherer(record)
+    return follow_to_end(gatherer, runs.begun(record), out, display=NoDisplay(), timeout_s=timeout)

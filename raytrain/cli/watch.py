@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from raytrain.cli import options, runs
-from raytrain.cli.follow import Deadline, follow, open_display, say_detached
+from raytrain.cli.follow import Deadline, follow_to_end, open_display, say_detached
 from raytrain.cli.options import Format, wants_json
-from raytrain.cli.outcome import exit_code, print_run
+from raytrain.cli.outcome import exit_code
 from raytrain.cli.output import Output
 from raytrain.errors import ExitCode
 from raytrain.events.types import SCHEMA_VERSION, Event
@@ -34,17 +34,17 @@ def command(
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
     record = runs.find(run, address=address, storage=storage)
-    try:
-        if out.json:
-            return exit_code(_print_events(runs.gatherer(record), out, Deadline(record.run, timeout)))
+    gatherer = runs.gatherer(record)
+    if not out.json:
         job_log = runs.job_log(record) if verbose else None
         display = open_display(sys.stdout, out)
-        summary = follow(runs.gatherer(record), display, deadline=Deadline(record.run, timeout), job_log=job_log)
+        summary = runs.begun(record)
+        return follow_to_end(gatherer, summary, out, display=display, timeout_s=timeout, job_log=job_log)
+    try:
+        return exit_code(_print_events(gatherer, out, Deadline(record.run, timeout)))
     except KeyboardInterrupt:
         say_detached(record.run, out)
         raise
-    print_run(summary, out)
-    return exit_code(summary.status)
 
 
 def _print_events(gatherer: Gatherer, out: Output, deadline: Deadline) -> RunStatus:

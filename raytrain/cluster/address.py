@@ -41,11 +41,18 @@ class Address:
 
 @dataclass(frozen=True, kw_only=True)
 class LocalHead:
-    """A Ray head that runs on this machine. `gcs_address` is `host:port` of its control service."""
+    """A Ray head that runs on this machine.
+
+    Attributes:
+        gcs_address: `host:port` of its control service, when known.
+        source: what to call it.
+        of_raytrain: raytrain started it, for this state directory or another.
+    """
 
     url: str
     gcs_address: str = ""
     source: str = "a cluster running on this machine"
+    of_raytrain: bool = False
 
 
 LocalHeads = Callable[[], Sequence[LocalHead]]

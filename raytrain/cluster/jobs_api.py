@@ -20,6 +20,7 @@ from raytrain.run import RunStatus
 MIRROR = "raytrain-{submission_id}.jsonl"
 
 _SUBMIT_TRIES = 4
+_TRY_AGAIN_S = 0.5
 _SUBMIT_TIMEOUT_S = 60.0
 _UPLOAD_TIMEOUT_S = 300.0
 # The agent that starts jobs registers a second or two after the dashboard answers; Ray itself waits 10 s for it.
@@ -91,17 +92,17 @@ class JobsApi:
         """
         for left in reversed(range(_SUBMIT_TRIES)):
             try:
-                self._http.send(
-                    "POST", "/api/jobs/", json=submission.to_json(), read_timeout_s=_SUBMIT_TIMEOUT_S, accept=(200,)
-                )
-                return
+                self._http.send("POST", "/api/jobs/", json=submission.to_json(), read_timeout_s=_SUBMIT_TIMEOUT_S)
             except ClusterError as error:
                 if "already exists" in str(error):
-                    return self._check_is_ours(submission)
+                    self._check_is_ours(submission)
+                    return
                 again = was_lost(error) or any(words in str(error) for words in _NO_AGENT_YET)
                 if not again or not left:
                     raise
-            time.sleep(0.5)
+                time.sleep(_TRY_AGAIN_S)
+            else:
+                return
 
     def _check_is_ours(self, submission: Submission) -> None:
         there = self.job(submission.submission_id)
@@ -149,7 +150,9 @@ class JobsApi:
 
     def _no_such_job(self, submission_id: str, text: str) -> ClusterError | NotFound:
         if submission_id not in text:
-            return ClusterError(Problem(got=f"HTTP 404 from {self.url}", expected="Ray's Jobs API", fix=last_line(text)))
+            return ClusterError(
+                Problem(got=f"HTTP 404 from {self.url}", expected="Ray's Jobs API", fix=last_line(text))
+            )
         return NotFound(
             Problem(
                 got=f"no job {submission_id} on {self.url}",
@@ -203,9 +206,7 @@ class JobsApi:
         """Raises ClusterUnreachable where something else than Ray answers."""
         body = self._http.get_json("/api/version")
         if not isinstance(body, dict) or "ray_version" not in body:
-            raise ClusterError(
-                Problem(got=f"an answer from {self.url} that is not Ray's", expected="Ray's dashboard")
-            )
+            raise ClusterError(Problem(got=f"an answer from {self.url} that is not Ray's", expected="Ray's dashboard"))
         return Versions(ray=body["ray_version"], session=str(body.get("session_name", "")), python=self._python())
 
     def _python(self) -> str | None:

@@ -1,20 +1,18 @@
 """The local cluster: a real Ray head with a dashboard, started as a daemon of its own and stopped exactly.
 
-It differs from a cluster elsewhere in nothing that a job could notice: jobs reach it through the same Jobs API. It keeps
-its files in a folder of its own, listens on this machine alone, and leaves other Ray clusters on the machine be.
+It differs from a cluster elsewhere in nothing that a job could notice: jobs reach it through the same Jobs API. It
+keeps its files in a folder of its own, listens on this machine alone, and leaves other Ray clusters on the machine be.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from raytrain.cluster import processes
@@ -22,17 +20,28 @@ from raytrain.cluster.address import DASHBOARD_PORT
 from raytrain.cluster.auth import find_token
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.local_record import LocalCluster, read_record, record_path, write_record
-from raytrain.cluster.machine import free_port, logical_cpus, temp_dir
+from raytrain.cluster.lock import locked
+from raytrain.cluster.machine import free_port, is_free, logical_cpus, temp_dir
 from raytrain.cluster.state import state_dir
+from raytrain.cluster.transport import Transport
 from raytrain.errors import ClusterError, Problem
 
 START_TIMEOUT_S = 60.0
 _STOP_GRACE_S = 2.0
 _POLL_S = 0.05
+_ASK_TIMEOUT_S = 3.0
+_BIND_FAILED = "already occupied"
 # The processes without which a Ray head is none.
 _VITAL = ("gcs_server", "raylet", "dashboard.py")
 # What would turn `ray start`, or the jobs that inherit its environment, into something else.
-_NOT_INHERITED = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_START_HOOK", "RAY_NAMESPACE", "RAY_JOB_CONFIG_JSON_ENV_VAR", "TF_CONFIG")
+_NOT_INHERITED = (
+    "RAY_ADDRESS",
+    "RAY_API_SERVER_ADDRESS",
+    "RAY_START_HOOK",
+    "RAY_NAMESPACE",
+    "RAY_JOB_CONFIG_JSON_ENV_VAR",
+    "TF_CONFIG",
+)
 
 Progress = Callable[[str], None]
 
@@ -59,7 +68,7 @@ def start(
         ClusterError: it does not start; the problem quotes the end of its log.
     """
     environ = os.environ if environ is None else environ
-    with _lock(environ, timeout_s + 10):
+    with locked(_lock_path(environ), timeout_s=timeout_s + 10):
         record = read_record(environ)
         if record and record.is_alive:
             return record
@@ -86,7 +95,7 @@ def stop(environ: Mapping[str, str] | None = None) -> bool:
     environ = os.environ if environ is None else environ
     if not record_path(environ).exists():
         return False
-    with _lock(environ, START_TIMEOUT_S + 10):
+    with locked(_lock_path(environ), timeout_s=START_TIMEOUT_S + 10):
         record = read_record(environ)
         if record is None:
             record_path(environ).unlink(missing_ok=True)
@@ -94,9 +103,22 @@ def stop(environ: Mapping[str, str] | None = None) -> bool:
         return _stop(record, environ)
 
 
+class _PortTaken(Exception):
+    """Another process took the dashboard's port between our look and Ray's."""
+
+
 def _start(cpus: int, gpus: int | None, deadline: float, environ: Mapping[str, str]) -> LocalCluster:
+    ports = [DASHBOARD_PORT] if is_free(DASHBOARD_PORT) else []
+    for port in [*ports, free_port()]:
+        try:
+            return _start_on(port, cpus, gpus, deadline, environ)
+        except _PortTaken:
+            continue
+    return _start_on(free_port(), cpus, gpus, deadline, environ)
+
+
+def _start_on(port: int, cpus: int, gpus: int | None, deadline: float, environ: Mapping[str, str]) -> LocalCluster:
     mark, folder = uuid.uuid4().hex, temp_dir()
-    port = DASHBOARD_PORT if _is_free(DASHBOARD_PORT) else free_port()
     log = state_dir(environ) / "local.log"
     with log.open("wb") as output:
         daemon = subprocess.Popen(
@@ -111,11 +133,9 @@ def _start(cpus: int, gpus: int | None, deadline: float, environ: Mapping[str, s
     url = f"http://127.0.0.1:{port}"
     try:
         ray_session = _wait_until_ready(url, folder, daemon, deadline, environ, log)
-        vital = _vital_processes(mark, daemon.pid)
     except BaseException:
-        members = processes.cluster_processes(mark, session=daemon.pid, anchors=_anchor(daemon.pid))
-        processes.end(members, grace_s=0)
-        daemon.poll()
+        processes.end(processes.cluster_processes(mark, session=daemon.pid), grace_s=0)
+        daemon.wait()
         shutil.rmtree(folder, ignore_errors=True)
         raise
     cluster = LocalCluster(
@@ -124,7 +144,7 @@ def _start(cpus: int, gpus: int | None, deadline: float, environ: Mapping[str, s
         temp_dir=str(folder),
         session=daemon.pid,
         mark=mark,
-        processes=vital,
+        processes=_vital_processes(mark, daemon.pid),
         started_at=time.time(),
         cpus=cpus,
         gpus=gpus,
@@ -138,7 +158,9 @@ def _start(cpus: int, gpus: int | None, deadline: float, environ: Mapping[str, s
 def _command(port: int, folder: Path, cpus: int, gpus: int | None) -> list[str]:
     """`ray start`, on ports that no other cluster of this machine uses: 0 lets Ray choose one that is free."""
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--disable-usage-stats"]
-    options = {
+    options: dict[str, object] = {
+        # Said aloud, it makes `ray start` fail when the dashboard does.
+        "include-dashboard": "true",
         "log-color": "false",
         "node-ip-address": "127.0.0.1",
         "port": 0,
@@ -178,14 +200,18 @@ def _wait_until_ready(
     url: str, folder: Path, daemon: subprocess.Popen[bytes], deadline: float, environ: Mapping[str, str], log: Path
 ) -> str:
     """Ray's name of the session, once the Jobs API and the agent that starts jobs answer."""
-    api = JobsApi(url, token=find_token(environ))
+    token = find_token(environ)
+    patient = Transport(url, token=token, connect_timeout_s=_ASK_TIMEOUT_S, read_timeout_s=_ASK_TIMEOUT_S)
+    api = JobsApi(url, transport=patient)
     ray_session = ""
     while time.monotonic() < deadline:
         if daemon.poll():
+            if _BIND_FAILED in _tail(log):
+                raise _PortTaken
             raise _start_failed(f"ray start ended with code {daemon.returncode}", log)
         try:
             ray_session = ray_session or _own_session(api, folder)
-            if ray_session and any(api.agent_ready(node.node_id) for node in api.nodes()):
+            if any(api.agent_ready(node.node_id) for node in api.nodes()):
                 return ray_session
         except ClusterError:
             pass
@@ -194,23 +220,28 @@ def _wait_until_ready(
 
 
 def _own_session(api: JobsApi, folder: Path) -> str:
-    """The session's name when the cluster that answers is the one with this folder, empty otherwise."""
+    """The session's name, which is also that of its folder; a cluster that answers with another is not ours."""
     session = api.versions().session
-    return session if session and (folder / session).exists() else ""
+    if not (folder / session).exists():
+        raise _PortTaken
+    return session
 
 
 def _start_failed(got: str, log: Path) -> ClusterError:
-    try:
-        tail = log.read_text(errors="replace").splitlines()[-15:]
-    except OSError:
-        tail = []
     return ClusterError(
         Problem(
             got=got,
             expected="a local Ray head",
-            fix=f"its log is {log}; the last lines:\n" + "\n".join(tail),
+            fix=f"its log is {log}; the last lines:\n{_tail(log)}",
         )
     )
+
+
+def _tail(log: Path) -> str:
+    try:
+        return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    except OSError:
+        return ""
 
 
 def _vital_processes(mark: str, session: int) -> tuple[processes.ProcessId, ...]:
@@ -218,7 +249,7 @@ def _vital_processes(mark: str, session: int) -> tuple[processes.ProcessId, ...]
     import psutil
 
     vital = []
-    for member in processes.cluster_processes(mark, session=session, anchors=_anchor(session)):
+    for member in processes.cluster_processes(mark, session=session):
         try:
             words = " ".join(member.cmdline()[:3])
         except psutil.Error:
@@ -230,22 +261,14 @@ def _vital_processes(mark: str, session: int) -> tuple[processes.ProcessId, ...]
     return tuple(vital)
 
 
-def _anchor(session: int) -> list[processes.ProcessId]:
-    """While the daemon is our own child, waited for or not, its session id cannot be anyone else's."""
-    import psutil
-
-    return [
-        known
-        for process in psutil.process_iter()
-        if _in_session(process.pid, session) and (known := processes.identify(process)) is not None
-    ][:1]
+def _session_of(record: LocalCluster) -> int | None:
+    """The session's id while it is surely the cluster's: later, another process may have been given the same."""
+    alive = filter(processes.is_alive, record.processes)
+    return record.session if any(processes.session_of(process.pid) == record.session for process in alive) else None
 
 
-def _in_session(pid: int, session: int) -> bool:
-    try:
-        return os.getsid(pid) == session
-    except OSError:
-        return False
+def _lock_path(environ: Mapping[str, str]) -> Path:
+    return state_dir(environ) / "local.lock"
 
 
 def _stop(record: LocalCluster, environ: Mapping[str, str]) -> bool:
@@ -253,7 +276,7 @@ def _stop(record: LocalCluster, environ: Mapping[str, str]) -> bool:
     left = []
     # A second look finds what was being started during the first.
     for _ in range(3):
-        members = processes.cluster_processes(record.mark, session=record.session, anchors=record.processes)
+        members = processes.cluster_processes(record.mark, session=_session_of(record))
         if not members:
             break
         left = processes.end(members, grace_s=_STOP_GRACE_S)
@@ -268,41 +291,3 @@ def _stop(record: LocalCluster, environ: Mapping[str, str]) -> bool:
     record_path(environ).unlink(missing_ok=True)
     shutil.rmtree(record.temp_dir, ignore_errors=True)
     return was_alive
-
-
-@contextmanager
-def _lock(environ: Mapping[str, str], timeout_s: float) -> Iterator[None]:
-    """Lets one process at a time start or stop the local cluster of a state directory."""
-    import fcntl
-
-    path = state_dir(environ) / "local.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + timeout_s
-    with path.open("a") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise ClusterError(
-                        Problem(
-                            got=f"another raytrain that has been starting or stopping the local cluster for {timeout_s:g} s",
-                            expected="it to be done",
-                            fix=f"look for a raytrain process that hangs; it holds {path}",
-                        )
-                    ) from None
-                time.sleep(_POLL_S)
-        yield
-
-
-def _is_free(port: int) -> bool:
-    """Whether nobody listens on the port, on this machine's own address or on all."""
-    for host in ("127.0.0.1", ""):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                return False
-    return True

@@ -42,6 +42,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def is_free(port: int) -> bool:
+    """Whether nobody listens on the port, on this machine's own address or on all."""
+    for host in ("127.0.0.1", ""):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                return False
+    return True
+
+
 def temp_dir() -> Path:
     """A new folder for one cluster's files, which no other user can enter."""
     base = Path(tempfile.gettempdir())
@@ -85,4 +97,8 @@ def head_of(cmdline: list[str]) -> LocalHead | None:
     options = dict(word.removeprefix("--").split("=", 1) for word in cmdline if word.startswith("--") and "=" in word)
     if "port" not in options:
         return None
-    return LocalHead(url=f"http://127.0.0.1:{options['port']}", gcs_address=options.get("gcs-address", ""))
+    return LocalHead(
+        url=f"http://127.0.0.1:{options['port']}",
+        gcs_address=options.get("gcs-address", ""),
+        of_raytrain=f"/raytrain-{os.getuid()}/" in options.get("temp-dir", ""),
+    )

@@ -1,15 +1,15 @@
 """Finds and ends the processes of a local cluster, and no others.
 
 A process is known by its pid *and* the moment it began, so that a pid that was given to another process since is never
-mistaken. A cluster's processes are found by three signs, none of which suffices alone: the session id of the daemon that
-started it (job drivers begin sessions of their own), a mark in their environment (processes that rename themselves
-may overwrite it), and descent from either.
+mistaken. A cluster's processes are found by three signs, none of which suffices alone: the session id of the daemon
+that started it (job drivers begin sessions of their own), a mark in their environment (processes that rename
+themselves may overwrite it), and descent from either.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,24 +42,30 @@ def is_alive(process: ProcessId) -> bool:
         return False
 
 
-def cluster_processes(mark: str, *, session: int, anchors: Iterable[ProcessId]) -> list[psutil.Process]:
+def cluster_processes(mark: str, *, session: int | None) -> list[psutil.Process]:
     """The processes of the cluster that was started with `mark`, this process and its ancestors left out.
 
     Args:
         mark: the value of `MARK` in the environment that the cluster was started with.
-        session: the session id that it was started in; believed only while one of `anchors` is alive in it.
-        anchors: processes of the cluster that were seen right after its start.
+        session: the session id that it was started in; None when it may have become another's since.
     """
     import psutil
 
-    trusted = any(is_alive(anchor) and _session_of(anchor.pid) == session for anchor in anchors)
     found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
-        if _has_mark(process, mark) or (trusted and _session_of(process.pid) == session):
+        if _has_mark(process, mark) or (session is not None and session_of(process.pid) == session):
             for member in (process, *_children(process)):
                 found.setdefault(member.pid, member)
     ourselves = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     return [process for pid, process in found.items() if pid not in ourselves]
+
+
+def session_of(pid: int) -> int | None:
+    """The session id of a process; None when it has ended."""
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
 
 
 def end(processes: list[psutil.Process], *, grace_s: float) -> list[psutil.Process]:
@@ -84,11 +90,11 @@ def identify(process: psutil.Process) -> ProcessId | None:
         return None
 
 
-def _signal(send: object) -> None:
+def _signal(send: Callable[[], None]) -> None:
     import psutil
 
     try:
-        send()  # type: ignore[operator]
+        send()
     except psutil.Error:
         return
 
@@ -118,10 +124,3 @@ def _has_mark(process: psutil.Process, mark: str) -> bool:
         return process.environ().get(MARK) == mark
     except (psutil.Error, OSError):
         return False
-
-
-def _session_of(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except OSError:
-        return None

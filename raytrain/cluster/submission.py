@@ -34,7 +34,9 @@ _OUR_ENV = {
     "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S),
 }
 
-_SECRET_NAME = re.compile(r"(?:^|_)(?:\w*KEY|\w*TOKEN|\w*SECRET|\w*PASSWORD|\w*PASSWD|CREDENTIALS?)(?:$|_)", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(?:^|_)(?:\w*KEY|\w*TOKEN|\w*SECRET|\w*PASSWORD|\w*PASSWD|CREDENTIALS?)(?:$|_)", re.IGNORECASE
+)
 _REFERENCE = re.compile(r"\$\{[A-Z0-9_]+\}")
 
 

@@ -52,7 +52,7 @@ def _lost(ranks: Sequence[int], failure: str) -> dict[str, Any]:
     who = f"rank {', '.join(map(str, ranks))}" if ranks else "a worker"
     return {
         "kind": "WorkerLost",
-        "message": f"{who} died" if ranks else failure[:2000],
+        "message": f"the process of {who} died",
         "rank": ranks[0] if ranks else None,
         "file": None,
         "line": None,

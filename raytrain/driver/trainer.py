@@ -93,6 +93,4 @@ def _worker_environment(scaling: ScalingSpec) -> dict[str, str]:
 
 def _is_death(error: Exception) -> bool:
     """Whether a worker's failure is the loss of its process or node rather than an exception in it."""
-    causes = [error, getattr(error, "__cause__", None), getattr(error, "_base_exc", None)]
-    kinds = (ray.exceptions.RayActorError, ray.exceptions.NodeDiedError, ray.exceptions.WorkerCrashedError)
-    return any(isinstance(cause, kinds) for cause in causes) or "ActorDiedError" in str(error)
+    return isinstance(getattr(error, "health_check_failure", error), ray.exceptions.RayError)

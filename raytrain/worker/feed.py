@@ -97,6 +97,11 @@ class Feed(DataAdapter):  # type: ignore[misc]
         return self._plan.rows_per_worker[self._rank]
 
     @property
+    def share(self) -> float:
+        """This worker's part of an epoch's rows."""
+        return self.rows_per_epoch / sum(self._plan.rows_per_worker)
+
+    @property
     def num_batches(self) -> int:
         return self._plan.steps
 

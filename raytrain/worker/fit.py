@@ -24,6 +24,7 @@ from raytrain.worker.mending import mend
 from raytrain.worker.model import build_model
 from raytrain.worker.reporting import Channel, ReportingHook
 from raytrain.worker.setup import release_port
+from raytrain.worker.statistics import StatisticsHook
 from raytrain.worker.strategy import join
 
 _WRITERS = (
@@ -81,6 +82,7 @@ def train(job: WorkerJob, channel: Channel) -> Reason:
         spec, feeds["train"], channel, strategy, rank=rank, first_step_done=lambda: _phase(channel, rank, "first_step")
     )
     hooks = [
+        StatisticsHook(strategy, share=feeds["train"].share, rank=rank),
         *user_callbacks,
         reporting,
         saving.CheckpointHook(

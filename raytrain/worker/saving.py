@@ -59,7 +59,7 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._reporting.best_weights = self._snapshot.best_weights
         self._reporting.elapsed_before_s = state["elapsed_s"]
         for callback, saved in zip(self._others, state["callbacks"], strict=True):
-            vars(callback).update(saved)
+            _restore_state(callback, saved)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         due = (epoch + 1) % self._spec.every_epochs == 0 or self.model.stop_training
@@ -67,9 +67,12 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
             return
         began = perf_counter()
         progress = self._reporting.progress
+        variables = [np.asarray(variable) for variable in _variables(self.model)]
+        if not all(np.isfinite(value).all() for value in variables if value.dtype.kind == "f"):
+            return  # the loss follows in the next epoch; the last finite checkpoint is kept
         snapshot = checkpoint.Snapshot(
             epoch=epoch,
-            variables=[np.asarray(variable) for variable in _variables(self.model)],
+            variables=variables,
             best_weights=self._reporting.best_weights,
             state={
                 "progress": vars(progress),
@@ -122,6 +125,17 @@ def _variables(model: keras.Model) -> list[Any]:
     every = [*model.variables, *(variable for optimizer in optimizers for variable in optimizer.variables)]
     unique = {id(variable): variable for variable in every if id(variable) not in metrics}
     return list(unique.values())
+
+
+def _restore_state(callback: keras.callbacks.Callback, saved: dict[str, Any]) -> None:
+    """Sets a callback's plain attributes to those saved at an epoch's end.
+
+    Keras' monitoring callbacks choose their comparison at the end of their first epoch and turn the sign of `min_delta`
+    as they do; that has to be behind them before the saved values are put in.
+    """
+    if getattr(callback, "monitor_op", True) is None:
+        callback._set_monitor_op()
+    vars(callback).update(saved)
 
 
 def _plain_state(callback: keras.callbacks.Callback) -> dict[str, Any]:

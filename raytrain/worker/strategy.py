@@ -5,6 +5,7 @@ Runs in: every Train worker, after `raytrain.worker.setup` has set the process u
 
 from __future__ import annotations
 
+import functools
 import os
 
 import keras
@@ -51,8 +52,12 @@ def check_gpus(*, asked: float) -> None:
         )
 
 
+@functools.cache
 def join(*, gpus_per_worker: float) -> tf.distribute.MultiWorkerMirroredStrategy:
-    """The strategy over all workers that TF_CONFIG names; returns when every one of them has joined."""
+    """The strategy over all workers that TF_CONFIG names; returns when every one of them has joined.
+
+    A process joins once: TensorFlow cannot leave a cluster and join another.
+    """
     check_backend()
     check_gpus(asked=gpus_per_worker)
     return tf.distribute.MultiWorkerMirroredStrategy()

@@ -43,9 +43,9 @@ def test_version() -> None:
         (["sumbit"], "Did you mean 'submit'?"),
         (["submit"], "Missing argument 'JOB'"),
         (["status", "run", "--colour"], "No such option: --colour"),
-        (["submit", "jobs/digits", "--workers", "many"], "many"),
+        (["submit", "jobs/digits", "--workers", "many"], "--workers"),
         (["submit", "jobs/digits", "--timeout", "soon"], "duration"),
-        (["logs", "run", "--tail", "-1"], "-1"),
+        (["logs", "run", "--tail", "-1"], "--tail"),
         ([], "Usage: raytrain"),
     ],
 )

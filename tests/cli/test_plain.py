@@ -50,7 +50,7 @@ def test_one_line_an_epoch() -> None:
 def test_a_heartbeat_each_minute_of_silence() -> None:
     pending = change(RunStatus.PENDING, "waiting for a node")
 
-    lines = shown([pending, *[Idle(time=0.0)] * 150], Clock(), step_s=1.0)
+    lines = shown([pending, *[Idle()] * 150], Clock(), step_s=1.0)
 
     assert lines == [
         "pending: waiting for the cluster (waiting for a node) (60.0s)",
@@ -59,7 +59,7 @@ def test_a_heartbeat_each_minute_of_silence() -> None:
 
 
 def test_no_heartbeat_while_epochs_come_in() -> None:
-    busy = [item for number in range(5) for item in (epoch(number), Idle(time=0.0))]
+    busy = [item for number in range(5) for item in (epoch(number), Idle())]
 
     lines = shown([*beginning(epochs=5), *busy], Clock(), step_s=20.0)
 

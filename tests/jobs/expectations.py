@@ -232,9 +232,9 @@ EXPECTED = {
         check=check_digits_regularized,
     ),
     "digits_augmented": Expected(
-        parameters=9_930,
-        rows={"train": 1437, "validation": 180, "test": 180},
-        steps_per_epoch=45,
+        parameters=29_066,
+        rows={"train": 1079, "validation": 359, "test": 359},
+        steps_per_epoch=34,
         epochs=15,
         at_least={"test_accuracy": 0.9},
         check=check_digits_augmented,
@@ -244,7 +244,7 @@ EXPECTED = {
         rows={"train": 1437, "validation": 180, "test": 180},
         steps_per_epoch=45,
         epochs=10,
-        at_least={"accuracy": 0.85, "test_accuracy": 0.8},
+        at_least={"test_accuracy": 0.9},
         check=check_digits_transfer,
     ),
 }

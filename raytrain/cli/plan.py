@@ -1,0 +1,108 @@
+"""`raytrain plan`: what `submit` would do, before anything is started, sent or spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from raytrain.cli import options
+from raytrain.cli.job import read_job
+from raytrain.cli.options import Format, wants_json
+from raytrain.cli.output import Output
+from raytrain.cli.shards import shard_lines, shards_object
+from raytrain.events import figures
+
+if TYPE_CHECKING:
+    from raytrain.cli.target import Target
+    from raytrain.cluster.submit import Parcel
+    from raytrain.spec.checks import JobFacts
+    from raytrain.spec.load import LoadedJob
+    from raytrain.spec.schema import JobSpec
+
+
+def command(
+    job: options.Job,
+    set_: options.Set = None,
+    name: options.Name = None,
+    workers: options.Workers = None,
+    storage: options.Storage = None,
+    address: options.Address = None,
+    json: options.Json = False,
+    output: options.OutputFormat = Format.TEXT,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show what submit would do: shards, resources, cluster, upload.
+
+    Nothing is started, sent or written. A job that the cluster could never run is refused here, too.
+    """
+    out = Output(json=wants_json(json, output), quiet=quiet)
+    loaded, facts = read_job(job, overrides=set_, name=name, workers=workers, storage=storage)
+    print_plan(loaded, facts, address, out)
+
+
+def print_plan(job: LoadedJob, facts: JobFacts, address: str | None, out: Output) -> None:
+    """Prints the plan of a job; also for `submit --dry-run`.
+
+    Raises:
+        SpecError: the job could never run there, or its folder cannot be uploaded.
+        ClusterIncompatible: the cluster has another Ray or Python.
+    """
+    from raytrain.cli.target import find_target
+    from raytrain.cluster.submit import prepare
+
+    parcel = prepare(job)
+    target = find_target(job.spec.scaling, address)
+    if out.json:
+        out.result_json(_plan_object(job.spec, facts, target, parcel))
+        return
+    out.result(f"{job.spec.name}: the plan")
+    out.result(*(f"  {label:<10} {text}" for label, text in _plan_lines(job.spec, facts, target, parcel)))
+    out.say("nothing was started or sent; raytrain submit does it")
+    out.warn(*(f"warning: {warning}" for warning in target.warnings))
+
+
+def _plan_lines(spec: JobSpec, facts: JobFacts, target: Target, parcel: Parcel) -> Iterator[tuple[str, str]]:
+    from raytrain.cluster.words import data_words, model_words
+
+    yield "model", model_words(spec)
+    yield "data", data_words(spec)
+    yield from shard_lines(spec, facts)
+    yield "workers", f"{spec.scaling.workers}, each with {_resources(spec)}"
+    yield "cluster", f"{target.address.url or 'none yet'} ({target.address.source}){target.size}"
+    yield "storage", spec.storage
+    yield "upload", f"{figures.plural(len(parcel.plan.files), 'file')}, {figures.size(parcel.plan.bytes)}"
+    if parcel.base_model:
+        yield "", f"and the base model {parcel.base_model}, {figures.size(parcel.base_model.stat().st_size)}"
+
+
+def _plan_object(spec: JobSpec, facts: JobFacts, target: Target, parcel: Parcel) -> dict[str, Any]:
+    base_model = parcel.base_model
+    return {
+        "schema_version": 1,
+        "name": spec.name,
+        **shards_object(spec, facts),
+        "epochs": spec.fit.epochs,
+        "workers": spec.scaling.workers,
+        "resources_per_worker": _resource_amounts(spec),
+        "address": target.address.url or None,
+        "address_source": target.address.source,
+        "starts_local_cluster": target.address.starts_local,
+        "storage": spec.storage,
+        "upload": {
+            "files": len(parcel.plan.files),
+            "bytes": parcel.plan.bytes,
+            "largest": [{"path": file.path, "bytes": file.bytes} for file in parcel.plan.largest],
+            "base_model": str(base_model) if base_model else None,
+        },
+        "warnings": list(target.warnings),
+        "spec": spec.model_dump(mode="json"),
+    }
+
+
+def _resource_amounts(spec: JobSpec) -> dict[str, float]:
+    scaling = spec.scaling
+    return {"CPU": scaling.cpus_per_worker, "GPU": scaling.gpus_per_worker, **scaling.resources_per_worker}
+
+
+def _resources(spec: JobSpec) -> str:
+    return ", ".join(f"{amount:g} {name}" for name, amount in _resource_amounts(spec).items() if amount)

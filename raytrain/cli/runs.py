@@ -1,0 +1,143 @@
+"""A run as the command line names it: found, read, and asked about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from raytrain.cli.follow import absorb
+from raytrain.cli.tails import FetchedTail, FileTail, Tail
+from raytrain.cluster.connect import connect_to, locate
+from raytrain.cluster.find import find_run
+from raytrain.cluster.index import RunRecord, remembered
+from raytrain.cluster.jobs_api import JobsApi
+from raytrain.cluster.submit import dashboard_page
+from raytrain.errors import NotFound, Problem
+from raytrain.events.summary import RunSummary
+from raytrain.run import RunPaths, RunStatus, submission_id
+from raytrain.watcher import Gatherer, look
+
+
+def find(ref: str, *, address: str | None = None, storage: str | None = None) -> RunRecord:
+    """The run that `ref` names: by this machine's index, then the cluster's jobs, then `--storage`.
+
+    `--address` and `--storage` count before what the index remembers.
+
+    Raises:
+        NotFound: there is no such run.
+        UsageError: several runs begin with `ref`.
+    """
+    try:
+        record = find_run(ref)
+    except NotFound:
+        record = _find_elsewhere(ref, address, storage)
+    if not record.address:
+        record = replace(record, address=_remembered_address(record.run))
+    if address:
+        record = replace(record, address=locate(address).url)
+    if storage and RunPaths.of(storage, record.run).root.is_dir():
+        record = replace(record, storage=storage)
+    return record
+
+
+def connect(record: RunRecord) -> JobsApi:
+    """The cluster that the run was submitted to.
+
+    Raises:
+        NotFound: it is not known which.
+    """
+    if not record.address:
+        raise NotFound(
+            Problem(
+                got=f"{record.run}, of which only the directory is known",
+                expected="the cluster that it runs on",
+                fix="name it with --address",
+            )
+        )
+    return connect_to(record.address)
+
+
+def paths(record: RunRecord) -> RunPaths | None:
+    """The run's directory as its cluster sees it; it may be out of this machine's sight."""
+    return RunPaths.of(record.storage, record.run) if record.storage else None
+
+
+def gatherer(record: RunRecord) -> Gatherer:
+    """Gathers the facts of the run from its directory and its cluster."""
+    jobs = connect_to(record.address) if record.address else None
+    return Gatherer(record.run, paths=paths(record), jobs=jobs)
+
+
+def begun(record: RunRecord) -> RunSummary:
+    """What the record alone says of the run."""
+    directory = paths(record)
+    return RunSummary(
+        run=record.run,
+        name=record.name,
+        storage=str(directory.root) if directory else None,
+        submitted_at=record.submitted_at or None,
+        dashboard_url=dashboard_page(record.address, record.run) if record.address else None,
+    )
+
+
+def seen_now(record: RunRecord, gathering: Gatherer | None = None) -> RunSummary:
+    """The run as it stands, after one look; UNKNOWN when it has not ended and its cluster does not answer."""
+    summary = begun(record)
+    events, verdict = look(gathering or gatherer(record))
+    for event in events:
+        absorb(summary, event)
+    if verdict.final:
+        summary.conclude(verdict.status, reason=verdict.reason, error=verdict.error)
+        if verdict.message and verdict.status in (RunStatus.UNKNOWN, RunStatus.SUCCEEDED):
+            summary.warnings.append(verdict.message)
+    elif summary.status is RunStatus.PENDING:
+        summary.status = verdict.status
+    return summary
+
+
+def job_log(record: RunRecord, attempt: int = 1) -> Tail | None:
+    """What the driver prints, as the cluster has it; None where no cluster is known."""
+    if not record.address:
+        return None
+    api = connect_to(record.address)
+    return FetchedTail(lambda: api.logs(submission_id(record.run, attempt)))
+
+
+def log_tail(record: RunRecord, *, attempt: int, rank: int | None, follow: bool) -> Tail:
+    """The log of one rank, or of the driver when `rank` is None: the run's directory's, else the cluster's.
+
+    Raises:
+        NotFound: there is no such log.
+        ClusterError: only the cluster has it, and does not answer.
+    """
+    directory = paths(record)
+    if directory is not None:
+        path = directory.driver_log(attempt) if rank is None else directory.rank_log(attempt, rank)
+        if path.is_file() or (follow and rank is not None and directory.root.is_dir()):
+            return FileTail(path)
+    if rank is not None or not record.address:
+        raise _no_log(record, attempt, rank, directory)
+    api = connect_to(record.address)
+    api.logs(submission_id(record.run, attempt))
+    return FetchedTail(lambda: api.logs(submission_id(record.run, attempt)))
+
+
+def _no_log(record: RunRecord, attempt: int, rank: int | None, directory: RunPaths | None) -> NotFound:
+    whose = "the driver" if rank is None else f"rank {rank}"
+    if directory is None or not directory.root.is_dir():
+        expected = "a run directory that this machine sees"
+        fix = "--storage names the directory that holds the runs' directories"
+    else:
+        kept = sorted(path.stem for path in directory.attempt_logs(attempt).glob("*.log"))
+        expected, fix = f"one of {', '.join(kept)}" if kept else "a log of that attempt", ""
+    return NotFound(Problem(got=f"no log of {whose} in attempt {attempt} of {record.run}", expected=expected, fix=fix))
+
+
+def _find_elsewhere(ref: str, address: str | None, storage: str | None) -> RunRecord:
+    where = locate(address)
+    if where.starts_local:
+        return find_run(ref, storage=storage)
+    return find_run(ref, jobs=connect_to(where.url).jobs, address=where.url, storage=storage)
+
+
+def _remembered_address(run: str) -> str:
+    return next((record.address for record in remembered() if record.run == run), "")

@@ -1,0 +1,112 @@
+"""How the runs on record stand, read off each run's `status.json`; clusters are asked only of runs not seen to end."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from raytrain.cluster.auth import find_token
+from raytrain.cluster.find import runs_in
+from raytrain.cluster.index import RunRecord, remembered
+from raytrain.cluster.jobs_api import JobInfo, JobsApi
+from raytrain.cluster.transport import Transport
+from raytrain.errors import ClusterError
+from raytrain.run import RunPaths, RunStatus, submission_id
+from raytrain.watcher import Facts, judge
+
+# A list is to be quick: a cluster that takes longer counts as one that does not answer.
+_CONNECT_TIMEOUT_S = 1.0
+_READ_TIMEOUT_S = 3.0
+
+_FIELDS = (
+    "run",
+    "name",
+    "status",
+    "reason",
+    "attempts",
+    "workers",
+    "epochs",
+    "epochs_planned",
+    "metrics",
+    "test",
+    "best",
+    "storage",
+)
+
+
+def standings(*, limit: int | None = None, storage: str | None = None) -> tuple[list[dict[str, Any]], int]:
+    """The latest `limit` runs, the newest first, as the objects of `list --json`; and how many there are in all.
+
+    Args:
+        limit: all of them when None.
+        storage: the runs of this directory, instead of this machine's index.
+    """
+    records = runs_in(storage) if storage else remembered()
+    shown = records[::-1][:limit]
+    stored = {record.run: _stored(record) for record in shown}
+    open_runs = [record for record in shown if not _ended(stored[record.run])]
+    jobs = _jobs_of(record.address for record in open_runs if record.address)
+    rows = [
+        _row(record, stored[record.run])
+        if _ended(stored[record.run])
+        else _open_row(record, stored[record.run], jobs.get(record.address))
+        for record in shown
+    ]
+    return rows, len(records)
+
+
+def _stored(record: RunRecord) -> dict[str, Any]:
+    """The run's `status.json`; empty where this machine does not see one."""
+    if not record.storage:
+        return {}
+    try:
+        body = json.loads(RunPaths.of(record.storage, record.run).status.read_text())
+    except (OSError, ValueError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _ended(stored: dict[str, Any]) -> bool:
+    return stored.get("status") in [str(status) for status in RunStatus if status.is_terminal]
+
+
+def _jobs_of(addresses: Iterable[str]) -> dict[str, dict[str, JobInfo] | None]:
+    """The jobs of each cluster by submission id; None for a cluster that does not answer."""
+    answers: dict[str, dict[str, JobInfo] | None] = {}
+    for url in dict.fromkeys(addresses):
+        try:
+            token = find_token(os.environ)
+            http = Transport(url, token=token, connect_timeout_s=_CONNECT_TIMEOUT_S, read_timeout_s=_READ_TIMEOUT_S)
+            answers[url] = {job.submission_id: job for job in JobsApi(url, transport=http).jobs()}
+        except ClusterError:
+            answers[url] = None
+    return answers
+
+
+def _open_row(record: RunRecord, stored: dict[str, Any], jobs: dict[str, JobInfo] | None) -> dict[str, Any]:
+    """A run whose directory does not say that it ended: its job has the last word, and without that nobody."""
+    job = (jobs or {}).get(submission_id(record.run, int(stored.get("attempts") or 1)))
+    verdict = judge(
+        Facts(
+            started=bool(stored),
+            job=job.status if job else None,
+            job_message=job.message if job else "",
+            job_error_type=job.error_type if job else None,
+            job_ended_s=0.0 if job and job.status.is_terminal else None,
+            job_missing_s=0.0 if jobs is not None and job is None else None,
+            unheard_s=0.0 if jobs is not None else float("inf"),
+        ),
+        grace_s=0.0,
+        patience_s=1.0,
+    )
+    status = verdict.status if verdict.final else stored.get("status", verdict.status)
+    return _row(record, stored) | {"status": str(status), "reason": verdict.reason or stored.get("reason")}
+
+
+def _row(record: RunRecord, stored: dict[str, Any]) -> dict[str, Any]:
+    directory = str(RunPaths.of(record.storage, record.run).root) if record.storage else None
+    known: dict[str, Any] = {"run": record.run, "name": record.name, "metrics": {}, "storage": directory}
+    row = dict.fromkeys(_FIELDS) | known | {name: stored[name] for name in _FIELDS if name in stored}
+    return row | {"submitted_at": record.submitted_at or None, "address": record.address or None}

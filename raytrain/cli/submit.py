@@ -1,0 +1,100 @@
+"""`raytrain submit`: trains a job on a Ray cluster, and follows it to its end unless told not to."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from raytrain.cli import options
+from raytrain.cli.job import read_job
+from raytrain.cli.options import Format, wants_json
+from raytrain.cli.output import Output
+from raytrain.errors import ExitCode
+
+if TYPE_CHECKING:
+    from raytrain.cluster.submit import Submitted
+    from raytrain.events.summary import RunSummary
+
+
+def command(
+    job: options.Job,
+    set_: options.Set = None,
+    name: options.Name = None,
+    workers: options.Workers = None,
+    storage: options.Storage = None,
+    address: options.Address = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the run to its end.")] = True,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="The same as --no-wait.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "--dryrun", help="Show the plan; start nothing.")] = False,
+    timeout: options.Timeout = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; submit asks nothing today.")] = False,
+    json: options.Json = False,
+    output: options.OutputFormat = Format.TEXT,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> ExitCode | None:
+    """Train a job on a Ray cluster and follow it to its end.
+
+    Where it goes: --address, else RAYTRAIN_ADDRESS, RAY_API_SERVER_ADDRESS, RAY_ADDRESS, a cluster running on this
+    machine, else a local cluster that is started and stays up until raytrain down.
+
+    With --no-wait stdout holds the run's id alone. Ctrl-C while waiting leaves the run alone.
+
+    Exit code 0 SUCCEEDED, 3 job refused, 4 cluster unreachable, 10 FAILED, 11 STOPPED, 12 unknown, 124 timed out.
+    """
+    submitted_at = time.time()
+    out = Output(json=wants_json(json, output), quiet=quiet)
+    loaded, facts = read_job(job, overrides=set_, name=name, workers=workers, storage=storage)
+    if dry_run:
+        from raytrain.cli.plan import print_plan
+
+        print_plan(loaded, facts, address, out)
+        return None
+    from raytrain.cluster.submit import submit
+
+    submitted = submit(loaded, address=address, submitted_at=submitted_at, progress=out.say)
+    out.warn(*(f"warning: {warning}" for warning in submitted.warnings))
+    if not wait or detach:
+        _print_pending(submitted, out)
+        return None
+    return _follow(submitted, out, timeout_s=timeout, verbose=verbose)
+
+
+def _print_pending(submitted: Submitted, out: Output) -> None:
+    if out.json:
+        out.result_json(_begun(submitted).to_json())
+        return
+    out.result(submitted.run)
+    out.say(
+        f"dashboard: {submitted.request.dashboard_url}",
+        f"next:  raytrain watch {submitted.run}    raytrain stop {submitted.run}",
+    )
+
+
+def _follow(submitted: Submitted, out: Output, *, timeout_s: float | None, verbose: bool) -> ExitCode:
+    from raytrain.cli import runs
+    from raytrain.cli.follow import follow_to_end, open_display
+
+    out.say(f"run {submitted.run}", f"dashboard: {submitted.request.dashboard_url}")
+    return follow_to_end(
+        runs.gatherer(submitted.record),
+        _begun(submitted),
+        out,
+        display=open_display(sys.stderr, out),
+        timeout_s=timeout_s,
+        job_log=runs.job_log(submitted.record) if verbose else None,
+    )
+
+
+def _begun(submitted: Submitted) -> RunSummary:
+    """What is known of the run when the cluster has just taken it."""
+    from raytrain.cli.runs import begun
+
+    summary, spec = begun(submitted.record), submitted.request.spec
+    summary.workers = spec.scaling.workers
+    summary.global_batch_size = spec.fit.global_batch_size
+    summary.epochs_planned = spec.fit.epochs
+    return summary

@@ -1,0 +1,161 @@
+"""Finds the run that a user means: by its id, by a beginning of it, as `@last`, or by its directory."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from raytrain.cluster.index import RunRecord, remembered
+from raytrain.cluster.jobs_api import JobInfo
+from raytrain.errors import ClusterError, NotFound, Problem, UsageError
+from raytrain.run import RunPaths, parse_submission_id
+
+LAST = "@last"
+_MOST_CANDIDATES = 10
+
+
+def find_run(
+    ref: str,
+    *,
+    environ: Mapping[str, str] | None = None,
+    jobs: Callable[[], Sequence[JobInfo]] | None = None,
+    address: str = "",
+    storage: str | None = None,
+) -> RunRecord:
+    """The run that `ref` names: asked of this machine's index, then the cluster, then a storage directory.
+
+    Args:
+        ref: a run's id, an unambiguous beginning of it, `@last`, or the path of a run's directory.
+        environ: tells where the index is.
+        jobs: lists the cluster's jobs; called only when the index does not know the run. A cluster that does not
+            answer counts as one that does not know it.
+        address: the url of that cluster.
+        storage: a directory of runs to look in.
+
+    Raises:
+        UsageError: several runs begin so.
+        NotFound: no run is named so; names the nearest.
+    """
+    known = remembered(environ)
+    if ref == LAST:
+        return _last(known)
+    if (directory := _directory(ref)) is not None:
+        return directory
+    sources: list[Callable[[], Iterable[RunRecord]]] = [lambda: known]
+    if jobs is not None:
+        sources.append(lambda: runs_of_jobs(jobs(), address))
+    if storage:
+        sources.append(lambda: runs_in(storage))
+    names: list[str] = []
+    unanswered = ""
+    for source in sources:
+        try:
+            records = list(source())
+        except ClusterError as error:
+            unanswered = str(error)
+            continue
+        if (found := _match(ref, records)) is not None:
+            return found
+        names += [record.run for record in records]
+    raise _not_found(ref, names, unanswered)
+
+
+def runs_of_jobs(jobs: Iterable[JobInfo], address: str) -> list[RunRecord]:
+    """The runs among a cluster's jobs, told by their metadata; further attempts of a run add nothing."""
+    records: dict[str, RunRecord] = {}
+    for job in jobs:
+        run = job.metadata.get("raytrain_run") or ""
+        if not run:
+            continue
+        records.setdefault(
+            run,
+            RunRecord(
+                run=run,
+                name=job.metadata.get("job_name", ""),
+                address=address,
+                storage=job.metadata.get("storage", ""),
+                submitted_at=job.start_time or 0.0,
+            ),
+        )
+    return list(records.values())
+
+
+def runs_in(storage: str) -> list[RunRecord]:
+    """The runs whose directories lie in `storage`, the latest last."""
+    root = Path(storage).expanduser()
+    try:
+        folders = [folder for folder in root.iterdir() if _is_run(folder)]
+    except OSError:
+        return []
+    return sorted(map(_record_of_directory, folders), key=lambda record: (record.submitted_at, record.run))
+
+
+def _last(known: Sequence[RunRecord]) -> RunRecord:
+    if known:
+        return known[-1]
+    raise NotFound(
+        Problem(
+            got=f"{LAST}, and no run was submitted from this machine yet",
+            expected="a run",
+            fix="name the run, or its directory",
+        )
+    )
+
+
+def _directory(ref: str) -> RunRecord | None:
+    """The run of a directory; None where `ref` is no path."""
+    path = Path(ref).expanduser()
+    if "/" not in ref and not (path.is_dir() and _is_run(path)):
+        return None
+    if _is_run(path):
+        return _record_of_directory(path.resolve())
+    what = "a folder without events.jsonl or spec.json" if path.is_dir() else "no folder"
+    raise NotFound(
+        Problem(got=f"{ref}, {what}", expected="a run's directory", fix="raytrain list shows where runs are")
+    )
+
+
+def _is_run(folder: Path) -> bool:
+    paths = RunPaths(folder)
+    return paths.events.is_file() or paths.spec.is_file()
+
+
+def _record_of_directory(folder: Path) -> RunRecord:
+    name, submitted_at = "", 0.0
+    try:
+        with RunPaths(folder).events.open() as events:
+            first = json.loads(events.readline())
+        name, submitted_at = str(first.get("name", "")), float(first.get("submitted_at", 0.0))
+    except (OSError, ValueError, TypeError, AttributeError):
+        pass
+    return RunRecord(run=folder.name, name=name, storage=str(folder.parent), submitted_at=submitted_at)
+
+
+def _match(ref: str, records: Sequence[RunRecord]) -> RunRecord | None:
+    run, _ = parse_submission_id(ref)
+    exact = {record.run: record for record in records}
+    if ref in exact or run in exact:
+        return exact.get(ref) or exact[run]
+    candidates = [record for record in records if record.run.startswith(ref)]
+    if len(candidates) > 1:
+        latest = ", ".join(record.run for record in reversed(candidates[-_MOST_CANDIDATES:]))
+        more = f" and {len(candidates) - _MOST_CANDIDATES} more" if len(candidates) > _MOST_CANDIDATES else ""
+        raise UsageError(
+            Problem(
+                got=f"{ref}, with which {len(candidates)} runs begin: {latest}{more}",
+                expected="the beginning of one run's id",
+                fix=f"add letters; {LAST} is the run submitted last",
+            )
+        )
+    return candidates[0] if candidates else None
+
+
+def _not_found(ref: str, names: Sequence[str], unanswered: str) -> NotFound:
+    near = difflib.get_close_matches(ref, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "raytrain list shows the runs"
+    also = f"; the cluster could not be asked: {unanswered}" if unanswered else ""
+    return NotFound(
+        Problem(got=f"no run {ref}{also}", expected="a run's id, a beginning of it, @last, or its directory", fix=hint)
+    )

@@ -1,0 +1,183 @@
+"""Sends a job to a cluster: everything that can be refused is refused before anything is started or sent."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raytrain import __version__
+from raytrain.cluster.base_model import base_model_of
+from raytrain.cluster.commit import commit_of
+from raytrain.cluster.connect import Connection, connect
+from raytrain.cluster.find import find_run
+from raytrain.cluster.index import RunRecord, remember
+from raytrain.cluster.jobs_api import JobsApi
+from raytrain.cluster.package import Package, pack_job, pack_raytrain
+from raytrain.cluster.preflight import check_cluster, installed_ray, this_python
+from raytrain.cluster.submission import Submission, build_submission, check_no_secrets
+from raytrain.cluster.upload import UploadPlan, check_size, list_upload
+from raytrain.run import mint_run_id, submission_id
+from raytrain.spec.request import BASE_MODEL_FILE, REQUEST_FILE, JobRequest
+
+if TYPE_CHECKING:
+    from raytrain.spec.load import LoadedJob
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitted:
+    """A run that a cluster has taken.
+
+    Attributes:
+        record: how the run is remembered on this machine.
+        warnings: what the user should know, though it did not stop the job.
+    """
+
+    record: RunRecord
+    connection: Connection
+    request: JobRequest
+    submission: Submission
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def run(self) -> str:
+        return self.record.run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parcel:
+    """What of a job travels: the files of its folder and the model it starts from."""
+
+    plan: UploadPlan
+    base_model: Path | None
+
+
+def prepare(job: LoadedJob, environ: Mapping[str, str] | None = None) -> Parcel:
+    """What would be uploaded, checked; no cluster is asked. Also the part of `raytrain plan` that concerns it.
+
+    Raises:
+        SpecError, NotFound, UploadTooLarge: as `list_upload`, `base_model_of` and `check_size` say.
+    """
+    spec = job.spec
+    check_no_secrets(spec.environment.env_vars)
+    base_model = base_model_of(spec, job.folder, lambda ref: find_run(ref, environ=environ))
+    plan = list_upload(job.folder, [*spec.environment.exclude, *_own_storage(spec.storage, job.folder)])
+    check_size(plan, more_bytes=base_model.stat().st_size if base_model else 0)
+    return Parcel(plan=plan, base_model=base_model)
+
+
+def submit(
+    job: LoadedJob,
+    *,
+    address: str | None = None,
+    run: str | None = None,
+    attempt: int = 1,
+    submitted_at: float | None = None,
+    environ: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Submitted:
+    """Sends a job to its cluster, started first where there is none, and returns once the cluster has taken it.
+
+    Args:
+        job: the job, read and checked.
+        address: what `--address` was given.
+        run: the run's id, when this is a further attempt of one.
+        attempt: counted from 1.
+        submitted_at: when the user's command began, seconds since the epoch; now when left out.
+        environ: this process's own environment when left out.
+        progress: told in a few words what is being done.
+
+    Raises:
+        UsageError, SpecError, NotFound, ClusterError: as the steps say; nothing runs then.
+    """
+    environ = os.environ if environ is None else environ
+    tell = progress or (lambda _: None)
+    submitted_at = time.time() if submitted_at is None else submitted_at
+    parcel = prepare(job, environ)
+    connection = connect(address, environ=environ, progress=progress)
+    tell(f"using {connection.address.url} ({connection.address.source})")
+    warnings = check_cluster(connection.api, job.spec.scaling, environ, is_local=connection.is_ours)
+    request = _request(job, connection, run, attempt, submitted_at, parcel)
+    submission = _send(job, connection, request, parcel, tell)
+    record = RunRecord(
+        run=request.run,
+        name=job.spec.name,
+        address=connection.address.url,
+        storage=request.storage,
+        submitted_at=submitted_at,
+        job=str(job.folder),
+    )
+    remember(record, environ)
+    return Submitted(record=record, connection=connection, request=request, submission=submission, warnings=warnings)
+
+
+def dashboard_page(url: str, submission: str) -> str:
+    """The page of a job in Ray's dashboard."""
+    return f"{url}/#/jobs/{submission}"
+
+
+def storage_for(storage: str, folder: Path, *, shares_this_machine: bool) -> str:
+    """The directory of runs as the cluster sees it.
+
+    On a cluster of this machine `~` is the user's home and a relative path begins at the job's folder. Elsewhere both
+    are left to the cluster, whose home and paths are its own.
+    """
+    if not shares_this_machine:
+        return storage
+    return os.path.normpath(folder / Path(storage).expanduser())
+
+
+def _request(
+    job: LoadedJob, connection: Connection, run: str | None, attempt: int, submitted_at: float, parcel: Parcel
+) -> JobRequest:
+    run = run or mint_run_id(job.spec.name, now=datetime.fromtimestamp(submitted_at))
+    return JobRequest(
+        run=run,
+        attempt=attempt,
+        submitted_at=submitted_at,
+        spec=job.spec,
+        storage=storage_for(job.spec.storage, job.folder, shares_this_machine=connection.shares_this_machine),
+        base_model=BASE_MODEL_FILE if parcel.base_model else None,
+        dashboard_url=dashboard_page(connection.address.url, submission_id(run, attempt)),
+        client={"raytrain": __version__, "python": this_python(), "ray": installed_ray()},
+    )
+
+
+def _send(job: LoadedJob, connection: Connection, request: JobRequest, parcel: Parcel, tell: Progress) -> Submission:
+    extra = [(REQUEST_FILE, request.model_dump_json(indent=2).encode())]
+    if parcel.base_model:
+        extra.append((BASE_MODEL_FILE, parcel.base_model.read_bytes()))
+    ourselves, folder = pack_raytrain(), pack_job(parcel.plan, extra)
+    submission = build_submission(
+        request,
+        working_dir_uri=folder.uri,
+        raytrain_uri=ourselves.uri,
+        bin_dir=str(Path(sys.executable).parent) if connection.shares_this_machine else None,
+        commit=commit_of(job.folder),
+    )
+    tell(f"uploading {len(parcel.plan.files)} files, {len(folder.content) / 1024:,.0f} KiB")
+    for package in (ourselves, folder):
+        _upload(connection.api, package)
+    tell(f"submitting {submission.submission_id}")
+    connection.api.submit(submission)
+    return submission
+
+
+def _upload(api: JobsApi, package: Package) -> None:
+    if not api.package_exists(package.uri):
+        api.upload_package(package.uri, package.content)
+
+
+def _own_storage(storage: str, folder: Path) -> list[str]:
+    """A pattern that leaves the runs out, when they are kept inside of the job's folder."""
+    inside = Path(os.path.normpath(folder / Path(storage).expanduser()))
+    if inside == folder or not inside.is_relative_to(folder):
+        return []
+    return [f"/{inside.relative_to(folder).as_posix()}/"]

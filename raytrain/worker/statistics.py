@@ -1,0 +1,75 @@
+"""Keeps the moving statistics that layers gather (BatchNormalization's, say) equal on all workers.
+
+Runs in: every Train worker, once an epoch, before validation and before a checkpoint.
+
+Each worker moves its own averages by its own slices. They are linear in what they average, so their mean over the
+workers, weighted by rows, is the average that would have been moved by the mean of the slices' statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class StatisticsHook(keras.callbacks.Callback):  # type: ignore[misc]
+    """Stands first among the callbacks, so that validation and every other callback see statistics that agree.
+
+    Args:
+        share: this worker's part of the epoch's rows.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy, *, share: float, rank: int) -> None:
+        super().__init__()
+        self._strategy = strategy
+        self._share = share
+        self._rank = rank
+        self._agree = False
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._agree = False
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._average()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._average()
+
+    def _average(self) -> None:
+        if self._agree or self._strategy.num_replicas_in_sync == 1:
+            return
+        average_statistics(self.model, self._strategy, share=self._share, rank=self._rank)
+        self._agree = True
+
+
+def average_statistics(model: keras.Model, strategy: tf.distribute.Strategy, *, share: float, rank: int) -> None:
+    """Sets every moving statistic to its mean over the workers; one that is equal on all keeps its value to the bit."""
+    variables = moving_statistics(model)
+    if not variables:
+        return
+    local = tf.concat([tf.reshape(tf.cast(variable.value, tf.float32), [-1]) for variable in variables], axis=0)
+    chief = _sum(strategy, local if rank == 0 else tf.zeros_like(local))
+    mean = chief + _sum(strategy, (local - chief) * share)
+    sizes = [int(variable.value.shape.num_elements()) for variable in variables]
+    for variable, part in zip(variables, tf.split(mean, sizes), strict=True):
+        variable.assign(tf.cast(tf.reshape(part, variable.shape), variable.dtype))
+
+
+def moving_statistics(model: keras.Model) -> list[keras.Variable]:
+    """What layers that are being trained change without a gradient: floating-point, and no metric's."""
+    metrics = {id(variable) for variable in model.metrics_variables}
+    found = {
+        id(variable): variable
+        for layer in model._flatten_layers()
+        if layer.trainable
+        for variable in layer._non_trainable_variables
+        if keras.backend.is_float_dtype(variable.dtype) and id(variable) not in metrics
+    }
+    return list(found.values())
+
+
+def _sum(strategy: tf.distribute.Strategy, value: tf.Tensor) -> tf.Tensor:
+    return strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)

@@ -1,0 +1,167 @@
+"""The command as a real process: signals, pipes, terminals, and how long it takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli import lives
+from tests.cli.stand_in import Life, StandIn, stand_in_cluster
+
+PROGRAM = [sys.executable, "-m", "raytrain"]
+ENDLESS = Life(events=[*lives.beginning(epochs=10), lives.epoch(0)], status="RUNNING")
+
+
+def submit(job: Path, cluster: StandIn, *options: str) -> list[str]:
+    return [*PROGRAM, "submit", str(job), "--address", cluster.url, *options]
+
+
+def read_until(stream: int, wanted: Callable[[str], bool], timeout_s: float = 20.0) -> str:
+    """What comes out of a file descriptor until it is what is wanted, or nothing more comes."""
+    text, end = "", time.monotonic() + timeout_s
+    while not wanted(text):
+        assert time.monotonic() < end, text
+        if not select.select([stream], [], [], 0.1)[0]:
+            continue
+        try:
+            chunk = os.read(stream, 65536)
+        except OSError:  # the other side of a terminal is closed
+            chunk = b""
+        if not chunk:
+            break
+        text += chunk.decode("utf-8", errors="replace")
+    return text
+
+
+@pytest.mark.parametrize("verb", ["submit", "watch", "wait"])
+def test_ctrl_c_leaves_the_run_alone_and_says_how_to_come_back(job: Path, verb: str) -> None:
+    with stand_in_cluster(ENDLESS) as cluster:
+        arguments = submit(job, cluster)
+        if verb != "submit":
+            run = subprocess.run([*arguments, "-d"], capture_output=True, text=True, check=True).stdout.strip()
+            arguments = [*PROGRAM, verb, run]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout and process.stderr
+            shows = {"submit": process.stderr, "watch": process.stdout}.get(verb)
+            if shows:
+                read_until(shows.fileno(), lambda text: "epoch 1/3" in text)
+            else:
+                time.sleep(1.0)
+            process.send_signal(signal.SIGINT)
+            stderr = read_until(process.stderr.fileno(), lambda text: False)
+            assert process.wait(10) == 130
+        [run] = cluster.jobs
+        assert cluster.jobs[run].status == "RUNNING"
+
+    assert f"detached: {run} goes on" in stderr
+    assert f"raytrain watch {run}" in stderr
+    assert f"raytrain stop {run}" in stderr
+    assert "Traceback" not in stderr
+
+
+def test_a_killed_client_leaves_the_run_alone(job: Path) -> None:
+    with stand_in_cluster(Life(pause_s=0.3)) as cluster:
+        with subprocess.Popen(submit(job, cluster), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+            assert process.stderr
+            read_until(process.stderr.fileno(), lambda text: "epoch 1/3" in text)
+            process.kill()
+        watched = subprocess.run([*PROGRAM, "watch", "@last"], capture_output=True, text=True, check=False)
+
+    assert watched.returncode == 0
+    assert "epoch 3/3" in watched.stdout
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    lives.write_log(tmp_path / lives.RUN, lives.whole_life(epochs=2000))
+    metrics = [*PROGRAM, "metrics", str(tmp_path / lives.RUN)]
+    with subprocess.Popen(metrics, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(10) == 141
+
+
+def on_a_terminal(arguments: list[str], **environment: str) -> tuple[int, str]:
+    """Runs a command with stdin, stdout and stderr on a terminal; its exit code and all that it wrote there."""
+    ours, theirs = pty.openpty()
+    settings = os.environ | {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"} | environment
+    with subprocess.Popen(arguments, stdin=theirs, stdout=theirs, stderr=theirs, env=settings) as process:
+        os.close(theirs)
+        text = read_until(ours, lambda text: False)
+        code = process.wait(10)
+    os.close(ours)
+    return code, text
+
+
+def test_a_terminal_gets_one_live_table(job: Path) -> None:
+    with stand_in_cluster(Life(events=lives.whole_life(epochs=3), pause_s=0.15)) as cluster:
+        code, text = on_a_terminal(submit(job, cluster))
+
+    assert code == 0
+    assert "\x1b[2K" in text and "\x1b[?25h" in text  # lines are redrawn, and the cursor is back
+    assert re.search("starting the workers|importing TensorFlow|building the model|running the first", text)
+    assert "best val_loss" in text
+    assert "SUCCEEDED" in text
+    assert "epoch 1/3 loss=" not in text
+
+
+def test_no_color_on_a_terminal(job: Path) -> None:
+    with stand_in_cluster(Life(pause_s=0.1)) as cluster:
+        _, text = on_a_terminal(submit(job, cluster), NO_COLOR="1")
+
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", text)
+
+
+def test_a_dumb_terminal_gets_plain_lines(job: Path) -> None:
+    with stand_in_cluster() as cluster:
+        _, text = on_a_terminal(submit(job, cluster), TERM="dumb")
+
+    assert "\x1b" not in text
+    assert "epoch 3/3 loss=" in text
+
+
+def test_an_error_panel_on_a_terminal_has_no_traceback(job: Path) -> None:
+    code, text = on_a_terminal([*PROGRAM, "validate", str(job), "--set", "fit.epochs=\x1b]0;title\x07"])
+
+    assert code in (2, 3)
+    assert "╭" in text and "Traceback" not in text
+    assert "\x1b]0;" not in text
+
+
+def test_forced_colours_do_not_reach_a_pipe(job: Path) -> None:
+    with stand_in_cluster() as cluster:
+        settings = os.environ | {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "GITHUB_ACTIONS": "true"}
+        done = subprocess.run(submit(job, cluster, "--json"), env=settings, capture_output=True, text=True, check=True)
+
+    assert json.loads(done.stdout)["status"] == "SUCCEEDED"
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", done.stdout + done.stderr)
+
+
+def seconds_of(arguments: list[str], cwd: Path) -> float:
+    began = time.perf_counter()
+    subprocess.run(arguments, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - began
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["validate", "jobs/digits"]])
+def test_starts_in_three_times_what_typer_takes(arguments: list[str]) -> None:
+    """The best of several turns each, taken in turns, so that what else the machine does weighs on both alike."""
+    root = Path(__file__).parents[2]
+    typer, ours = 1e9, 1e9
+    for _ in range(12):
+        typer = min(typer, seconds_of([sys.executable, "-c", "import typer"], root))
+        ours = min(ours, seconds_of([*PROGRAM, *arguments], root))
+
+    assert ours <= 3 * typer, f"{ours:.3f} s, typer {typer:.3f} s"

@@ -1,0 +1,48 @@
+"""Tests of the token: where it is found, and when it may travel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from raytrain.cluster.auth import check_may_send, find_token
+from raytrain.errors import ClusterError
+
+
+def test_no_token_unless_the_mode_asks_for_one() -> None:
+    assert find_token({"RAY_AUTH_TOKEN": "t"}) is None
+
+
+def test_the_order_of_the_sources(tmp_path: Path) -> None:
+    named, kept = tmp_path / "named", tmp_path / ".ray/auth_token"
+    kept.parent.mkdir()
+    named.write_text("from-path\n")
+    kept.write_text("from-home\n")
+    mode = {"RAY_AUTH_MODE": "token"}
+
+    assert find_token(mode | {"RAY_AUTH_TOKEN": " t ", "RAY_AUTH_TOKEN_PATH": str(named)}, home=tmp_path) == "t"
+    assert find_token(mode | {"RAY_AUTH_TOKEN_PATH": str(named)}, home=tmp_path) == "from-path"
+    assert find_token(mode, home=tmp_path) == "from-home"
+    assert find_token(mode, home=tmp_path / "nobody") is None
+
+
+def test_a_named_file_must_be_there(tmp_path: Path) -> None:
+    environ = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(tmp_path / "none")}
+
+    with pytest.raises(ClusterError, match="cannot be read"):
+        find_token(environ, home=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://head:8265", "http://127.0.0.1:8265", "http://localhost:8265", "http://[::1]:1"]
+)
+def test_may_travel(url: str) -> None:
+    check_may_send(url)
+
+
+def test_may_not_travel_in_the_clear() -> None:
+    with pytest.raises(ClusterError, match="plain http") as caught:
+        check_may_send("http://head:8265")
+
+    assert "ssh -L 8265:localhost:8265 head" in str(caught.value)

@@ -1,0 +1,19 @@
+"""Tests of where raytrain remembers things."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from raytrain.cluster.state import state_dir
+
+
+def test_own_variable_comes_first() -> None:
+    environ = {"RAYTRAIN_STATE_DIR": "/a", "XDG_STATE_HOME": "/b"}
+
+    assert state_dir(environ) == Path("/a")
+    assert state_dir({"XDG_STATE_HOME": "/b"}) == Path("/b/raytrain")
+    assert state_dir({}) == Path.home() / ".local/state/raytrain"
+
+
+def test_home_is_expanded() -> None:
+    assert state_dir({"RAYTRAIN_STATE_DIR": "~/x"}) == Path.home() / "x"

@@ -1,0 +1,216 @@
+"""Runs the worker's own code in N plain processes: real TF_CONFIG, real collectives, no Ray.
+
+The processes stay up for a whole test session, so that TensorFlow is imported once and a case costs what its training
+costs. A pool of 0 workers is one process with plain Keras in it, as raytrain never touched it: the reference.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from raytrain.run import RunPaths
+from raytrain.spec.schema import JobSpec
+from raytrain.worker import messages, setup
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One training: the user's `model.py`, the spec around it, and all rows of each split as packed arrays."""
+
+    model_py: str
+    spec: dict[str, Any]
+    splits: dict[str, Any]
+
+    def job_spec(self, workers: int) -> JobSpec:
+        defaults = {
+            "name": "case",
+            "model": "model.py:build_model",
+            "data": {"train": {"inline": {"x": [0.0]}}, "validation": 0.5, "features": "x"},
+            "scaling": {"workers": max(1, workers)},
+        }
+        return JobSpec.model_validate(defaults | self.spec)
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What a training left behind, the same shape from raytrain's workers and from plain Keras."""
+
+    weights: list[Any] = field(default_factory=list)
+    history: list[dict[str, float]] = field(default_factory=list)
+    test: dict[str, float] = field(default_factory=dict)
+    reason: str = ""
+    sent: list[messages.Message] = field(default_factory=list)
+    error: str = ""
+
+
+class WorkerPool:
+    """N processes that train together, case after case."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._context = multiprocessing.get_context("spawn")
+        self._start()
+
+    def run(self, case: Case, root: Path) -> list[Outcome]:
+        """One outcome a rank; all share the run directory `root`."""
+        for connection in self._connections:
+            connection.send((case, root))
+        return [connection.recv() for connection in self._connections]
+
+    def close(self) -> None:
+        for connection, process in zip(self._connections, self._processes, strict=True):
+            connection.send(None)
+            process.join(20)
+            process.kill()
+
+    def restart(self) -> None:
+        """Replaces the processes by new ones: after a case in which one of them failed, the others are stuck."""
+        for process in self._processes:
+            process.kill()
+            process.join()
+        self._start()
+
+    def _start(self) -> None:
+        addresses = _free_addresses(self.workers)
+        pairs = [self._context.Pipe() for _ in range(max(1, self.workers))]
+        self._connections: list[Connection] = [ours for ours, _ in pairs]
+        self._processes = [
+            self._context.Process(target=_serve, args=(rank, addresses, theirs), daemon=True)
+            for rank, (_, theirs) in enumerate(pairs)
+        ]
+        for process in self._processes:
+            process.start()
+
+
+def _free_addresses(count: int) -> list[str]:
+    holders = [socket.socket() for _ in range(count)]
+    for holder in holders:
+        holder.bind(("127.0.0.1", 0))
+    addresses = [f"127.0.0.1:{holder.getsockname()[1]}" for holder in holders]
+    for holder in holders:
+        holder.close()
+    return addresses
+
+
+class _Channel:
+    def __init__(self) -> None:
+        self.sent: list[messages.Message] = []
+
+    def send(self, message: messages.Message) -> None:
+        self.sent.append(message)
+
+    def stop_asked(self) -> bool:
+        return False
+
+
+def _serve(rank: int, addresses: list[str], connection: Connection) -> None:
+    os.environ.update(setup.thread_environment(1))
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    answer: Callable[[Case, Path], Outcome]
+    if addresses:
+        setup.configure(addresses, rank)
+        setup.finish_import()
+
+        def answer(case: Case, root: Path) -> Outcome:
+            return _train(case, root, rank, len(addresses))
+    else:
+        answer = _plain_keras
+    while (order := connection.recv()) is not None:
+        try:
+            outcome = answer(*order)
+        except Exception:  # noqa: BLE001  the test shows it
+            outcome = Outcome(error=traceback.format_exc())
+        connection.send(outcome)
+
+
+def _train(case: Case, root: Path, rank: int, workers: int) -> Outcome:
+    import keras
+
+    from raytrain.worker.fit import WorkerJob, train
+
+    keras.backend.clear_session(free_memory=False)
+    paths = RunPaths(root)
+    paths.root.mkdir(parents=True, exist_ok=True)
+    channel = _Channel()
+    with _folder_of(case) as folder:
+        job = WorkerJob(spec=case.job_spec(workers), splits=case.splits, rank=rank, folder=folder, paths=paths)
+        reason = train(job, channel)
+        epochs = [message for message in channel.sent if isinstance(message, messages.EpochDone)]
+        tested = [message.metrics for message in channel.sent if isinstance(message, messages.Tested)]
+        model = keras.saving.load_model(paths.model) if rank == 0 and paths.model.exists() else None
+        return Outcome(
+            weights=model.get_weights() if model else [],
+            history=[message.metrics for message in epochs],
+            test=tested[0] if tested else {},
+            reason=str(reason),
+            sent=channel.sent,
+        )
+
+
+def _plain_keras(case: Case, root: Path) -> Outcome:
+    """The same training as one would write it without raytrain: `fit` on arrays, an epoch's order at a time."""
+    import keras
+    import numpy as np
+
+    from raytrain.worker.feed import epoch_order
+
+    keras.backend.clear_session(free_memory=False)
+    spec = case.job_spec(1)
+    keras.utils.set_random_seed(spec.fit.seed)
+    with _folder_of(case) as folder:
+        namespace: dict[str, Any] = {"__name__": "model"}
+        exec(compile((folder / "model.py").read_text(), "model.py", "exec"), namespace)
+        model = namespace["build_model"](**spec.model_args)
+    batch = spec.fit.global_batch_size
+    rows = len(keras.tree.flatten(case.splits["train"])[0])
+    outcome = Outcome()
+    for epoch in range(spec.fit.epochs):
+        order = epoch_order(rows, seed=spec.fit.seed, epoch=epoch, shuffle=spec.data.shuffle)
+        shuffled = keras.tree.map_structure(lambda array, order=order: array[order], case.splits["train"])
+        fitted = model.fit(
+            *shuffled[:2],
+            sample_weight=shuffled[2] if len(shuffled) == 3 else None,
+            batch_size=batch,
+            shuffle=False,
+            class_weight=spec.fit.class_weight,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            validation_data=case.splits.get("validation"),
+            validation_batch_size=batch,
+            verbose=0,
+        )
+        outcome.history.append({name: float(values[0]) for name, values in fitted.history.items()})
+    if "test" in case.splits:
+        features, *rest = case.splits["test"]
+        outcome.test = model.evaluate(features, *rest, batch_size=batch, return_dict=True, verbose=0)
+    outcome.weights = [np.asarray(weight) for weight in model.get_weights()]
+    return outcome
+
+
+class _folder_of:
+    """A temporary folder with the case's model.py; the module is forgotten afterwards."""
+
+    def __init__(self, case: Case) -> None:
+        self._text = case.model_py
+
+    def __enter__(self) -> Path:
+        self._folder = Path(tempfile.mkdtemp(prefix="case-"))
+        (self._folder / "model.py").write_text(self._text)
+        sys.modules.pop("model", None)
+        return self._folder
+
+    def __exit__(self, *_: object) -> None:
+        sys.modules.pop("model", None)
+        sys.path[:] = [path for path in sys.path if path != str(self._folder)]
+        shutil.rmtree(self._folder)

@@ -1,0 +1,117 @@
+"""Training that ends early, and training that is cut and goes on."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from raytrain.worker import messages
+from tests.worker.conftest import Pools
+from tests.worker.pool import Case
+from tests.worker.test_one_answer import MLP, assert_same, case
+
+STATEFUL = MLP.replace(
+    "keras.layers.Dense(1,", "keras.layers.BatchNormalization(), keras.layers.Dropout(0.3), keras.layers.Dense(1,"
+)
+
+
+def test_early_stopping_stops_all_ranks_after_the_same_epoch_and_restores_the_best(
+    pools: Pools, tmp_path: Path
+) -> None:
+    rule = {"monitor": "val_loss", "patience": 2, "restore_best": True}
+    tried = case(epochs=60, early_stopping=rule, model_args={"optimizer": "adam"}, train=24, batch=8)
+    tried = replace(tried, model_py=MLP.replace('"learning_rate": 0.01', '"learning_rate": 0.3'))
+    outcomes = pools(2).run(tried, tmp_path)
+    assert not outcomes[0].error, outcomes[0].error
+    losses = [epoch["val_loss"] for epoch in outcomes[0].history]
+    best = int(np.argmin(losses))
+    assert {outcome.reason for outcome in outcomes} == {"early_stopped"}
+    assert [len(outcome.history) for outcome in outcomes] == [best + 3] * 2
+    [stop] = [message for message in outcomes[0].sent if isinstance(message, messages.StopDecided)]
+    assert stop.best == {"epoch": best, "monitor": "val_loss", "value": losses[best]}
+    until_best = replace(tried, spec=tried.spec | {"fit": tried.spec["fit"] | {"epochs": best + 1}})
+    [at_best, _] = pools(2).run(until_best, tmp_path / "until-best")
+    for ours, theirs in zip(outcomes[0].weights, at_best.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_loss_that_is_no_number_ends_as_diverged_and_is_not_checkpointed(pools: Pools, tmp_path: Path) -> None:
+    tried = case(epochs=5)
+    features, labels = tried.splits["train"]
+    spoilt = features.copy()
+    spoilt[5, 0] = np.nan
+    tried = replace(tried, splits=tried.splits | {"train": (spoilt, labels)})
+    outcomes = pools(2).run(tried, tmp_path)
+    assert [outcome.reason for outcome in outcomes] == ["diverged", "diverged"], outcomes[0].error
+    assert len(outcomes[0].history) <= 2  # a relu may hide the NaN from the first epoch's loss, not from its weights
+    assert not (tmp_path / "checkpoints").exists()
+    assert not (tmp_path / "model.keras").exists()
+
+
+def test_a_callback_that_stops_one_rank_stops_all(pools: Pools, tmp_path: Path) -> None:
+    stopper = """
+import os, json
+class Stop(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        rank = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
+        if rank == 1 and epoch == 1:
+            self.model.stop_training = True
+def callbacks():
+    return [Stop()]
+"""
+    tried = case(epochs=5, model=MLP + stopper, callbacks="model.py:callbacks")
+    outcomes = pools(2).run(tried, tmp_path)
+    assert [outcome.reason for outcome in outcomes] == ["stopped_by_callback"] * 2, outcomes[0].error
+    assert [len(outcome.history) for outcome in outcomes] == [2, 2]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_that_goes_on_from_a_checkpoint_ends_as_if_never_cut(workers: int, pools: Pools, tmp_path: Path) -> None:
+    plateau = [{"ReduceLROnPlateau": {"monitor": "loss", "patience": 0, "min_delta": 1.0, "factor": 0.5}}]
+    whole = case(epochs=5, model=STATEFUL, callbacks=plateau, checkpoint={"keep": 5})
+    undisturbed = pools(workers).run(whole, tmp_path / "whole")[0]
+    assert not undisturbed.error, undisturbed.error
+    for epoch in range(4):
+        root = tmp_path / f"cut-{epoch}"
+        _cut_after(tmp_path / "whole", root, epoch)
+        resumed = pools(workers).run(whole, root)[0]
+        assert not resumed.error, resumed.error
+        resumed.history = undisturbed.history[: epoch + 1] + resumed.history
+        assert_same(resumed, undisturbed, tolerance=0)
+
+
+def test_a_torn_checkpoint_is_passed_over(pools: Pools, tmp_path: Path) -> None:
+    whole = case(epochs=3, model=STATEFUL, checkpoint={"keep": 5})
+    undisturbed = pools(1).run(whole, tmp_path / "whole")[0]
+    _cut_after(tmp_path / "whole", tmp_path / "torn", 1)
+    newest = tmp_path / "torn/checkpoints/epoch-000001/variables.npz"
+    newest.write_bytes(newest.read_bytes()[:100])
+    resumed = pools(1).run(whole, tmp_path / "torn")[0]
+    [broken] = [message for message in resumed.sent if isinstance(message, messages.CheckpointBroken)]
+    assert "variables.npz" in broken.why
+    [restored] = [message for message in resumed.sent if isinstance(message, messages.RestoredFrom)]
+    assert restored.epoch == 0
+    resumed.history = undisturbed.history[:1] + resumed.history
+    assert_same(resumed, undisturbed, tolerance=0)
+
+
+def test_a_stopped_run_that_comes_back_does_not_train_on(pools: Pools, tmp_path: Path) -> None:
+    rule = {"monitor": "loss", "patience": 50, "target": 100.0}
+    tried: Case = case(epochs=4, early_stopping=rule)
+    first = pools(2).run(tried, tmp_path)[0]
+    (tmp_path / "model.keras").unlink()
+    again = pools(2).run(tried, tmp_path)[0]
+    assert (first.reason, again.reason) == ("target_reached", "target_reached"), again.error
+    assert (len(first.history), len(again.history)) == (1, 0)
+    for ours, theirs in zip(again.weights, first.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def _cut_after(whole: Path, root: Path, epoch: int) -> None:
+    """The run directory as a kill right after `epoch` would have left it."""
+    for saved in sorted((whole / "checkpoints").iterdir())[: epoch + 1]:
+        shutil.copytree(saved, root / "checkpoints" / saved.name)
