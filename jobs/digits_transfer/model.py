@@ -1,7 +1,6 @@
 """A new head on a trained network: is the handwritten digit even or odd?"""
 
 import keras
-import numpy as np
 
 
 def build_model(base: keras.Model) -> keras.Model:
@@ -15,8 +14,3 @@ def build_model(base: keras.Model) -> keras.Model:
     features = base.layers[-2].output  # (batch, hidden)
     odd = keras.layers.Dense(1, activation="sigmoid", name="odd")(features)
     return keras.Model(base.inputs, odd)
-
-
-def preprocess(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Makes the label 1 where the digit is odd, 0 where it is even."""
-    return {**batch, "digit": batch["digit"] % 2}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,10 +29,28 @@ def read_job(
         SpecError: the job is refused, all problems at once.
         NotFound: there is no such file.
     """
-    from raytrain.spec.checks import check_job
-    from raytrain.spec.load import load_job
+    with _without_pydantic_plugins():
+        from raytrain.spec.checks import check_job
+        from raytrain.spec.load import load_job
 
     short = {"name": name, "scaling.workers": workers, "storage": storage}
     given = [f"{field}={json.dumps(value)}" for field, value in short.items() if value is not None]
     loaded = load_job(job, overrides=[*(overrides or ()), *given])
     return loaded, check_job(loaded)
+
+
+@contextmanager
+def _without_pydantic_plugins() -> Iterator[None]:
+    """Pydantic looks through every installed distribution for plugins when a model is made; ours need none.
+
+    Typer does the same for its own models. Saves 5 ms of `validate`, which has 150 in all.
+    """
+    before = os.environ.get("PYDANTIC_DISABLE_PLUGINS")
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYDANTIC_DISABLE_PLUGINS"]
+        else:
+            os.environ["PYDANTIC_DISABLE_PLUGINS"] = before

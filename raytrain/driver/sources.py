@@ -5,7 +5,7 @@ Runs in: the driver, and the Ray Data tasks it starts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ import numpy as np
 import pyarrow as pa
 import ray
 import ray.data
+from pyarrow import csv
 
-from raytrain.errors import Problem, UserCodeError
+from raytrain.errors import Problem, SpecError, UserCodeError
 from raytrain.spec.data import Source
+from raytrain.spec.files import find_files
 from raytrain.spec.sklearn_sets import SKLEARN_SETS
 from raytrain.worker.user_code import load_reference
 
@@ -28,16 +30,47 @@ def read_table(source: Source, folder: Path, *, field: str) -> pa.Table:
         field: where the source stands in the spec (`data.train`), for error messages.
 
     Raises:
-        UserCodeError: the source is empty, or what a function returned holds no rows.
+        UserCodeError: the source is missing, unreadable or empty, or what a function returned holds no rows.
     """
-    readers: dict[str, Callable[[], Any]] = {
-        "sklearn": lambda: _sklearn_table(source.value),
-        "inline": lambda: _inline_table(source.value),
-        "csv": lambda: ray.data.read_csv(_paths(source.value, folder)),
-        "parquet": lambda: ray.data.read_parquet(_paths(source.value, folder)),
-        "python": lambda: _from_user(load_reference(source.value, folder)(), source.value, field),
-    }
-    table = _gather(readers[source.kind]())
+    field = f"{field}.{source.kind}"
+    match source.kind:
+        case "sklearn":
+            read = _sklearn_table(source.value)
+        case "inline":
+            read = _inline_table(source.value, field)
+        case "python":
+            read = _from_user(load_reference(source.value, folder)(), source.value, field)
+        case _:
+            return _not_empty(_read_files(source, folder, field), field)
+    return _not_empty(_gather(read), field)
+
+
+def _read_files(source: Source, folder: Path, field: str) -> pa.Table:
+    try:
+        paths = find_files(source.value, folder, suffix=f".{source.kind}")
+        names = [str(path) for path in paths] if paths is not None else _as_named(source.value)
+        if source.kind == "csv":
+            options = csv.ParseOptions(newlines_in_values=True)
+            return _gather(ray.data.read_csv(names, parse_options=options))
+        return _gather(ray.data.read_parquet(names))
+    except SpecError as error:
+        raise UserCodeError(*(replace(problem, field=field) for problem in error.problems)) from error
+    except (OSError, pa.ArrowException, ray.exceptions.RayError, ValueError) as error:
+        reason = str(error).strip().splitlines()
+        raise UserCodeError(
+            Problem(
+                field=field,
+                got=f"{source.value}, which cannot be read: {reason[-1] if reason else type(error).__name__}",
+                expected=f"{source.kind} files that every node of the cluster can read",
+            )
+        ) from error
+
+
+def _as_named(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _not_empty(table: pa.Table, field: str) -> pa.Table:
     if table.num_rows == 0:
         raise UserCodeError(Problem(field=field, got="no rows", expected="at least one row"))
     return table
@@ -50,31 +83,13 @@ def _gather(read: Any) -> pa.Table:
     return pa.concat_tables(tables, promote_options="permissive")
 
 
-def _paths(value: str | list[str], folder: Path) -> list[str]:
-    """Absolute paths, globs expanded and sorted; URIs as they are.
-
-    Raises:
-        UserCodeError: a glob matches nothing.
-    """
-    found: list[str] = []
-    for item in [value] if isinstance(value, str) else value:
-        if "://" in item:
-            found.append(item)
-            continue
-        path = Path(item).expanduser()
-        path = path if path.is_absolute() else folder / path
-        if not any(letter in item for letter in "*?["):
-            found.append(str(path))
-            continue
-        matches = sorted(str(match) for match in Path(path.anchor).glob(str(path.relative_to(path.anchor))))
-        if not matches:
-            raise UserCodeError(Problem(got=f"no file that matches {item}", expected="at least one file"))
-        found += matches
-    return found
-
-
-def _inline_table(value: Any) -> pa.Table:
-    return pa.Table.from_pylist(value) if isinstance(value, list) else pa.table(value)
+def _inline_table(value: Any, field: str) -> pa.Table:
+    try:
+        return pa.Table.from_pylist(value) if isinstance(value, list) else pa.table(value)
+    except pa.ArrowException as error:
+        raise UserCodeError(
+            Problem(field=field, got=f"rows that do not fit together: {error}", expected="one type a column")
+        ) from error
 
 
 def _sklearn_table(name: str) -> pa.Table:

@@ -27,15 +27,17 @@ def build_layers(layers: Sequence[dict[str, dict[str, Any] | None]]) -> keras.Mo
     return keras.Sequential(built)
 
 
-def optimizer(value: str | dict[str, Any]) -> keras.optimizers.Optimizer:
-    """An optimizer from a name or `{name: …, argument: …}`; arguments may be schedules in the same form."""
+def optimizer(value: str | dict[str, Any], folder: Path) -> keras.optimizers.Optimizer:
+    """An optimizer from a name, `{name: …, argument: …}` or FILE.py:FUNCTION; arguments may be schedules, likewise."""
     field = "compile.optimizer"
+    if is_python_ref(value):
+        return load_reference(str(value), folder)()
     if isinstance(value, str):
         return _construct(keras.optimizers, _class_name(keras.optimizers, value, field), {}, field=field)
     arguments = {
         key: _construct(keras.optimizers.schedules, item["name"], _without_name(item), field=f"{field}.{key}")
         if isinstance(item, dict) and "name" in item
-        else optimizer(item)
+        else optimizer(item, folder)
         if key == "inner_optimizer"
         else item
         for key, item in _without_name(value).items()

@@ -91,7 +91,7 @@ def _compile(model: keras.Model, spec: CompileSpec, folder: Path) -> None:
         load_reference(spec.python, folder)(model)
         return
     model.compile(
-        optimizer=components.optimizer(spec.optimizer),
+        optimizer=components.optimizer(spec.optimizer, folder),
         loss=components.loss_or_metric(spec.loss, keras.losses, folder, field="compile.loss"),
         loss_weights=spec.loss_weights,
         metrics=components.loss_or_metric(spec.metrics, keras.metrics, folder, field="compile.metrics"),

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from raytrain.run import Reason
-from raytrain.spec.schema import JobSpec
+from raytrain.spec.schema import EarlyStoppingSpec, JobSpec
 from raytrain.worker import messages, stopping
 from raytrain.worker.feed import Feed
 from raytrain.worker.strategy import sum_over_workers
@@ -69,9 +69,8 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._began = perf_counter()
-        rule = self._spec.early_stopping
-        if rule is not None:
-            self.mode = stopping.infer_mode(rule.monitor, _directions(self.model)) if rule.mode == "auto" else rule.mode
+        rule = self._rule
+        self.mode = stopping.infer_mode(rule.monitor, _directions(self.model)) if rule.mode == "auto" else rule.mode
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._feed.epoch = epoch
@@ -98,15 +97,17 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
                 rows=self._feed.rows_per_epoch,
                 metrics=metrics,
                 learning_rate=learning_rate,
-                best=self.progress.best(self._monitor),
+                best=self.progress.best(self._rule.monitor),
                 patience_left=self._patience_left,
             )
         )
         self._agree_to_stop(epoch, metrics)
 
     @property
-    def _monitor(self) -> str:
-        return self._spec.early_stopping.monitor if self._spec.early_stopping else ""
+    def _rule(self) -> EarlyStoppingSpec:
+        """The job's rule, or, where it has none, what is worth watching all the same."""
+        watched = "loss" if self._spec.data.validation is None else "val_loss"
+        return self._spec.early_stopping or EarlyStoppingSpec(monitor=watched, restore_best=False)
 
     @property
     def _patience_left(self) -> int | None:
@@ -114,10 +115,8 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         return None if rule is None else max(0, rule.patience - self.progress.waited)
 
     def _follow_monitor(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        rule = self._spec.early_stopping
-        if rule is None or (
-            rule.monitor.startswith("val_") and rule.monitor not in metrics and not self._validated(epoch)
-        ):
+        rule = self._rule
+        if rule.monitor.startswith("val_") and rule.monitor not in metrics and not self._validated(epoch):
             return
         self.progress = stopping.advance(
             self.progress,
@@ -152,12 +151,12 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
                     epoch=epoch,
                     reason=reason,
                     text=decision.text if decision else "a callback set stop_training",
-                    best=self.progress.best(self._monitor),
+                    best=self.progress.best(self._rule.monitor),
                 )
             )
 
     def _decide(self, epoch: int, metrics: Mapping[str, float]) -> stopping.Decision | None:
-        rule = self._spec.early_stopping if self._spec.early_stopping and self._monitor in metrics else None
+        rule = self._spec.early_stopping if self._rule.monitor in metrics else None
         return stopping.decide(
             rule,
             self.progress,

@@ -47,7 +47,7 @@ class StandIn:
         self._ending = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=lambda: self._server.serve_forever(poll_interval=0.02), daemon=True).start()
 
     def answer(self, path: str, *answers: Answer) -> None:
         self._answers[path] = list(answers)

@@ -1,0 +1,147 @@
+"""Tests of what is handed to Ray."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from raytrain.cluster.submission import FINGERPRINT, build_submission, check_no_secrets
+from raytrain.cluster.words import data_words, model_words
+from raytrain.errors import SpecError
+from raytrain.spec.request import JobRequest
+from raytrain.spec.schema import JobSpec
+
+
+def spec(**fields: Any) -> JobSpec:
+    body: dict[str, Any] = {
+        "name": "digits",
+        "model": "model.py:build_model",
+        "data": {"train": {"sklearn": "digits"}},
+        "fit": {"epochs": 10},
+        "scaling": {"workers": 2},
+    }
+    return JobSpec.model_validate(body | fields)
+
+
+def request(job: JobSpec | None = None, **fields: Any) -> JobRequest:
+    body: dict[str, Any] = {
+        "run": "digits-20261120-0715-4f2a",
+        "attempt": 1,
+        "submitted_at": 1.0,
+        "spec": job or spec(),
+        "storage": "/runs",
+    }
+    return JobRequest(**(body | fields))
+
+
+def build(**arguments: Any) -> Any:
+    given = {"request": request(), "working_dir_uri": "gcs://w.zip", "raytrain_uri": "gcs://r.zip"} | arguments
+    return build_submission(given.pop("request"), **given)
+
+
+def test_the_whole_of_it() -> None:
+    submission = build(commit="55c694e")
+
+    assert submission.submission_id == "digits-20261120-0715-4f2a"
+    assert submission.entrypoint == "python -m raytrain.driver"
+    assert submission.runtime_env == {
+        "working_dir": "gcs://w.zip",
+        "py_modules": ["gcs://r.zip"],
+        "env_vars": {
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+            "RAY_TRAIN_V2_ENABLED": "1",
+            "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
+            "RAY_JOB_STOP_WAIT_TIME_S": "60",
+        },
+    }
+    readable = {key: value for key, value in submission.metadata.items() if key != FINGERPRINT}
+    assert readable == {
+        "job_name": "digits",
+        "raytrain_run": "digits-20261120-0715-4f2a",
+        "raytrain_attempt": "1",
+        "workers": "2",
+        "resources_per_worker": "1 CPU",
+        "model": "python: model.py:build_model",
+        "data": "sklearn: digits",
+        "epochs": "10",
+        "global_batch_size": "32",
+        "storage": "/runs",
+        "commit": "55c694e",
+        "raytrain_version": readable["raytrain_version"],
+    }
+
+
+def test_a_later_attempt_has_an_id_of_its_own() -> None:
+    assert build(request=request(attempt=2)).submission_id == "digits-20261120-0715-4f2a-a2"
+
+
+def test_the_users_environment_wins_and_pip_is_asked_for() -> None:
+    job = spec(environment={"env_vars": {"TF_CPP_MIN_LOG_LEVEL": "0", "MINE": "1"}, "pip": ["einops==0.8"]})
+    submission = build(request=request(job))
+
+    assert submission.runtime_env["env_vars"]["TF_CPP_MIN_LOG_LEVEL"] == "0"
+    assert submission.runtime_env["env_vars"]["MINE"] == "1"
+    assert submission.runtime_env["pip"] == ["einops==0.8"]
+
+
+def test_this_python_is_found_on_a_cluster_of_this_machine() -> None:
+    own_path = spec(environment={"env_vars": {"PATH": "/opt/bin:${PATH}"}})
+
+    assert build(bin_dir="/venv/bin").runtime_env["env_vars"]["PATH"] == "/venv/bin:${PATH}"
+    assert build(request=request(own_path), bin_dir="/v").runtime_env["env_vars"]["PATH"] == "/v:/opt/bin:${PATH}"
+    assert "PATH" not in build().runtime_env["env_vars"]
+
+
+def test_the_fingerprint_tells_submissions_apart() -> None:
+    assert build().fingerprint == build().fingerprint
+    assert build().fingerprint != build(working_dir_uri="gcs://other.zip").fingerprint
+    assert build().fingerprint != build(request=request(storage="/other")).fingerprint
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "API_KEY",
+        "api_key",
+        "AWS_SECRET_ACCESS_KEY",
+        "HF_TOKEN",
+        "GITHUB_TOKEN_FILE",
+        "DB_PASSWORD",
+        "MYSECRET",
+        "WANDB_API_KEY",
+    ],
+)
+def test_the_value_of_a_secret_is_refused_and_not_shown(name: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        check_no_secrets({name: "hunter2"})
+
+    assert name in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert f"${{{name.upper()}}}" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["MONKEY_COUNT", "KEYBOARD", "TOKENIZERS_PARALLELISM", "SECRETARY", "PASSWORDLESS_X"])
+def test_other_names_are_not_suspected(name: str) -> None:
+    check_no_secrets({name: "x"})
+
+
+@pytest.mark.parametrize("value", ["${HF_TOKEN}", " ${OTHER_NAME} ", ""])
+def test_a_reference_to_a_variable_of_the_cluster_is_fine(value: str) -> None:
+    check_no_secrets({"HF_TOKEN": value})
+
+
+def test_part_of_a_secret_is_not() -> None:
+    with pytest.raises(SpecError):
+        check_no_secrets({"HF_TOKEN": "abc${HF_TOKEN}"})
+
+
+def test_words_for_people() -> None:
+    layers = [{"Input": {"shape": [64]}}, {"Dense": {"units": 1}}]
+    compiled = {"loss": "mse"}
+
+    assert model_words(spec(model={"layers": layers}, compile=compiled)) == "layers: Input, Dense"
+    assert model_words(spec(model={"run": "@last"})) == "run: @last"
+    assert data_words(spec(data={"train": {"inline": {"a": [1]}}})) == "inline"
+    assert data_words(spec(data={"train": {"csv": ["a.csv", "b.csv"]}})) == "csv: a.csv, b.csv"
+    assert len(data_words(spec(data={"train": {"csv": ["x" * 99, "y" * 99, "z" * 99]}}))) == 200

@@ -1,0 +1,191 @@
+"""A first run as a person has it: what is printed, what is kept, what the dashboard and the metrics endpoint show."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raytrain.events.store import read_events
+from raytrain.events.types import EpochEnd
+from tests.integration.conftest import JOBS, Cli, read_json_lines
+
+LONG = ("--set", "fit.epochs=3000")
+
+
+def ask(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
+
+
+def wait_for_epochs(directory: Path, count: int, within_s: float = 120) -> None:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        events = read_events(directory / "events.jsonl")
+        if sum(isinstance(event, EpochEnd) for event in events) >= count:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"no {count} epochs in {directory} within {within_s} s")
+
+
+@pytest.fixture(scope="module")
+def finished(cli: Cli) -> dict[str, Any]:
+    return cli.submit(JOBS / "digits")
+
+
+@pytest.fixture
+def running(cli: Cli) -> Iterator[str]:
+    run = cli.submit_detached(JOBS / "digits", *LONG)
+    wait_for_epochs(cli.storage / run, 1)
+    yield run
+    cli("stop", run)
+
+
+def test_the_object_has_all_that_the_contract_names(finished: dict[str, Any]) -> None:
+    assert finished["schema_version"] == 1
+    assert re.fullmatch(r"digits-\d{8}-\d{4}-[0-9a-f]{4}", finished["run"])
+    expected = {"name": "digits", "status": "SUCCEEDED", "reason": "completed", "attempts": 1, "workers": 2}
+    expected |= {"global_batch_size": 32, "steps_per_epoch": 45, "epochs": 10, "parameters": 38410, "error": None}
+    assert {name: finished[name] for name in expected} == expected
+    assert finished["rows"] == {"train": 1437, "validation": 180, "test": 180}
+    assert finished["best"]["monitor"] == "val_loss"
+    assert finished["test"]["accuracy"] >= 0.95
+    assert Path(finished["model"]).is_file()
+    timing = finished["timing"]
+    assert 0 < timing["submit_to_first_step_s"] < timing["submit_to_first_epoch_s"] < timing["total_s"]
+    assert len(timing["epoch_s"]) == 10
+
+
+def test_the_saved_model_loads_in_plain_keras(finished: dict[str, Any]) -> None:
+    script = "import keras, sys; model = keras.saving.load_model(sys.argv[1]); print(model.count_params())"
+    done = subprocess.run(
+        [sys.executable, "-c", script, finished["model"]], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "38410", done.stderr
+
+
+def test_the_run_directory_is_as_documented(finished: dict[str, Any]) -> None:
+    directory = Path(finished["storage"])
+    for name in ("spec.json", "events.jsonl", "status.json", "metrics.jsonl", "model.keras", "summary.txt"):
+        assert (directory / name).is_file(), name
+    for log in ("driver.log", "rank-0.log", "rank-1.log"):
+        assert (directory / "logs/attempt-1" / log).is_file(), log
+    assert "38,410" in (directory / "summary.txt").read_text()
+    leftovers = [path.name for path in directory.iterdir() if path.name.startswith(".")]
+    assert leftovers == []
+
+
+def test_every_question_is_answered_when_the_cluster_is_gone(finished: dict[str, Any], cli: Cli) -> None:
+    gone = Cli(environment=cli.environment | {"RAYTRAIN_ADDRESS": "http://127.0.0.1:9"}, storage=cli.storage, url="")
+    run = finished["run"]
+    status = gone("status", run, "--json")
+    assert (status.returncode, json.loads(status.stdout)["test"]) == (0, finished["test"])
+    metrics = json.loads(gone("metrics", run, "--json").stdout)
+    assert [row["epoch"] for row in metrics["epochs"]] == list(range(10))
+    assert "epoch 10/10" in gone("logs", run).stdout
+    assert "MultiWorkerMirroredStrategy" in gone("logs", run, "--rank", "1").stdout
+    assert run in gone("list").stdout
+    assert gone("wait", run).returncode == 0
+
+
+def test_the_dashboard_knows_the_run(finished: dict[str, Any], cli: Cli) -> None:
+    job = ask(f"{cli.url}/api/jobs/{finished['run']}")
+    assert job["status"] in ("SUCCEEDED", "RUNNING")
+    metadata = job["metadata"]
+    assert {"name", "workers", "data", "storage"} <= set(metadata)
+    log = ask(f"{cli.url}/api/jobs/{finished['run']}/logs")["logs"]
+    lines = [line for line in log.splitlines() if line.strip()]
+    assert [line.split()[1] for line in lines if line.startswith("epoch ")] == [f"{n}/10" for n in range(1, 11)]
+    noise = [line for line in lines if not line.startswith(("epoch ", "Running entrypoint"))]
+    assert noise == []
+    runs = ask(f"{cli.url}/api/train/v2/runs/v1")["train_runs"]
+    assert finished["run"] in {run["name"] for run in runs}
+
+
+def test_metrics_stand_on_the_prometheus_endpoint_while_it_runs(running: str, cli: Cli) -> None:
+    [node] = ask(f"{cli.url}/nodes?view=summary")["data"]["summary"]
+    port = node["raylet"]["metricsExportPort"]
+    deadline = time.monotonic() + 60
+    text = ""
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"http://{node['ip']}:{port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        if f'run="{running}"' in text:
+            break
+        time.sleep(1)
+    ours = [line for line in text.splitlines() if running in line and not line.startswith("#")]
+    for name, label in (("epoch", ""), ("metric", 'metric="val_loss"'), ("rows_per_s", 'rank="1"')):
+        assert any(line.startswith(f"ray_raytrain_{name}{{") and label in line for line in ours), (name, ours)
+
+
+def test_a_killed_command_leaves_the_run_going_and_watch_picks_it_up(cli: Cli) -> None:
+    waiting = cli.start("submit", JOBS / "digits", "--set", "fit.epochs=60", "--storage", cli.storage)
+    assert waiting.stderr is not None
+    run = next(line.split()[1] for line in waiting.stderr if line.startswith("run "))
+    wait_for_epochs(cli.storage / run, 1)
+    waiting.send_signal(signal.SIGKILL)
+    waiting.communicate()
+    watched = cli("watch", run, "--json")
+    assert watched.returncode == 0, watched.stderr
+    events = read_json_lines(watched.stdout)
+    assert [event["epoch"] for event in events if event["type"] == "epoch_end"] == list(range(60))
+    assert events[-1]["type"] == "run_finished"
+
+
+def test_ctrl_c_detaches_and_stop_ends_the_run(cli: Cli) -> None:
+    waiting = cli.start("submit", JOBS / "digits", *LONG, "--storage", cli.storage)
+    assert waiting.stderr is not None
+    run = next(line.split()[1] for line in waiting.stderr if line.startswith("run "))
+    wait_for_epochs(cli.storage / run, 1)
+    waiting.send_signal(signal.SIGINT)
+    _, words = waiting.communicate(timeout=30)
+    assert waiting.returncode == 130
+    assert f"raytrain watch {run}" in words
+    assert f"raytrain stop {run}" in words
+    assert json.loads(cli("status", run, "--json").stdout)["status"] == "RUNNING"
+    timed_out = cli("wait", run, "--timeout", "1")
+    assert timed_out.returncode == 124
+    stopped = cli("stop", run)
+    assert stopped.returncode == 0, stopped.stderr
+    status = cli("status", run, "--json")
+    obj = json.loads(status.stdout)
+    assert (obj["status"], obj["reason"]) == ("STOPPED", "stopped_by_user")
+    assert cli("wait", run).returncode == 11
+
+
+def test_a_killed_worker_changes_nothing_in_the_end(cli: Cli) -> None:
+    job = (JOBS / "digits_regularized", "--set", "early_stopping=null", "--set", "fit.epochs=12")
+    undisturbed = cli.submit(*job)
+    run = cli.submit_detached(*job)
+    wait_for_epochs(cli.storage / run, 3)
+    [victim, *_] = worker_pids(cli.storage / run)
+    subprocess.run(["kill", "-9", str(victim)], check=True)
+    assert cli("wait", run).returncode == 0
+    killed = json.loads(cli("status", run, "--json").stdout)
+    assert killed["restarts"] == 1
+    assert killed["metrics"] == undisturbed["metrics"]
+    assert killed["test"] == undisturbed["test"]
+
+
+def worker_pids(directory: Path) -> list[int]:
+    """Processes that hold this run's rank logs open."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        try:
+            targets = {str(link.readlink()) for link in (process / "fd").iterdir()}
+        except OSError:
+            continue
+        if any(target.startswith(str(directory / "logs")) and "rank-" in target for target in targets):
+            found.append(int(process.name))
+    return sorted(found)

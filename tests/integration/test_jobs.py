@@ -1,0 +1,53 @@
+"""Every job in jobs/, for real, on one and on two workers."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.integration.conftest import JOBS, Cli
+from tests.jobs.expectations import EXPECTED, check_frozen, check_job
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_a_job_shows_what_it_must(name: str, workers: int, cli: Cli) -> None:
+    result = cli.submit(JOBS / name, "--workers", str(workers))
+    check_job(name, result, Path(result["storage"]))
+    assert result["workers"] == workers
+
+
+def test_transfer_starts_from_the_saved_model_of_another_run(cli: Cli) -> None:
+    base = cli.submit(JOBS / "digits", "--set", "fit.epochs=2")
+    result = cli.submit(JOBS / "digits_transfer", "--set", f"init_from={base['run']}", "--set", "fit.epochs=2")
+    assert result["status"] == "SUCCEEDED", result["error"]
+    check_frozen(Path(result["model"]), Path(base["model"]))
+
+
+def test_one_and_two_workers_give_one_answer_through_the_whole_road(cli: Cli) -> None:
+    one, two = (cli.submit(JOBS / "digits", "--workers", n, "--set", "fit.epochs=3") for n in ("1", "2"))
+    assert two["metrics"] == pytest.approx(one["metrics"], abs=4e-5)
+    assert two["test"] == pytest.approx(one["test"], abs=4e-5)
+
+
+def test_gpus_that_tensorflow_does_not_see_are_refused_and_scheduled_when_told_so(cli: Cli) -> None:
+    gpu = ("--set", "scaling.gpus_per_worker=1", "--set", "fit.epochs=1")
+    refused = cli.submit(JOBS / "digits", *gpu)
+    assert refused["status"] == "FAILED"
+    assert "asked for 1 GPU, TensorFlow sees 0" in refused["error"]["message"]
+    allowed = cli.submit(JOBS / "digits", *gpu, "--set", "environment.env_vars.RAYTRAIN_ALLOW_MISSING_GPUS=1")
+    assert allowed["status"] == "SUCCEEDED", allowed["error"]
+
+
+def test_curves_are_a_picture_and_metrics_are_lines(cli: Cli) -> None:
+    result = cli.submit(JOBS / "digits", "--set", "fit.epochs=2")
+    directory = Path(result["storage"])
+    width, height = struct.unpack(">II", (directory / "curves.png").read_bytes()[16:24])
+    assert width > height > 200
+    rows = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [0, 1]
+    assert np.isfinite([row["val_loss"] for row in rows]).all()
