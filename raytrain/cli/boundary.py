@@ -10,7 +10,7 @@ import functools
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import typer
 
 from raytrain import __version__
 from raytrain.cli.output import Output
-from raytrain.errors import ExitCode, Problem, RaytrainError
+from raytrain.errors import ExitCode, RaytrainError
 
 # What a shell reports for a program that SIGPIPE ended, as `raytrain list | head -1` may end this one.
 _BROKEN_PIPE = 128 + 13
@@ -56,52 +56,21 @@ def _run(verb: Callable[[], ExitCode | None], out: Output) -> int:
 
 def show_error(error: RaytrainError, out: Output) -> None:
     """One panel, or one JSON object, on stderr; never a traceback unless RAYTRAIN_DEBUG asks for it."""
+    from raytrain.cli.failures import error_lines, error_object
+
     if _debugging():
         out.warn("".join(traceback.format_exception(error)))
     if out.json:
-        out.error_json(error_object(error))
+        kind = type(error).__name__
+        out.error_json(error_object(kind, error.title, str(error), error.exit_code, error.problems))
     else:
-        out.panel(error.title, _error_lines(error))
-
-
-def error_object(error: RaytrainError) -> dict[str, Any]:
-    """The object printed on stderr in JSON mode."""
-    problems = [
-        {name: getattr(problem, name) for name in ("got", "expected", "fix", "field", "file", "line")}
-        for problem in error.problems
-    ]
-    return {
-        "error": {
-            "kind": type(error).__name__,
-            "title": error.title,
-            "message": str(error),
-            "exit_code": int(error.exit_code),
-            "problems": problems,
-        }
-    }
-
-
-def _error_lines(error: RaytrainError) -> Iterator[str]:
-    if error.message:
-        yield from error.message.splitlines()
-    for number, problem in enumerate(error.problems):
-        if number or error.message:
-            yield ""
-        yield from _problem_lines(problem)
-
-
-def _problem_lines(problem: Problem) -> Iterator[str]:
-    if problem.where:
-        yield problem.where
-    for label, text in (("got", problem.got), ("expected", problem.expected), ("to mend", problem.fix)):
-        first, *rest = text.splitlines() or [""]
-        if first:
-            yield f"{label:<9} {first}"
-            yield from (f"{'':<9} {line}" for line in rest)
+        out.panel(error.title, error_lines(error))
 
 
 def _show_bug(bug: Exception, out: Output) -> None:
     """Says that this is a bug of ours, and where its traceback stands."""
+    from raytrain.cli.failures import error_object
+
     text = "".join(traceback.format_exception(bug))
     if _debugging():
         out.warn(text)

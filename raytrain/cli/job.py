@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,9 +33,16 @@ def read_job(
         from raytrain.spec.load import load_job
 
     short = {"name": name, "scaling.workers": workers, "storage": storage}
-    given = [f"{field}={json.dumps(value)}" for field, value in short.items() if value is not None]
+    given = [f"{field}={_as_yaml(value)}" for field, value in short.items() if value is not None]
     loaded = load_job(job, overrides=[*(overrides or ()), *given])
     return loaded, check_job(loaded)
+
+
+def _as_yaml(value: str | int) -> str:
+    """The value as YAML reads it back, a name that looks like a number included: JSON is YAML."""
+    import json
+
+    return json.dumps(value)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ text form: rich would double the time that `--help` takes.
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib
 import os
 import sys
@@ -92,8 +91,6 @@ def root(
 
 def main() -> None:
     """Entry point of the console script and of `python -m raytrain`."""
-    # What start-up allocates is classes, none of them garbage: to look for some now and then takes 8 ms of 150.
-    gc.set_threshold(100_000, 20, 100)
     try:
         app()
     except SystemExit as leaving:

@@ -1,7 +1,8 @@
-"""What a run came to, as a command's result: the object or the verdict on stdout, and the exit code."""
+"""What a run came to, as a command's result: the object or the verdict on stdout, its failure on stderr, and the exit code."""
 
 from __future__ import annotations
 
+from raytrain.cli.failures import failure_lines, failure_object, failure_title
 from raytrain.cli.output import Output
 from raytrain.cli.words import next_steps, verdict
 from raytrain.errors import ExitCode
@@ -22,9 +23,14 @@ def exit_code(status: RunStatus) -> ExitCode:
 
 
 def print_run(summary: RunSummary, out: Output) -> None:
-    """One object with `--json`, else the verdict; next steps go to stderr."""
+    """One object with `--json`, else the verdict; why a run failed, and next steps, go to stderr."""
+    failed = summary.status is RunStatus.FAILED
     if out.json:
         out.result_json(summary.to_json())
+        if failed:
+            out.error_json(failure_object(summary))
         return
     out.result(*verdict(summary))
+    if failed:
+        out.panel(failure_title(summary), failure_lines(summary))
     out.say(*next_steps(summary))

@@ -6,7 +6,6 @@ out of everything printed here. Rich is imported only to draw on a terminal, and
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -89,6 +88,8 @@ class Output:
 
 
 def _ascii_json(value: dict[str, Any], indent: int | None) -> str:
+    import json
+
     return json.dumps(value, indent=indent, allow_nan=False).replace("\x7f", "\\u007f")
 
 

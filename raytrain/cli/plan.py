@@ -95,7 +95,7 @@ def _plan_object(spec: JobSpec, facts: JobFacts, target: Target, parcel: Parcel)
             "base_model": str(base_model) if base_model else None,
         },
         "warnings": list(target.warnings),
-        "spec": spec.model_dump(mode="json"),
+        "spec": spec.model_dump(mode="json", exclude_none=True),
     }
 
 

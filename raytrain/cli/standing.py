@@ -13,6 +13,8 @@ from raytrain.cluster.index import RunRecord, remembered
 from raytrain.cluster.jobs_api import JobInfo, JobsApi
 from raytrain.cluster.transport import Transport
 from raytrain.errors import ClusterError
+from raytrain.events.store import read_events
+from raytrain.events.summary import summarize
 from raytrain.run import RunPaths, RunStatus, submission_id
 from raytrain.watcher import Facts, judge
 
@@ -58,13 +60,15 @@ def standings(*, limit: int | None = None, storage: str | None = None) -> tuple[
 
 
 def _stored(record: RunRecord) -> dict[str, Any]:
-    """The run's `status.json`; empty where this machine does not see one."""
+    """The run's `status.json`, what its events add up to where that is missing; empty where there is neither."""
     if not record.storage:
         return {}
+    paths = RunPaths.of(record.storage, record.run)
     try:
-        body = json.loads(RunPaths.of(record.storage, record.run).status.read_text())
+        body = json.loads(paths.status.read_text())
     except (OSError, ValueError):
-        return {}
+        events = read_events(paths.events)
+        return summarize(record.run, events).to_json() if events else {}
     return body if isinstance(body, dict) else {}
 
 

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from raytrain.cluster import local
 from raytrain.cluster.address import Address
 from raytrain.cluster.connect import connect_to, locate
 from raytrain.cluster.jobs_api import NodeInfo
@@ -38,8 +39,9 @@ def find_target(scaling: ScalingSpec, address: str | None) -> Target:
     if where.starts_local:
         return _to_be_started(scaling, where)
     api = connect_to(where.url)
+    own = local.running()
     try:
-        warnings = check_cluster(api, scaling, os.environ)
+        warnings = check_cluster(api, scaling, os.environ, is_local=own is not None and own.url == where.url)
         nodes = api.nodes()
     except ClusterUnreachable as error:
         return Target(address=where, warnings=(f"the cluster does not answer now: {error}",))

@@ -108,14 +108,13 @@ def _timing(summary: RunSummary) -> str:
     total = summary.to_json()["timing"]["total_s"]
     if total is not None:
         phases.append(f"total {figures.seconds(total)}")
-    return ", ".join(phases)
+    return f"{', '.join(phases)}; since the command" if phases else ""
 
 
 def _error(error: dict[str, Any] | None) -> str:
+    """One line; the whole of it stands in the panel."""
     if not error:
         return ""
     place = ":".join(str(error[key]) for key in ("file", "line") if error.get(key))
-    rank = f"rank {error['rank']}" if error.get("rank") is not None else ""
-    where = ", ".join(part for part in (place, rank) if part)
-    lines = [where, str(error.get("message") or error.get("kind") or ""), str(error.get("fix") or "")]
-    return "\n".join(line for line in lines if line)
+    message = str(error.get("message") or error.get("kind") or "").strip().partition("\n")[0]
+    return f"{place}: {message}" if place else message

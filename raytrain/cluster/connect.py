@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raytrain.cluster import local, machine
-from raytrain.cluster.address import DASHBOARD_PORT, OWN_SOURCE, Address, LocalHead, address_of, resolve_address
+from raytrain.cluster.address import DASHBOARD_PORT, OWN_SOURCE, Address, LocalHead, resolve_address
 from raytrain.cluster.auth import find_token
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.transport import Transport
@@ -118,6 +118,3 @@ def _runs_here(address: Address, api: JobsApi) -> bool:
         return False
     head = api.head()
     return head is not None and bool(head.session_dir) and Path(head.session_dir).is_dir()
-
-
-__all__ = ["Connection", "address_of", "connect", "connect_to", "locate"]

@@ -211,7 +211,8 @@ def _wait_until_ready(
             raise _start_failed(f"ray start ended with code {daemon.returncode}", log)
         try:
             ray_session = ray_session or _own_session(api, folder)
-            if any(api.agent_ready(node.node_id) for node in api.nodes()):
+            # `ray start` itself ends when it has started everything, shortly before or after the agent is ready.
+            if daemon.poll() == 0 and any(api.agent_ready(node.node_id) for node in api.nodes()):
                 return ray_session
         except ClusterError:
             pass

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import raytrain
 from raytrain.cluster.exclude import Excludes
-from raytrain.cluster.upload import UploadFile, UploadPlan
+from raytrain.cluster.upload import UploadPlan
 from raytrain.errors import Problem, SpecError
 
 # The earliest moment that a zip file can hold.
@@ -91,6 +91,3 @@ def _content_of(path: str, source: Path | bytes) -> tuple[bytes, bool]:
                 field="environment.exclude",
             )
         ) from None
-
-
-__all__ = ["Package", "UploadFile", "UploadPlan", "pack_job", "pack_raytrain"]

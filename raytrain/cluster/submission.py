@@ -34,9 +34,9 @@ _OUR_ENV = {
     "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S),
 }
 
-_SECRET_NAME = re.compile(
-    r"(?:^|_)(?:\w*KEY|\w*TOKEN|\w*SECRET|\w*PASSWORD|\w*PASSWD|CREDENTIALS?)(?:$|_)", re.IGNORECASE
-)
+_SECRET_PART = re.compile(r"KEY|\w*(?:API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)", re.IGNORECASE)
+# `HF_TOKEN_PATH` says where a secret is kept, which is none itself.
+_NO_SECRET_PART = re.compile(r"PATH|FILE|DIR|NAME|COLUMN", re.IGNORECASE)
 _REFERENCE = re.compile(r"\$\{[A-Z0-9_]+\}")
 
 
@@ -119,10 +119,15 @@ def check_no_secrets(env_vars: Mapping[str, str]) -> None:
             field=f"environment.env_vars.{name}",
         )
         for name, value in env_vars.items()
-        if value and _SECRET_NAME.search(name) and not _REFERENCE.fullmatch(value.strip())
+        if value and _is_secret(name) and not _REFERENCE.fullmatch(value.strip())
     ]
     if problems:
         raise SpecError(*problems)
+
+
+def _is_secret(name: str) -> bool:
+    parts = name.split("_")
+    return any(map(_SECRET_PART.fullmatch, parts)) and not _NO_SECRET_PART.fullmatch(parts[-1])
 
 
 def _metadata(request: JobRequest, commit: str | None) -> dict[str, str]:

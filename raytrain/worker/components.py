@@ -116,7 +116,8 @@ def _construct(module: ModuleType, name: str, arguments: dict[str, Any], *, fiel
 
 
 def _unknown(name: str, offered: Sequence[str], field: str) -> UserCodeError:
-    near = difflib.get_close_matches(name, offered, n=1, cutoff=0.5)
+    spelt = {key.lower(): key for key in offered}
+    near = [spelt[key] for key in difflib.get_close_matches(name.lower(), spelt, n=1, cutoff=0.5)]
     return UserCodeError(
         Problem(
             field=field,

@@ -114,7 +114,8 @@ class StandIn:
 
 def _of(event: types.Event, request: JobRequest, directory: Path) -> types.Event:
     """The event as if the submitted run had written it."""
-    mine: dict[str, Any] = {"run": request.run, "attempt": request.attempt}
+    moment = request.submitted_at + event.time - lives.SUBMITTED_AT
+    mine: dict[str, Any] = {"run": request.run, "attempt": request.attempt, "time": moment}
     if isinstance(event, types.Submitted):
         spec = request.spec
         mine |= {"name": spec.name, "storage": str(directory), "submitted_at": request.submitted_at}

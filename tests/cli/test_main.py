@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from raytrain import __version__
 from raytrain.cli.main import VERBS, app, load_verb
+from raytrain.cluster.index import RunRecord, remember
 
 runner = CliRunner()
 
@@ -57,10 +58,12 @@ def test_usage_errors_are_2(arguments: list[str], words: str) -> None:
     assert words in result.stderr
 
 
-def test_completion_of_verbs_and_of_a_verbs_options() -> None:
+def test_completion_of_verbs_runs_and_options() -> None:
     def complete(words: str) -> list[str]:
         environment = {"_RAYTRAIN_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
         return runner.invoke(app, [], prog_name="raytrain", env=environment).stdout.split()
 
     assert complete("raytrain sta") == ["status"]
+    remember(RunRecord(run="digits-20261120-0715-4f2a"))
+    assert complete("raytrain status dig") == ["digits-20261120-0715-4f2a"]
     assert "--detach" in complete("raytrain submit --d")

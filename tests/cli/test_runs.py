@@ -233,6 +233,11 @@ class TestList:
         (row,) = json.loads(raytrain("list", "--json").stdout)["runs"]
         assert (row["run"], row["status"], row["address"]) == (run, "RUNNING", cluster.url)
 
+    def test_reads_the_events_where_the_status_file_is_missing(self, tmp_path: Path) -> None:
+        keep(tmp_path, lives.whole_life()).status.unlink()
+
+        assert raytrain("list").stdout.splitlines()[1].split()[1:3] == ["SUCCEEDED", "completed"]
+
     def test_of_nothing(self) -> None:
         result = raytrain("list")
 

@@ -95,8 +95,12 @@ def test_a_failed_run_names_the_users_line(job: Path) -> None:
         plain, told = submit(job, cluster), submit(job, cluster, "-o", "json")
 
     assert (plain.exit_code, told.exit_code) == (10, 10)
-    assert "model.py:7, rank 1" in plain.stdout
-    assert "no such layer" in plain.stdout
+    assert "model.py:7: no such layer" in plain.stdout
+    panel = plain.stderr[plain.stderr.index("error: ") :].splitlines()
+    assert panel[0].endswith("FAILED: the job's own code or data failed")
+    assert panel[1:3] == ["  model.py:7, on rank 1", "  no such layer"]
+    on_stderr = json.loads(told.stderr.splitlines()[-1])["error"]
+    assert (on_stderr["file"], on_stderr["line"], on_stderr["exit_code"]) == ("model.py", 7, 10)
     error = json.loads(told.stdout)["error"]
     assert (error["message"], error["file"], error["line"], error["rank"]) == ("no such layer", "model.py", 7, 1)
 

@@ -68,8 +68,7 @@ def test_verdict_of_a_failure_names_the_users_line() -> None:
     text = "\n".join(verdict(summarize(RUN, events)))
 
     assert "FAILED (the job's own code or data failed)" in text
-    assert "model.py:7, rank 1" in text
-    assert "no good" in text
+    assert "  error      model.py:7: no good\n" in text
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,11 @@ def write_job(folder: Path, job: str = JOB, model: str = MODEL) -> Path:
         pytest.param(
             ("workers: 1", "workers: 1, cpus_per_worker: 400"), ["400", "cpus_per_worker"], id="too many CPUs"
         ),
-        pytest.param(("workers: 1", "workers: 4, gpus_per_worker: 1"), ["GPU", "gpus_per_worker"], id="too many GPUs"),
+        pytest.param(
+            ("size: 2}\nscaling: {workers: 1", "size: 4}\nscaling: {workers: 4, gpus_per_worker: 1"),
+            ["GPU", "4", "2"],
+            id="too many GPUs",
+        ),
     ],
 )
 def test_what_can_be_known_before_is_refused_with_exit_code_3(
@@ -138,7 +142,7 @@ def test_what_shows_on_the_cluster_only_fails_the_run_with_exit_code_10(
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) < 40
     if "file" in said:
-        assert "model.py" in done.stderr
+        assert "model.py:" in cli("status", result["run"]).stdout
 
 
 def test_storage_that_cannot_be_written_fails_the_run_and_says_so(cli: Cli, tmp_path: Path) -> None:

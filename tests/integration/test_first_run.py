@@ -101,7 +101,7 @@ def test_the_dashboard_knows_the_run(finished: dict[str, Any], cli: Cli) -> None
     job = ask(f"{cli.url}/api/jobs/{finished['run']}")
     assert job["status"] in ("SUCCEEDED", "RUNNING")
     metadata = job["metadata"]
-    assert {"name", "workers", "data", "storage"} <= set(metadata)
+    assert {"job_name", "workers", "data", "storage", "commit"} <= set(metadata)
     log = ask(f"{cli.url}/api/jobs/{finished['run']}/logs")["logs"]
     lines = [line for line in log.splitlines() if line.strip()]
     assert [line.split()[1] for line in lines if line.startswith("epoch ")] == [f"{n}/10" for n in range(1, 11)]
@@ -138,7 +138,8 @@ def test_a_killed_command_leaves_the_run_going_and_watch_picks_it_up(cli: Cli) -
     assert watched.returncode == 0, watched.stderr
     events = read_json_lines(watched.stdout)
     assert [event["epoch"] for event in events if event["type"] == "epoch_end"] == list(range(60))
-    assert events[-1]["type"] == "run_finished"
+    [end] = [event for event in events if event["type"] == "run_finished"]
+    assert end["status"] == "SUCCEEDED"
 
 
 def test_ctrl_c_detaches_and_stop_ends_the_run(cli: Cli) -> None:

@@ -1,0 +1,76 @@
+"""What went wrong, for people and for programs: the lines of a panel, and the JSON object on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from raytrain.cli.words import reason_in_words
+from raytrain.errors import ExitCode, Problem, RaytrainError
+from raytrain.events.summary import RunSummary
+
+
+def error_lines(error: RaytrainError) -> Iterator[str]:
+    """The panel's lines: the message, then each problem."""
+    if error.message:
+        yield from error.message.splitlines()
+    for number, problem in enumerate(error.problems):
+        if number or error.message:
+            yield ""
+        yield from _problem_lines(problem)
+
+
+def error_object(
+    kind: str, title: str, message: str, exit_code: ExitCode, problems: Sequence[Problem] = (), **more: Any
+) -> dict[str, Any]:
+    """`{"error": {…}}`, the same keys for every kind of failure."""
+    fields = ("got", "expected", "fix", "field", "file", "line")
+    body = {"kind": kind, "title": title, "message": message, "exit_code": int(exit_code)}
+    listed = [{name: getattr(problem, name) for name in fields} for problem in problems]
+    return {"error": body | {"problems": listed} | more}
+
+
+def failure_title(summary: RunSummary) -> str:
+    return f"{summary.run} FAILED: {reason_in_words(summary.reason)}"
+
+
+def failure_lines(summary: RunSummary) -> Iterator[str]:
+    """Why a run failed: the user's own file and line where it is the user's code."""
+    error = summary.error or {}
+    place = ":".join(str(error[key]) for key in ("file", "line") if error.get(key))
+    rank = f"on rank {error['rank']}" if error.get("rank") is not None else ""
+    where = ", ".join(part for part in (place, error.get("field"), rank) if part)
+    if where:
+        yield where
+    yield from str(error.get("message") or error.get("kind") or "no reason was given").splitlines()
+    if error.get("fix"):
+        yield from _labelled("to mend", str(error["fix"]))
+
+
+def failure_object(summary: RunSummary) -> dict[str, Any]:
+    """The same for programs; the object on stdout has the traceback, too."""
+    error = summary.error or {}
+    known = {key: error.get(key) for key in ("rank", "file", "line", "field", "fix")}
+    return error_object(
+        str(error.get("kind") or "RunFailed"),
+        failure_title(summary),
+        str(error.get("message") or ""),
+        ExitCode.RUN_FAILED,
+        run=summary.run,
+        reason=summary.reason,
+        **known,
+    )
+
+
+def _problem_lines(problem: Problem) -> Iterator[str]:
+    if problem.where:
+        yield problem.where
+    for label, text in (("got", problem.got), ("expected", problem.expected), ("to mend", problem.fix)):
+        yield from _labelled(label, text)
+
+
+def _labelled(label: str, text: str) -> Iterator[str]:
+    first, *rest = text.splitlines() or [""]
+    if first:
+        yield f"{label:<9} {first}"
+        yield from (f"{'':<9} {line}" for line in rest)
