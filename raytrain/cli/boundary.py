@@ -50,7 +50,7 @@ def _run(verb: Callable[[], ExitCode | None], out: Output) -> int:
         _close_stdout_quietly()
         return _BROKEN_PIPE
     except Exception as bug:  # noqa: BLE001  the boundary: whatever comes here was not foreseen, so it is a bug of ours
-        _show_bug(bug, out)
+        show_bug(bug, out)
         return ExitCode.BUG
 
 
@@ -67,26 +67,20 @@ def show_error(error: RaytrainError, out: Output) -> None:
         out.panel(error.title, error_lines(error))
 
 
-def _show_bug(bug: Exception, out: Output) -> None:
+def show_bug(bug: Exception, out: Output) -> None:
     """Says that this is a bug of ours, and where its traceback stands."""
-    from raytrain.cli.failures import error_object
-
     text = "".join(traceback.format_exception(bug))
     if _debugging():
         out.warn(text)
     message = f"{type(bug).__name__}: {bug}"
     where = _keep_traceback(text)
     kept = f"the traceback is in {where}" if where else "RAYTRAIN_DEBUG=1 shows the traceback"
+    title = "This is a bug in raytrain"
     if out.json:
-        error = {
-            "kind": "bug",
-            "title": "This is a bug in raytrain",
-            "message": message,
-            "exit_code": int(ExitCode.BUG),
-        }
-        out.error_json({"error": error | {"problems": [], "traceback_file": str(where) if where else None}})
+        error = {"kind": "bug", "title": title, "message": message, "exit_code": int(ExitCode.BUG), "problems": []}
+        out.error_json({"error": error | {"traceback_file": str(where) if where else None}})
     else:
-        out.panel("This is a bug in raytrain", [message, "", kept, "please report it with that file"])
+        out.panel(title, [message, "", kept, "please report it with that file" if where else "please report it"])
 
 
 def _keep_traceback(text: str) -> Path | None:

@@ -21,13 +21,13 @@ def error_lines(error: RaytrainError) -> Iterator[str]:
 
 
 def error_object(
-    kind: str, title: str, message: str, exit_code: ExitCode, problems: Sequence[Problem] = (), **more: Any
+    kind: str, title: str, message: str, exit_code: ExitCode, problems: Sequence[Problem] = ()
 ) -> dict[str, Any]:
     """`{"error": {…}}`, the same keys for every kind of failure."""
     fields = ("got", "expected", "fix", "field", "file", "line")
-    body = {"kind": kind, "title": title, "message": message, "exit_code": int(exit_code)}
     listed = [{name: getattr(problem, name) for name in fields} for problem in problems]
-    return {"error": body | {"problems": listed} | more}
+    body = {"kind": kind, "title": title, "message": message, "exit_code": int(exit_code), "problems": listed}
+    return {"error": body}
 
 
 def failure_title(summary: RunSummary) -> str:
@@ -50,16 +50,10 @@ def failure_lines(summary: RunSummary) -> Iterator[str]:
 def failure_object(summary: RunSummary) -> dict[str, Any]:
     """The same for programs; the object on stdout has the traceback, too."""
     error = summary.error or {}
+    kind, message = str(error.get("kind") or "RunFailed"), str(error.get("message") or "")
+    whole = error_object(kind, failure_title(summary), message, ExitCode.RUN_FAILED)
     known = {key: error.get(key) for key in ("rank", "file", "line", "field", "fix")}
-    return error_object(
-        str(error.get("kind") or "RunFailed"),
-        failure_title(summary),
-        str(error.get("message") or ""),
-        ExitCode.RUN_FAILED,
-        run=summary.run,
-        reason=summary.reason,
-        **known,
-    )
+    return {"error": whole["error"] | {"run": summary.run, "reason": summary.reason} | known}
 
 
 def _problem_lines(problem: Problem) -> Iterator[str]:

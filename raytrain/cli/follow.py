@@ -42,7 +42,7 @@ def open_display(stream: TextIO, out: Output) -> Display:
         from raytrain.cli.live import LiveDisplay
 
         return LiveDisplay(stream)
-    return PlainDisplay(out.result if stream is sys.stdout else out.say)
+    return PlainDisplay(out.result if stream is sys.stdout else out.say, out.say)
 
 
 def follow(

@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from raytrain import __version__
+from raytrain.errors import ExitCode
 
 VERBS = {
     "init": "Write a new job folder that runs as it is.",
@@ -95,6 +96,12 @@ def main() -> None:
         app()
     except SystemExit as leaving:
         _leave(leaving.code)
+    except Exception as bug:  # noqa: BLE001  a verb that cannot even be imported
+        from raytrain.cli.boundary import show_bug
+        from raytrain.cli.output import Output
+
+        show_bug(bug, Output())
+        _leave(ExitCode.BUG)
 
 
 def _leave(code: object) -> None:

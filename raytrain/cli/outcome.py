@@ -1,4 +1,4 @@
-"""What a run came to, as a command's result: the object or the verdict on stdout, its failure on stderr, and the exit code."""
+"""What a run came to: the object or the verdict on stdout, why it failed on stderr, and the exit code."""
 
 from __future__ import annotations
 
@@ -23,14 +23,20 @@ def exit_code(status: RunStatus) -> ExitCode:
 
 
 def print_run(summary: RunSummary, out: Output) -> None:
-    """One object with `--json`, else the verdict; why a run failed, and next steps, go to stderr."""
+    """How the run stands on stdout; why it failed, and next steps, on stderr."""
+    print_standing(summary, out)
     failed = summary.status is RunStatus.FAILED
+    if failed and out.json:
+        out.error_json(failure_object(summary))
+    elif failed:
+        out.panel(failure_title(summary), failure_lines(summary))
+    if not out.json:
+        out.say(*next_steps(summary))
+
+
+def print_standing(summary: RunSummary, out: Output) -> None:
+    """One object with `--json`, else the verdict."""
     if out.json:
         out.result_json(summary.to_json())
-        if failed:
-            out.error_json(failure_object(summary))
-        return
-    out.result(*verdict(summary))
-    if failed:
-        out.panel(failure_title(summary), failure_lines(summary))
-    out.say(*next_steps(summary))
+    else:
+        out.result(*verdict(summary))

@@ -15,10 +15,22 @@ HEARTBEAT_S = 60.0
 
 
 class PlainDisplay:
-    """Prints the lines through `write`; while nothing has happened for a minute, one that says what it waits for."""
+    """Prints a line for what happens; while nothing has happened for a minute, one that says what it waits for.
 
-    def __init__(self, write: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        write: prints a line of progress.
+        note: prints a line that is not of the run's progress, such as one of the job's log.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        note: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._write = write
+        self.note = note
         self._clock = clock
         self._began_at = self._spoke_at = clock()
         self._job_message = ""
@@ -36,9 +48,6 @@ class PlainDisplay:
         if line:
             self._write(line)
             self._spoke_at = self._clock()
-
-    def note(self, line: str) -> None:
-        self._write(line)
 
     def close(self) -> None:
         """Nothing to put away."""

@@ -9,7 +9,7 @@ import typer
 from raytrain.cli import options, runs
 from raytrain.cli.follow import NoDisplay, follow_to_end
 from raytrain.cli.options import Format, wants_json
-from raytrain.cli.outcome import print_run
+from raytrain.cli.outcome import print_standing
 from raytrain.cli.output import Output
 from raytrain.run import submission_id
 
@@ -34,10 +34,11 @@ def command(
     summary = runs.seen_now(record, gatherer)
     if summary.status.is_terminal:
         out.say(f"{record.run} had ended before: {summary.status}")
+        print_standing(summary, out)
+        return
+    runs.connect(record).stop(submission_id(record.run, gatherer.attempt))
+    out.say(f"stopping {record.run}")
+    if wait:
+        follow_to_end(gatherer, summary, out, display=NoDisplay(), timeout_s=timeout)
     else:
-        runs.connect(record).stop(submission_id(record.run, gatherer.attempt))
-        out.say(f"stopping {record.run}")
-        if wait:
-            follow_to_end(gatherer, summary, out, display=NoDisplay(), timeout_s=timeout)
-            return
-    print_run(summary, out)
+        print_standing(summary, out)

@@ -56,7 +56,9 @@ def reason_in_words(reason: str | None) -> str:
 def verdict(summary: RunSummary) -> Iterator[str]:
     """The lines that say how a run stands or ended; what is unknown is left out."""
     yield f"{summary.run}: {summary.status}" + (f" ({reason_in_words(summary.reason)})" if summary.reason else "")
+    starting = not summary.epochs and summary.status in (RunStatus.PENDING, RunStatus.RUNNING)
     facts = [
+        ("now", waiting_for(summary) if starting else ""),
         ("error", _error(summary.error)),
         ("epochs", _epochs(summary)),
         ("metrics", figures.metrics(summary.last_metrics)),

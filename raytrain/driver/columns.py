@@ -78,33 +78,29 @@ def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
 
 
 def _to_array(column: pa.ChunkedArray, name: str) -> Array:
-    if column.null_count:
-        raise UserCodeError(
-            Problem(
-                field="data",
-                got=f"{column.null_count} empty cells in column `{name}`",
-                expected="a value in every row",
-                fix="fill or drop them in a function: data.train: {python: data.py:load}",
-            )
-        )
+    _refuse_nulls(column, name)
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return np.asarray(column.to_pylist(), dtype=object)
     flat = column.combine_chunks()
-    kind = flat.type
-    if isinstance(flat, pa.ChunkedArray):
-        flat = pa.concat_arrays(flat.chunks)
     if pa.types.is_dictionary(kind):
         return _to_array(pa.chunked_array([flat.dictionary_decode()]), name)
     if hasattr(flat, "to_numpy_ndarray"):
-        return _narrow(flat.to_numpy_ndarray())
+        if hasattr(flat.storage, "flatten"):
+            _refuse_nulls(flat.storage.flatten(), name)
+        return narrow(flat.to_numpy_ndarray())
+    return narrow(_rectangle(flat, name, of=kind))
+
+
+def _rectangle(flat: Any, name: str, *, of: pa.DataType) -> Array:
+    """Numbers, or lists of them nested to any depth, as one array (rows, …); `of` is the whole column's type."""
+    _refuse_nulls(flat, name)
+    kind = flat.type
     if pa.types.is_fixed_size_list(kind):
-        return _narrow(_numbers(flat.flatten(), name).reshape(len(flat), kind.list_size))
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return _narrow(_equal_lists(flat, name))
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return np.asarray(flat.to_pylist(), dtype=object)
-    return _narrow(_numbers(flat, name))
-
-
-def _equal_lists(flat: Any, name: str) -> Array:
+        inner = _rectangle(flat.flatten(), name, of=of)
+        return inner.reshape(len(flat), kind.list_size, *inner.shape[1:])
+    if not pa.types.is_list(kind) and not pa.types.is_large_list(kind):
+        return _numbers(flat, name, of=of)
     lengths = set(np.diff(flat.offsets.to_numpy()).tolist())
     if len(lengths) > 1:
         raise UserCodeError(
@@ -112,34 +108,48 @@ def _equal_lists(flat: Any, name: str) -> Array:
                 field="data",
                 got=f"column `{name}` with lists of {min(lengths)} to {max(lengths)} elements",
                 expected="lists of one length",
-                fix="pad them in a function: preprocess: [{python: model.py:preprocess}]",
+                fix="pad them in a function: data.train: {python: data.py:load}",
             )
         )
-    values = flat.flatten()
-    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
-        inner = _equal_lists(values, name)
-        return inner.reshape(len(flat), -1, *inner.shape[1:])
-    return _numbers(values, name).reshape(len(flat), -1)
+    inner = _rectangle(flat.flatten(), name, of=of)
+    return inner.reshape(len(flat), *lengths, *inner.shape[1:])
 
 
-def _numbers(flat: Any, name: str) -> Array:
+def _numbers(flat: Any, name: str, *, of: pa.DataType) -> Array:
     kind = flat.type
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return np.asarray(flat.to_numpy(zero_copy_only=False))
+        array = np.asarray(flat.to_numpy(zero_copy_only=False))
+        if array.dtype != np.uint64 or not len(array) or array.max() < 2**63:
+            return array
+        raise UserCodeError(
+            Problem(field="data", got=f"{array.max()} in column `{name}`", expected="whole numbers below 2**63")
+        )
     if pa.types.is_decimal(kind):
         return np.asarray(flat.cast(pa.float64()).to_numpy(zero_copy_only=False))
     raise UserCodeError(
         Problem(
             field="data",
-            got=f"column `{name}` of type {kind}",
-            expected="numbers, booleans, text, or lists of one length",
+            got=f"column `{name}` of type {of}",
+            expected="numbers, booleans, text, or lists of numbers of one length",
             fix="turn it into one of these in a function: data.train: {python: data.py:load}",
         )
     )
 
 
-def _narrow(array: Array) -> Array:
-    """float64 and float16 become float32, booleans float32, smaller and unsigned integers int64."""
+def _refuse_nulls(values: Any, name: str) -> None:
+    if values.null_count:
+        raise UserCodeError(
+            Problem(
+                field="data",
+                got=f"{values.null_count} empty cells in column `{name}`",
+                expected="a value in every row",
+                fix="fill or drop them in a function: data.train: {python: data.py:load}",
+            )
+        )
+
+
+def narrow(array: Array) -> Array:
+    """float64 and float16 become float32, booleans float32, whole numbers int64; uint8 (images) stays as it is."""
     if array.dtype.kind in "fb":
         return array.astype(np.float32)
     if array.dtype.kind in "iu" and array.dtype != np.uint8:

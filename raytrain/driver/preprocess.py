@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from raytrain.driver.columns import narrow
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.data import OneHot, Preprocess, Scale, Standardize
 from raytrain.worker.user_code import load_reference
@@ -74,14 +75,35 @@ def _apply_user(function: Any, ref: str, columns: Columns) -> Columns:
     rows = len(next(iter(columns.values())))
     parts = []
     for start in range(0, rows, _BATCH_ROWS):
-        batch = {name: array[start : start + _BATCH_ROWS] for name, array in columns.items()}
-        result = function(batch)
-        if not isinstance(result, dict):
+        batch = {name: array[start : start + _BATCH_ROWS].copy() for name, array in columns.items()}
+        parts.append(_checked(function(batch), ref, rows=min(_BATCH_ROWS, rows - start)))
+        if parts[-1].keys() != parts[0].keys():
             raise UserCodeError(
-                Problem(got=f"a {type(result).__name__} from {ref}", expected="a dict of arrays, as it was given")
+                Problem(
+                    got=f"the columns {', '.join(parts[-1])} from {ref} after {', '.join(parts[0])}",
+                    expected="the same columns from every batch",
+                )
             )
-        parts.append({name: np.asarray(array) for name, array in result.items()})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _checked(result: Any, ref: str, *, rows: int) -> Columns:
+    """What the user's function returned for a batch of `rows` rows, as arrays (rows, …) of the types Keras is fed."""
+    if not isinstance(result, dict):
+        raise UserCodeError(
+            Problem(got=f"a {type(result).__name__} from {ref}", expected="a dict of arrays, as it was given")
+        )
+    arrays = {name: narrow(np.asarray(array)) for name, array in result.items()}
+    for name, array in arrays.items():
+        if array.shape[:1] != (rows,):
+            raise UserCodeError(
+                Problem(
+                    got=f"column `{name}` of shape {array.shape} from {ref} for a batch of {rows} rows",
+                    expected="one element a row",
+                    fix="add or drop rows in a function that reads them: data.train: {python: data.py:load}",
+                )
+            )
+    return arrays
 
 
 def _check_column(columns: Columns, name: str, field: str) -> None:

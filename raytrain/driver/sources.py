@@ -33,6 +33,7 @@ def read_table(source: Source, folder: Path, *, field: str) -> pa.Table:
         UserCodeError: the source is missing, unreadable or empty, or what a function returned holds no rows.
     """
     field = f"{field}.{source.kind}"
+    _keep_row_order()
     match source.kind:
         case "sklearn":
             read = _sklearn_table(source.value)
@@ -43,6 +44,13 @@ def read_table(source: Source, folder: Path, *, field: str) -> pa.Table:
         case _:
             return _not_empty(_read_files(source, folder, field), field)
     return _not_empty(_gather(read), field)
+
+
+def _keep_row_order() -> None:
+    """Ray Data hands blocks on as their tasks end; the split and every epoch's order build on the source's own order."""
+    context = ray.data.DataContext.get_current()
+    context.execution_options.preserve_order = True
+    context.use_datasource_v2 = False  # in Ray 2.60 the newer parquet reader makes a block of every row to keep order
 
 
 def _read_files(source: Source, folder: Path, field: str) -> pa.Table:
@@ -79,14 +87,15 @@ def _not_empty(table: pa.Table, field: str) -> pa.Table:
 def _gather(read: Any) -> pa.Table:
     """The blocks of a Ray Dataset as one table, in order; a table is taken through Ray Data as it is."""
     dataset = ray.data.from_arrow(read) if isinstance(read, pa.Table) else read
+    dataset.context.execution_options.preserve_order = True
     tables = ray.get(dataset.to_arrow_refs())
-    return pa.concat_tables(tables, promote_options="permissive")
+    return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
 
 
 def _inline_table(value: Any, field: str) -> pa.Table:
     try:
         return pa.Table.from_pylist(value) if isinstance(value, list) else pa.table(value)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OverflowError) as error:
         raise UserCodeError(
             Problem(field=field, got=f"rows that do not fit together: {error}", expected="one type a column")
         ) from error
@@ -111,8 +120,12 @@ def table_of_arrays(columns: dict[str, Any]) -> pa.Table:
 
 
 def _arrow_column(array: Any) -> pa.Array:
-    if array.ndim == 1:
-        return pa.array(array)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if array.ndim == 1 or array.size == 0:
+        return pa.array(array.reshape(len(array), -1).tolist() if array.ndim > 1 else array)
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8)  # Arrow has no tensors of booleans
     return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(array))
 
 
@@ -120,23 +133,52 @@ def _from_user(value: Any, ref: str, field: str) -> Any:
     """What the user's function returned, as a table or a Ray Dataset."""
     if isinstance(value, (pa.Table, ray.data.Dataset)):
         return value
+    try:
+        table = _user_table(value)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        raise UserCodeError(
+            Problem(field=field, got=f"columns from {ref} that make no table: {error}", expected="one type a column")
+        ) from error
+    if table is None:
+        raise UserCodeError(
+            Problem(
+                field=field,
+                got=f"{type(value).__module__}.{type(value).__qualname__} from {ref}",
+                expected="a Ray Dataset, pandas frame, Arrow table, dict of arrays, list of rows or tf.data.Dataset",
+            )
+        )
+    return table
+
+
+def _user_table(value: Any) -> pa.Table | None:
+    """The table in a value of the types that are taken; None for any other."""
     if isinstance(value, dict):
         lengths = {name: len(column) for name, column in value.items()}
         if len(set(lengths.values())) > 1:
-            raise UserCodeError(
-                Problem(field=field, got=f"columns of different lengths from {ref}: {lengths}", expected="one length")
-            )
+            raise ValueError(f"columns of different lengths: {lengths}")
         return table_of_arrays(value)
     if isinstance(value, list):
-        return pa.Table.from_pylist(value)
-    if type(value).__module__.startswith("pandas"):
+        return _table_of_rows(value)
+    if type(value).__module__.startswith("pandas") and hasattr(value, "columns"):
         return pa.Table.from_pandas(value, preserve_index=False)
     if hasattr(value, "as_numpy_iterator"):
-        return pa.Table.from_pylist([dict(row) for row in value.as_numpy_iterator()])
-    raise UserCodeError(
-        Problem(
-            field=field,
-            got=f"{type(value).__module__}.{type(value).__qualname__} from {ref}",
-            expected="a Ray Dataset, pandas frame, Arrow table, dict of arrays, list of rows or tf.data.Dataset",
-        )
-    )
+        return _table_of_rows(list(value.as_numpy_iterator()))
+    return None
+
+
+def _table_of_rows(rows: list[Any]) -> pa.Table:
+    """Rows that are dicts of cells; cells may be arrays of any one shape."""
+    for row in rows:
+        if not isinstance(row, dict):
+            raise TypeError(f"a row that is a {type(row).__name__}, not a dict of column names and cells")
+        if set(row) != set(rows[0]):
+            raise ValueError(f"rows of different columns, {sorted(rows[0])} and {sorted(row)}")
+    return pa.table({name: _cells([row[name] for row in rows]) for name in (rows[0] if rows else ())})
+
+
+def _cells(cells: list[Any]) -> pa.Array:
+    if isinstance(cells[0], (np.ndarray, np.generic)):
+        return _arrow_column(np.stack(cells))
+    if isinstance(cells[0], bytes):  # text, as TensorFlow holds it
+        cells = [cell.decode() for cell in cells]
+    return pa.array(cells)

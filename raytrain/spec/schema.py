@@ -59,11 +59,13 @@ class CompileSpec(Strict):
 
 class FitSpec(Strict):
     epochs: int = Field(1, ge=1)
+    initial_epoch: int = Field(0, ge=0, description="the number of the first epoch, counted from 0")
     global_batch_size: int = Field(32, ge=1, description="the batch the optimizer sees, whatever the number of workers")
     seed: int = Field(0, ge=0, lt=2**31, description="of the split, the initial weights and every epoch's order")
     class_weight: dict[ClassIndex, float] | None = None
     validation_batch_size: Annotated[int, Field(ge=1)] | None = None
     validation_freq: int = Field(1, ge=1)
+    sync_batch_norm: bool = Field(False, description="BatchNormalization over the global batch, not each worker's part")
     time_limit: DurationS | None = Field(None, gt=0, description="stop after the first epoch that ends past it")
 
 

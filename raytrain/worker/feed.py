@@ -88,10 +88,6 @@ class Feed(DataAdapter):  # type: ignore[misc]
         start, stop = worker_slice(self._plan.batch_rows(0), self._plan.workers, self._rank)
         return self._take(np.arange(start, max(stop, start + 1)) % self._plan.rows)
 
-    def has_even_batches(self) -> bool:
-        """Whether this worker's batches all have the same number of rows."""
-        return len({stop - start for start, stop in map(self._slice, range(self._plan.steps))}) <= 1
-
     @property
     def rows_per_epoch(self) -> int:
         return self._plan.rows_per_worker[self._rank]

@@ -5,7 +5,7 @@ Runs in: every Train worker. Knows nothing of Ray: who the other workers are sta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
@@ -18,7 +18,8 @@ from raytrain.errors import Problem, UserCodeError
 from raytrain.run import Reason, RunPaths
 from raytrain.spec.schema import JobSpec
 from raytrain.spec.shards import ShardPlan, plan_shards
-from raytrain.worker import checkpoint, components, messages, saving, steps
+from raytrain.worker import checkpoint, messages, saving, steps
+from raytrain.worker.batch_norm import plain_layers, synchronized
 from raytrain.worker.feed import Arrays, Feed
 from raytrain.worker.mending import mend
 from raytrain.worker.model import build_model
@@ -26,13 +27,8 @@ from raytrain.worker.reporting import Channel, ReportingHook
 from raytrain.worker.setup import release_port
 from raytrain.worker.statistics import StatisticsHook
 from raytrain.worker.strategy import join
+from raytrain.worker.user_callbacks import act_on_batches, load_callbacks
 
-_WRITERS = (
-    keras.callbacks.ModelCheckpoint,
-    keras.callbacks.TensorBoard,
-    keras.callbacks.CSVLogger,
-    keras.callbacks.BackupAndRestore,
-)
 _AUTO_STEPS_PER_EXECUTION = 32
 
 
@@ -62,52 +58,87 @@ def train(job: WorkerJob, channel: Channel) -> Reason:
     release_port()
     mend(rank=rank)
     keras.utils.set_random_seed(spec.fit.seed)
-    found = checkpoint.read_newest(
-        job.paths.checkpoints,
-        skipped=lambda path, why: channel.send(
-            messages.CheckpointBroken(rank=rank, time=time(), path=str(path), why=why)
-        ),
-    )
-    snapshot = found[1] if found else None
+    found = _newest_checkpoint(job, channel)
     model = build_model(spec, job.folder, strategy, base_model=job.base_model)
     feeds = _feeds(job, workers=strategy.num_replicas_in_sync)
-    user_callbacks = [
-        callback
-        for callback in components.callbacks(spec.callbacks, job.folder)
-        if rank == 0 or not isinstance(callback, _WRITERS)
-    ]
-    _set_steps_per_execution(model, spec, feeds, user_callbacks)
+    callbacks = load_callbacks(spec, job.folder, rank=rank, notice=_chief_notice(channel, rank))
+    _set_steps_per_execution(model, spec, feeds, callbacks)
     _use_own_steps(model, strategy, feeds)
     reporting = ReportingHook(
-        spec, feeds["train"], channel, strategy, rank=rank, first_step_done=lambda: _phase(channel, rank, "first_step")
+        spec,
+        feeds["train"],
+        channel,
+        strategy,
+        rank=rank,
+        first_step_done=lambda: _phase(channel, rank, "first_step"),
+        others_act_on_batches=act_on_batches(callbacks),
     )
-    hooks = [
-        StatisticsHook(strategy, share=feeds["train"].share, rank=rank),
-        *user_callbacks,
-        reporting,
-        saving.CheckpointHook(
-            spec.checkpoint, job.paths.checkpoints, reporting, user_callbacks, channel, rank=rank, snapshot=snapshot
-        ),
-    ]
-    if found and rank == 0:
-        channel.send(messages.RestoredFrom(rank=0, time=time(), epoch=found[1].epoch, path=str(found[0])))
-    _build(model, strategy, feeds["train"])
-    _announce_model(model, job, channel)
+    with synchronized(_to_synchronize(model, spec, strategy, _chief_notice(channel, rank))):
+        _build(model, strategy, feeds["train"])
+        _announce_model(model, job, channel)
+        reason = _fit(model, job, feeds, callbacks, reporting, channel, strategy, found[1] if found else None)
+    if reason is not Reason.DIVERGED:
+        _finish(model, job, feeds, reporting, channel)
+    return reason
+
+
+def _fit(
+    model: keras.Model,
+    job: WorkerJob,
+    feeds: Mapping[str, Feed],
+    callbacks: list[keras.callbacks.Callback],
+    reporting: ReportingHook,
+    channel: Channel,
+    strategy: tf.distribute.Strategy,
+    snapshot: checkpoint.Snapshot | None,
+) -> Reason:
+    """Fits from the snapshot on, or from the start."""
+    spec = job.spec
+    saver = saving.CheckpointHook(
+        spec.checkpoint, job.paths.checkpoints, reporting, callbacks, channel, rank=job.rank, snapshot=snapshot
+    )
     stopped = snapshot.state["stopped"] if snapshot else None
-    done = snapshot.epoch + 1 if snapshot else 0
+    first = snapshot.epoch + 1 if snapshot else spec.fit.initial_epoch
     model.fit(
         feeds["train"],
         validation_data=feeds.get("validation"),
         validation_freq=spec.fit.validation_freq,
-        initial_epoch=done,
-        epochs=done if stopped else max(spec.fit.epochs, done),
-        callbacks=hooks,
+        initial_epoch=first,
+        epochs=first if stopped else max(spec.fit.epochs, first),
+        callbacks=[
+            StatisticsHook(strategy, share=feeds["train"].share, rank=job.rank),
+            *callbacks,
+            reporting,
+            saver,
+        ],
         verbose=0,
     )
-    reason = Reason(stopped) if stopped else reporting.reason
-    if reason is not Reason.DIVERGED:
-        _finish(model, job, feeds, reporting, channel)
-    return reason
+    return Reason(stopped) if stopped else reporting.reason
+
+
+def _newest_checkpoint(job: WorkerJob, channel: Channel) -> tuple[Path, checkpoint.Snapshot] | None:
+    def skipped(path: Path, why: str) -> None:
+        channel.send(messages.CheckpointBroken(rank=job.rank, time=time(), path=str(path), why=why))
+
+    found = checkpoint.read_newest(job.paths.checkpoints, skipped=skipped)
+    if found and job.rank == 0:
+        channel.send(messages.RestoredFrom(rank=0, time=time(), epoch=found[1].epoch, path=str(found[0])))
+    return found
+
+
+def _to_synchronize(
+    model: keras.Model, spec: JobSpec, strategy: tf.distribute.Strategy, notice: Callable[[str], None]
+) -> list[keras.layers.BatchNormalization]:
+    """The layers that `fit.sync_batch_norm` is for; without it, the user is told what plain ones do here."""
+    plain = plain_layers(model)
+    if spec.fit.sync_batch_norm:
+        return plain
+    if plain and strategy.num_replicas_in_sync > 1:
+        notice(
+            f"{len(plain)} BatchNormalization layers normalise each worker's part of a batch by itself, so the result"
+            " depends on the number of workers; fit.sync_batch_norm=true takes the whole batch"
+        )
+    return []
 
 
 def _finish(
@@ -168,7 +199,7 @@ def _set_steps_per_execution(
     model: keras.Model, spec: JobSpec, feeds: Mapping[str, Feed], callbacks: list[keras.callbacks.Callback]
 ) -> None:
     """`auto` runs many steps a call, unless a callback wants to be called after each one."""
-    wants_batches = any(_overrides_batch_hook(callback) for callback in callbacks)
+    wants_batches = act_on_batches(callbacks)
     automatic = spec.compile is not None and spec.compile.python is None and spec.compile.steps_per_execution == "auto"
     if automatic and not wants_batches and not model.run_eagerly:
         model.steps_per_execution = min(_AUTO_STEPS_PER_EXECUTION, feeds["train"].num_batches)
@@ -176,19 +207,11 @@ def _set_steps_per_execution(
         feed.chunk_steps = model.steps_per_execution
 
 
-def _overrides_batch_hook(callback: keras.callbacks.Callback) -> bool:
-    hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
-    return any(
-        hook in vars(callback) or getattr(type(callback), hook) is not getattr(keras.callbacks.Callback, hook)
-        for hook in hooks
-    )
-
-
 def _use_own_steps(model: keras.Model, strategy: tf.distribute.Strategy, feeds: Mapping[str, Feed]) -> None:
     tested = [feed for split, feed in feeds.items() if split != "train"]
-    model.train_function = steps.make_train_function(model, strategy, static_batch=feeds["train"].has_even_batches())
+    model.train_function = steps.make_train_function(model, strategy, static_batch=not feeds["train"].has_partial_batch)
     model.test_function = steps.make_test_function(
-        model, strategy, static_batch=all(feed.has_even_batches() for feed in tested)
+        model, strategy, static_batch=not any(feed.has_partial_batch for feed in tested)
     )
 
 
@@ -210,6 +233,16 @@ def _announce_model(model: keras.Model, job: WorkerJob, channel: Channel) -> Non
 
 def _tensors(variables: list[keras.Variable]) -> list[tf.Variable]:
     return [variable.value for variable in variables]
+
+
+def _chief_notice(channel: Channel, rank: int) -> Callable[[str], None]:
+    """A way to tell the user something once."""
+
+    def notice(text: str) -> None:
+        if rank == 0:
+            channel.send(messages.Notice(rank=0, time=time(), text=text))
+
+    return notice
 
 
 def _phase(channel: Channel, rank: int, name: str) -> None:

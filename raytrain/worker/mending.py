@@ -8,10 +8,8 @@ here keeps each step down to one exact collective:
 
 * Every worker feeds itself from its own slice of the global batch, so nothing is distributed by TensorFlow
   (`_LocalEpochIterator`, `_build_from_local_batch`).
-* Losses are left as the user wrote them. The outermost `optimizer.apply` sums `gradient * share` over the workers,
-  where share is the worker's part of the global batch's rows. That is the gradient of the global mean for every loss
-  that is a mean over rows, partial batches, regularisation and user-written steps included; and because it happens
-  before clipping, accumulation and the finite check of loss scaling, those see what a single process would see.
+* Losses are left as the user wrote them; the gradient is made that of the global mean where the optimizer takes it
+  (`raytrain.worker.reduction`).
 * Random draws inside a training step differ between workers, repeatably, and rank 0 draws what one process draws.
 
 Each mend says what it replaces. They can be deleted once Keras' own trainer takes local batches under a multi-worker
@@ -23,11 +21,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.backend.tensorflow import nn as keras_tf_nn
 from keras.src.backend.tensorflow import optimizer as keras_tf_optimizer
 from keras.src.backend.tensorflow import trainer as keras_tf_trainer
 from keras.src.losses import loss as keras_loss
@@ -38,23 +38,13 @@ from keras.src.random.seed_generator import SeedGenerator
 from keras.src.trainers.epoch_iterator import EpochIterator
 
 from raytrain.errors import Problem, UserCodeError
+from raytrain.worker import reduction
 from raytrain.worker.feed import Feed
 
+ALLOW_UNPROVEN = "RAYTRAIN_ALLOW_UNPROVEN_KERAS"
 PROVEN_ON = {"keras": ("3.15",), "tensorflow": ("2.21",)}
 
-_step_share: list[tf.Tensor] = []
-_reducing: list[bool] = []
 _SEED_STRIDE = 0x9E3779B1 % 2**31
-
-
-@contextlib.contextmanager
-def step_of_share(share: tf.Tensor) -> Iterator[None]:
-    """Marks the tracing of a training step whose worker holds `share` (a float32 scalar) of the global batch's rows."""
-    _step_share.append(share)
-    try:
-        yield
-    finally:
-        _step_share.pop()
 
 
 @functools.cache
@@ -66,25 +56,46 @@ def mend(*, rank: int) -> None:
     """
     check_versions(keras=keras.__version__, tensorflow=tf.__version__)
     check_anchors()
-    keras_loss.scale_loss_for_distribution = lambda value: value
-    keras_loss.unscale_loss_for_distribution = lambda value: value
-    keras_tf_optimizer.TFOptimizer._all_reduce_sum_gradients = lambda self, grads_and_vars: grads_and_vars
-    for optimizer in (BaseOptimizer, LossScaleOptimizer, MultiOptimizer):
-        optimizer.apply = _reduce_before(optimizer.apply)
-    keras_tf_trainer.TFEpochIterator = _LocalEpochIterator
-    keras_tf_trainer.TensorFlowTrainer._maybe_symbolic_build = _build_from_local_batch
-    keras_tf_trainer.reduce_per_replica = _local_value
+    _mend_means()
+    _mend_trainer()
     SeedGenerator.next = _differ_by_rank(SeedGenerator.next, rank)
 
 
+def _mend_means() -> None:
+    """Everything that is a mean over a batch becomes the mean over the global batch."""
+    keras_loss.scale_loss_for_distribution = lambda value: value
+    keras_loss.unscale_loss_for_distribution = lambda value: value
+    keras_loss.apply_mask = reduction.valid_over_workers(keras_loss.apply_mask)
+    keras_loss.reduce_values = reduction.divide_over_workers(keras_loss.reduce_values)
+    keras_tf_optimizer.TFOptimizer._all_reduce_sum_gradients = lambda self, grads_and_vars: grads_and_vars
+    for optimizer in (BaseOptimizer, LossScaleOptimizer, MultiOptimizer):
+        optimizer.apply = reduction.reduce_before(optimizer.apply)
+    keras.metrics.Mean.update_state = reduction.mean_of_batch_means(keras.metrics.Mean.update_state)
+    keras_tf_nn._compute_moments_sync = reduction.moments_over_workers
+
+
+def _mend_trainer() -> None:
+    """The trainer takes this worker's own batches and its own values."""
+    keras_tf_trainer.TFEpochIterator = _LocalEpochIterator
+    keras_tf_trainer.TensorFlowTrainer._maybe_symbolic_build = _build_from_local_batch
+    keras_tf_trainer.reduce_per_replica = _local_value
+
+
 def check_versions(**versions: str) -> None:
+    """Refuses versions that this was not proven on, unless the environment says otherwise.
+
+    Raises:
+        UserCodeError: a package's version is another one.
+    """
+    if os.environ.get(ALLOW_UNPROVEN):
+        return
     for package, version in versions.items():
         if not any(version == proven or version.startswith(f"{proven}.") for proven in PROVEN_ON[package]):
             raise UserCodeError(
                 Problem(
                     got=f"{package} {version} on a worker",
                     expected=" or ".join(f"{package} {proven}.x" for proven in PROVEN_ON[package]),
-                    fix="install that version on the cluster, or in environment.pip",
+                    fix=f"install that version on the cluster, or try your luck with {ALLOW_UNPROVEN}=1",
                 )
             )
 
@@ -94,6 +105,10 @@ def check_anchors() -> None:
     anchors: Sequence[tuple[Callable[..., Any], tuple[str, ...]]] = (
         (keras_loss.scale_loss_for_distribution, ("value",)),
         (keras_loss.unscale_loss_for_distribution, ("value",)),
+        (keras_loss.apply_mask, ("sample_weight", "mask", "dtype", "reduction")),
+        (keras_loss.reduce_values, ("values", "sample_weight", "reduction")),
+        (keras_tf_nn._compute_moments_sync, ("x", "axes", "keepdims")),
+        (keras.metrics.Mean.update_state, ("self", "values", "sample_weight")),
         (keras_tf_optimizer.TFOptimizer._all_reduce_sum_gradients, ("self", "grads_and_vars")),
         (BaseOptimizer.apply, ("self", "grads", "trainable_variables")),
         (LossScaleOptimizer.apply, ("self", "grads", "trainable_variables")),
@@ -113,39 +128,6 @@ def check_anchors() -> None:
                     fix="use a Keras that raytrain was proven on",
                 )
             )
-
-
-def _reduce_before(apply: Callable[..., Any]) -> Callable[..., Any]:
-    """Wraps an optimizer's `apply`: the outermost one of a step sums the workers' weighted gradients first."""
-
-    @functools.wraps(apply)
-    def reduce_then_apply(self: Any, grads: Sequence[Any], trainable_variables: Any = None) -> Any:
-        if _reducing or not _step_share:
-            return apply(self, grads, trainable_variables)
-        reduced = _sum_over_workers(list(grads), _step_share[-1])
-        _reducing.append(True)
-        try:
-            return apply(self, reduced, trainable_variables)
-        finally:
-            _reducing.pop()
-
-    return reduce_then_apply
-
-
-def _sum_over_workers(grads: list[Any], share: tf.Tensor) -> list[Any]:
-    """The gradient of the global mean: the sum over workers of `gradient * share`; a worker without rows adds zero."""
-    present = [_weigh(grad, share) for grad in grads if grad is not None]
-    replica = tf.distribute.get_replica_context()
-    if present and replica is not None and replica.num_replicas_in_sync > 1:
-        present = replica.all_reduce(tf.distribute.ReduceOp.SUM, present)
-    reduced = iter(present)
-    return [None if grad is None else next(reduced) for grad in grads]
-
-
-def _weigh(grad: Any, share: tf.Tensor) -> Any:
-    if isinstance(grad, tf.IndexedSlices):
-        return tf.IndexedSlices(_weigh(grad.values, share), grad.indices, grad.dense_shape)
-    return tf.math.multiply_no_nan(grad, tf.cast(share, grad.dtype))
 
 
 class _LocalEpochIterator(EpochIterator):  # type: ignore[misc]
@@ -194,7 +176,7 @@ def _differ_by_rank(draw: Callable[..., Any], rank: int) -> Callable[..., Any]:
     @functools.wraps(draw)
     def draw_for_rank(self: Any, ordered: bool = True) -> Any:
         seed = draw(self, ordered)
-        if rank == 0 or not _step_share:
+        if rank == 0 or reduction.current_share() is None:
             return seed
         offset = tf.constant([rank * _SEED_STRIDE % 2**31, 0], dtype=tf.int64)
         return seed + tf.cast(offset, seed.dtype)

@@ -43,6 +43,7 @@ def build_model(
                 fix=f"move the model's construction into {spec.model.python}",
             )
         )
+    _refuse_stateful(model)
     if not model.compiled:
         raise UserCodeError(
             Problem(
@@ -84,6 +85,20 @@ def _make(spec: JobSpec, folder: Path, base: keras.Model | None) -> keras.Model:
             )
         )
     return model
+
+
+def _refuse_stateful(model: keras.Model) -> None:
+    """A layer that carries its state from batch to batch has no answer of one: each worker would carry another's."""
+    for layer in model._flatten_layers():
+        if getattr(layer, "stateful", False) and isinstance(layer, keras.layers.RNN):
+            raise UserCodeError(
+                Problem(
+                    field="model",
+                    got=f"stateful layer `{layer.name}`",
+                    expected="layers that begin each batch anew",
+                    fix="leave stateful=True out",
+                )
+            )
 
 
 def _compile(model: keras.Model, spec: CompileSpec, folder: Path) -> None:

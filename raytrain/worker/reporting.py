@@ -33,6 +33,9 @@ class Channel(Protocol):
 class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
     """Reports each epoch and stops all ranks after the same one.
 
+    Args:
+        others_act_on_batches: whether the user's callbacks are called at every batch, and so may stop training there.
+
     Attributes:
         reason: why training ended, once it has.
         progress: the monitored value's best so far.
@@ -48,6 +51,7 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         *,
         rank: int,
         first_step_done: Callable[[], None],
+        others_act_on_batches: bool,
     ) -> None:
         super().__init__()
         self._spec = spec
@@ -55,6 +59,7 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._channel = channel
         self._strategy = strategy
         self._rank = rank
+        self._others_act_on_batches = others_act_on_batches
         self._first_step_done: Callable[[], None] | None = first_step_done
         self.reason = Reason.COMPLETED
         self.progress = stopping.Progress()
@@ -80,6 +85,10 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         if self._first_step_done is not None:
             self._first_step_done()
             self._first_step_done = None
+        if self._others_act_on_batches:
+            # One rank that leaves the epoch alone would leave the others waiting for its gradients.
+            [stopping] = sum_over_workers(self._strategy, [float(self.model.stop_training)])
+            self.model.stop_training = stopping > 0
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._trained_s = perf_counter() - self._epoch_began
@@ -116,7 +125,10 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _follow_monitor(self, epoch: int, metrics: Mapping[str, float]) -> None:
         rule = self._rule
-        if rule.monitor.startswith("val_") and rule.monitor not in metrics and not self._validated(epoch):
+        expected = self._spec.early_stopping is not None and (
+            self._validated(epoch) or not rule.monitor.startswith("val_")
+        )
+        if rule.monitor not in metrics and not expected:
             return
         self.progress = stopping.advance(
             self.progress,

@@ -16,8 +16,8 @@ import keras
 import tensorflow as tf
 from keras import tree
 
+from raytrain.worker import reduction
 from raytrain.worker.feed import Chunk
-from raytrain.worker.mending import step_of_share
 
 Logs = dict[str, Any]
 Function = Callable[[Iterator[Chunk]], Logs]
@@ -38,8 +38,11 @@ def _make_function(
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def one_step(data: Any, share: tf.Tensor) -> Any:
         def in_replica(data: Any, share: tf.Tensor) -> Logs:
-            with step_of_share(share):
-                return step(data)
+            with reduction.step_of_share(share):
+                logs = step(data)
+                if reduction.is_shared() and set(logs) != set(model.get_metrics_result()):
+                    logs = reduction.pool_logs(logs)
+                return logs
 
         logs = strategy.run(in_replica, args=(data, share))
         return dict(logs)
@@ -53,7 +56,7 @@ def _make_function(
         return logs
 
     if model.run_eagerly:
-        return _until_steps(_eager_chunk(one_step, idle_step), model)
+        return _until_steps(_eager_chunk(one_step, idle_step), model, strategy)
     compiled = {
         False: tf.function(one_step, jit_compile=model.jit_compile),
         True: tf.function(tf.autograph.experimental.do_not_convert(idle_step), jit_compile=model.jit_compile),
@@ -68,21 +71,28 @@ def _make_function(
             loops[key] = _loop_over(function.get_concrete_function(specs, tf.TensorSpec([], tf.float32)), specs)
         return loops[key](chunk.data, tf.constant(chunk.share))
 
-    return _until_steps(run_chunk, model)
+    return _until_steps(run_chunk, model, strategy)
 
 
-def _until_steps(run_chunk: Callable[[Chunk], Logs], model: keras.Model) -> Function:
+def _until_steps(run_chunk: Callable[[Chunk], Logs], model: keras.Model, strategy: tf.distribute.Strategy) -> Function:
     """One call of the function runs `steps_per_execution` steps, or what is left of the epoch."""
 
     def function(chunks: Iterator[Chunk]) -> Logs:
-        chunk: Chunk | None = next(chunks)
+        item: Any = next(chunks)
         logs, steps = {}, 0
-        while chunk is not None:
+        while item is not None:
+            chunk = item if isinstance(item, Chunk) else _chunk_of_all_rows(item, strategy)
             logs, steps = run_chunk(chunk), steps + chunk.steps
-            chunk = next(chunks, None) if steps < model.steps_per_execution else None
+            item = next(chunks, None) if steps < model.steps_per_execution else None
         return logs
 
     return function
+
+
+def _chunk_of_all_rows(batch: Any, strategy: tf.distribute.Strategy) -> Chunk:
+    """A batch that a callback, say, gives to `evaluate` itself: every worker has all of it, so one counts."""
+    data = tree.map_structure(lambda tensor: tensor[None], batch)
+    return Chunk(data=data, steps=1, share=1.0 if strategy.cluster_resolver.task_id == 0 else 0.0)
 
 
 def _step_spec(tensor: tf.Tensor, static_batch: bool) -> tf.TensorSpec:

@@ -60,7 +60,12 @@ def join(*, gpus_per_worker: float) -> tf.distribute.MultiWorkerMirroredStrategy
     """
     check_backend()
     check_gpus(asked=gpus_per_worker)
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    # With one replica a process there is nothing to merge: variables are updated where they are. TensorFlow's own tests
+    # switch merging off the same way. It is what lets optimizers update variables within a condition (moving averages
+    # of weights, gradient accumulation).
+    strategy.extended._use_merge_call = lambda: False
+    return strategy
 
 
 def sum_over_workers(strategy: tf.distribute.Strategy, values: list[float]) -> list[float]:

@@ -21,7 +21,7 @@ class Clock:
 
 def shown(items: list[Event | StatusChange | Idle], clock: Clock, step_s: float = 0.0) -> list[str]:
     lines: list[str] = []
-    display = PlainDisplay(lines.append, clock=clock)
+    display = PlainDisplay(lines.append, lines.append, clock=clock)
     summary = RunSummary(run=RUN)
     for item in items:
         clock.now += step_s

