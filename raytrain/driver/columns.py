@@ -86,10 +86,11 @@ def _to_array(column: pa.ChunkedArray, name: str) -> Array:
     if pa.types.is_dictionary(kind):
         return _to_array(pa.chunked_array([flat.dictionary_decode()]), name)
     if hasattr(flat, "to_numpy_ndarray"):
-        if hasattr(flat.storage, "flatten"):
-            _refuse_nulls(flat.storage.flatten(), name)
-        return narrow(flat.to_numpy_ndarray())
-    return narrow(_rectangle(flat, name, of=kind))
+        elements = flat.storage.flatten()
+        _refuse_nulls(elements, name)
+        _check_numbers(elements.type, name, of=kind)
+        return narrow(flat.to_numpy_ndarray(), name)
+    return narrow(_rectangle(flat, name, of=kind), name)
 
 
 def _rectangle(flat: Any, name: str, *, of: pa.DataType) -> Array:
@@ -116,24 +117,28 @@ def _rectangle(flat: Any, name: str, *, of: pa.DataType) -> Array:
 
 
 def _numbers(flat: Any, name: str, *, of: pa.DataType) -> Array:
-    kind = flat.type
-    if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        array = np.asarray(flat.to_numpy(zero_copy_only=False))
-        if array.dtype != np.uint64 or not len(array) or array.max() < 2**63:
-            return array
+    _check_numbers(flat.type, name, of=of)
+    if pa.types.is_decimal(flat.type):
+        flat = flat.cast(pa.float64())
+    array = np.asarray(flat.to_numpy(zero_copy_only=False))
+    if array.dtype == np.uint64 and len(array) and array.max() >= 2**63:
         raise UserCodeError(
             Problem(field="data", got=f"{array.max()} in column `{name}`", expected="whole numbers below 2**63")
         )
-    if pa.types.is_decimal(kind):
-        return np.asarray(flat.cast(pa.float64()).to_numpy(zero_copy_only=False))
-    raise UserCodeError(
-        Problem(
-            field="data",
-            got=f"column `{name}` of type {of}",
-            expected="numbers, booleans, text, or lists of numbers of one length",
-            fix="turn it into one of these in a function: data.train: {python: data.py:load}",
+    return array
+
+
+def _check_numbers(kind: pa.DataType, name: str, *, of: pa.DataType) -> None:
+    types = pa.types
+    if not any(check(kind) for check in (types.is_boolean, types.is_integer, types.is_floating, types.is_decimal)):
+        raise UserCodeError(
+            Problem(
+                field="data",
+                got=f"column `{name}` of type {of}",
+                expected="numbers, booleans, text, or lists of numbers of one length",
+                fix="turn it into one of these in a function: data.train: {python: data.py:load}",
+            )
         )
-    )
 
 
 def _refuse_nulls(values: Any, name: str) -> None:
@@ -148,10 +153,24 @@ def _refuse_nulls(values: Any, name: str) -> None:
         )
 
 
-def narrow(array: Array) -> Array:
-    """float64 and float16 become float32, booleans float32, whole numbers int64; uint8 (images) stays as it is."""
+def narrow(array: Array, name: str) -> Array:
+    """float64 and float16 become float32, booleans float32, whole numbers int64; uint8 (images) stays as it is.
+
+    Raises:
+        UserCodeError: a number of column `name` is too large for float32.
+    """
     if array.dtype.kind in "fb":
-        return array.astype(np.float32)
+        try:
+            with np.errstate(over="raise"):
+                return array.astype(np.float32)
+        except FloatingPointError as error:
+            raise UserCodeError(
+                Problem(
+                    field="data",
+                    got=f"{np.abs(array[np.isfinite(array)]).max():g} in column `{name}`",
+                    expected=f"numbers up to {np.finfo(np.float32).max:g}, which is what float32 holds",
+                )
+            ) from error
     if array.dtype.kind in "iu" and array.dtype != np.uint8:
         return array.astype(np.int64)
     return array

@@ -5,6 +5,7 @@ Runs in: the driver.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,13 @@ _FRACTIONS = ("accuracy", "acc", "auc", "precision", "recall", "f1")
 
 def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Writes a PNG of `rows`, one a finished epoch as in `metrics.jsonl`."""
+    aside = path.with_name(f".{path.name}.tmp")
+    figure_of(rows).savefig(aside, format="png", dpi=120)
+    aside.replace(path)
+
+
+def figure_of(rows: Sequence[dict[str, Any]]) -> Any:
+    """The matplotlib figure of `rows`, the loss last; a metric that is no number in some epoch has no point there."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -22,17 +30,22 @@ def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
     names.sort(key=lambda name: (name == "loss", name))
     figure = Figure(figsize=(5.2 * len(names), 4.0), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        drawn = []
         for key in (name, f"val_{name}"):
-            points = [(row["epoch"] + 1, row[key]) for row in rows if row.get(key) is not None]
+            points = [(row["epoch"] + 1, row[key]) for row in rows if _is_number(row.get(key))]
             if points:
                 axes.plot(*zip(*points, strict=True), label=key, marker="." if len(points) < 40 else None)
+            drawn += [value for _, value in points]
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if any(part in name for part in _FRACTIONS):
+        if any(part in name for part in _FRACTIONS) and all(0 <= value <= 1 for value in drawn):
             axes.set_ylim(0, 1)
-        axes.legend()
+        if drawn:
+            axes.legend()
         axes.grid(alpha=0.3)
-    aside = path.with_name(f".{path.name}.tmp")
-    figure.savefig(aside, format="png", dpi=120)
-    aside.replace(path)
+    return figure
+
+
+def _is_number(value: Any) -> bool:
+    return value is not None and math.isfinite(value)

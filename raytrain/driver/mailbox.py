@@ -6,6 +6,7 @@ Runs in: an actor process beside the driver. Ray Train's own reports wait for th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import ray
@@ -28,10 +29,9 @@ class Mailbox:
 
     async def take(self, wait_s: float) -> list[Message]:
         """All messages that have come since the last call; waits up to `wait_s` seconds for the first."""
-        try:
-            await asyncio.wait_for(self._arrived.wait(), wait_s)
-        except TimeoutError:
-            return []
+        if not self._messages:  # to wait 0 s for an event that is set times out in Python 3.11
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), wait_s)
         self._arrived.clear()
         taken, self._messages = self._messages, []
         return taken

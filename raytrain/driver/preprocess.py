@@ -93,7 +93,7 @@ def _checked(result: Any, ref: str, *, rows: int) -> Columns:
         raise UserCodeError(
             Problem(got=f"a {type(result).__name__} from {ref}", expected="a dict of arrays, as it was given")
         )
-    arrays = {name: narrow(np.asarray(array)) for name, array in result.items()}
+    arrays = {name: narrow(np.asarray(array), name) for name, array in result.items()}
     for name, array in arrays.items():
         if array.shape[:1] != (rows,):
             raise UserCodeError(

@@ -47,7 +47,7 @@ def read_table(source: Source, folder: Path, *, field: str) -> pa.Table:
 
 
 def _keep_row_order() -> None:
-    """Ray Data hands blocks on as their tasks end; the split and every epoch's order build on the source's own order."""
+    """Ray Data hands blocks on as their tasks end; the split and the epochs' orders build on the source's own."""
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
     context.use_datasource_v2 = False  # in Ray 2.60 the newer parquet reader makes a block of every row to keep order
@@ -122,10 +122,12 @@ def table_of_arrays(columns: dict[str, Any]) -> pa.Table:
 def _arrow_column(array: Any) -> pa.Array:
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    if array.ndim == 1 or array.size == 0:
-        return pa.array(array.reshape(len(array), -1).tolist() if array.ndim > 1 else array)
+    if array.ndim == 1:
+        return pa.array(array)
+    if array.ndim and not len(array):
+        return pa.nulls(0)
     if array.dtype == np.bool_:
-        array = array.astype(np.uint8)  # Arrow has no tensors of booleans
+        array = array.astype(np.float32)  # Arrow has no tensors of booleans
     return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(array))
 
 
@@ -177,8 +179,8 @@ def _table_of_rows(rows: list[Any]) -> pa.Table:
 
 
 def _cells(cells: list[Any]) -> pa.Array:
-    if isinstance(cells[0], (np.ndarray, np.generic)):
-        return _arrow_column(np.stack(cells))
     if isinstance(cells[0], bytes):  # text, as TensorFlow holds it
-        cells = [cell.decode() for cell in cells]
+        return pa.array([cell.decode() for cell in cells])
+    if isinstance(cells[0], np.ndarray):
+        return _arrow_column(np.stack(cells))
     return pa.array(cells)

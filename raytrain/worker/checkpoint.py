@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
@@ -42,11 +43,12 @@ def write(root: Path, snapshot: Snapshot, *, keep: int) -> Path:
     """Commits a checkpoint under `root` and removes all but the newest `keep`."""
     final = root / f"epoch-{snapshot.epoch:06d}"
     aside = root / f".{final.name}.{os.getpid()}.tmp"
-    shutil.rmtree(aside, ignore_errors=True)
+    for left in root.glob(".epoch-*.tmp"):  # by a chief that was killed
+        shutil.rmtree(left)
     aside.mkdir(parents=True)
-    np.savez(aside / "variables.npz", *snapshot.variables)
+    _save(aside / "variables.npz", snapshot.variables)
     if snapshot.best_weights is not None:
-        np.savez(aside / "best.npz", *snapshot.best_weights)
+        _save(aside / "best.npz", snapshot.best_weights)
     (aside / "state.json").write_text(json.dumps({"epoch": snapshot.epoch, **snapshot.state}))
     manifest = {file.name: _sha256(file) for file in sorted(aside.iterdir())}
     (aside / MANIFEST).write_text(json.dumps(manifest))
@@ -111,9 +113,20 @@ def _newest_first(root: Path) -> list[Path]:
     return [path for _, path in sorted(found, reverse=True)]
 
 
+def _save(path: Path, arrays: Sequence[Array]) -> None:
+    """Arrays under `<index>.<type>`; NumPy itself forgets the types that are not its own, such as bfloat16."""
+    named: dict[str, Any] = {f"{index}.{array.dtype.name}": array for index, array in enumerate(arrays)}
+    np.savez(path, **named)
+
+
 def _load(path: Path) -> list[Array]:
     with np.load(path, allow_pickle=False) as archive:
-        return [archive[f"arr_{index}"] for index in range(len(archive.files))]
+        keys = sorted(archive.files, key=lambda key: int(key.partition(".")[0]))
+        return [_of_type(archive[key], key.partition(".")[2]) for key in keys]
+
+
+def _of_type(array: Array, name: str) -> Array:
+    return array.view(getattr(ml_dtypes, name)) if array.dtype.kind == "V" else array
 
 
 def _sha256(path: Path) -> str:

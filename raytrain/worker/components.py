@@ -24,7 +24,13 @@ def build_layers(layers: Sequence[dict[str, dict[str, Any] | None]]) -> keras.Mo
     for index, layer in enumerate(layers):
         [(name, arguments)] = layer.items()
         built.append(_construct(keras.layers, name, arguments or {}, field=f"model.layers[{index}]"))
-    return keras.Sequential(built)
+    try:
+        return keras.Sequential(built)
+    except ValueError as error:
+        names = ", ".join(name for layer in layers for name in layer)
+        raise UserCodeError(
+            Problem(field="model.layers", got=f"{names}: {error}", expected="layers that follow from one another")
+        ) from error
 
 
 def optimizer(value: str | dict[str, Any], folder: Path) -> keras.optimizers.Optimizer:
@@ -35,15 +41,21 @@ def optimizer(value: str | dict[str, Any], folder: Path) -> keras.optimizers.Opt
     if isinstance(value, str):
         return _construct(keras.optimizers, _class_name(keras.optimizers, value, field), {}, field=field)
     arguments = {
-        key: _construct(keras.optimizers.schedules, item["name"], _without_name(item), field=f"{field}.{key}")
-        if isinstance(item, dict) and "name" in item
-        else optimizer(item, folder)
+        key: optimizer(item, folder)
         if key == "inner_optimizer"
+        else _schedule(item, field=f"{field}.{key}")
+        if isinstance(item, dict) and "name" in item
         else item
         for key, item in _without_name(value).items()
     }
     name = _class_name(keras.optimizers, str(value.get("name", "")), field)
     return _construct(keras.optimizers, name, arguments, field=field)
+
+
+def _schedule(value: dict[str, Any], *, field: str) -> Any:
+    schedules = keras.optimizers.schedules
+    name = _class_name(schedules, str(value["name"]), field)
+    return _construct(schedules, name, _without_name(value), field=field)
 
 
 def loss_or_metric(value: Any, module: ModuleType, folder: Path, *, field: str) -> Any:
@@ -53,10 +65,13 @@ def loss_or_metric(value: Any, module: ModuleType, folder: Path, *, field: str) 
     if is_python_ref(value):
         return load_reference(value, folder)
     if isinstance(value, str):
-        _check_known(value, module, field)
-        return value
+        return _as_compile_takes_it(value, module, field)
     if isinstance(value, list):
         return [loss_or_metric(item, module, folder, field=f"{field}[{index}]") for index, item in enumerate(value)]
+    if not isinstance(value, dict):
+        raise UserCodeError(
+            Problem(field=field, got=f"{value!r}", expected="a name in Keras, or {name: …} and arguments")
+        )
     if isinstance(value.get("name"), str):
         return _construct(module, _class_name(module, value["name"], field), _without_name(value), field=field)
     return {key: loss_or_metric(item, module, folder, field=f"{field}.{key}") for key, item in value.items()}
@@ -86,21 +101,35 @@ def _without_name(value: dict[str, Any]) -> dict[str, Any]:
 
 def _class_name(module: ModuleType, name: str, field: str) -> str:
     """The class that a user's spelling means: `adam`, `Adam`, `categorical_crossentropy`, `CategoricalCrossentropy`."""
+    found = _find_class(module, name)
+    if found is None:
+        raise _unknown(name, [key for key, item in vars(module).items() if isinstance(item, type)], field)
+    return found
+
+
+def _find_class(module: ModuleType, name: str) -> str | None:
     wanted = name.replace("_", "").lower()
-    classes = [key for key, item in vars(module).items() if isinstance(item, type)]
-    for key in classes:
-        if key.lower() == wanted:
-            return key
-    raise _unknown(name, classes, field)
+    return next((key for key, item in vars(module).items() if isinstance(item, type) and key.lower() == wanted), None)
 
 
-def _check_known(name: str, module: ModuleType, field: str) -> None:
+def _as_compile_takes_it(name: str, module: ModuleType, field: str) -> Any:
+    """The name itself where Keras knows it, else an instance of the class that is spelt otherwise."""
+    if module is keras.metrics and name in ("accuracy", "acc", "crossentropy", "ce"):
+        return name
     try:
-        known = module.get(name) if name not in ("accuracy", "acc", "crossentropy", "ce") else True
+        if module.get(name) is not None:
+            return name
     except ValueError:
-        known = None
-    if known is None:
-        raise _unknown(name, [key for key in vars(module) if not key.startswith("_")], field)
+        pass
+    except TypeError as error:
+        raise UserCodeError(
+            Problem(field=field, got=f"`{name}` alone", expected=f"arguments too: {error}", fix=f"{{name: {name}, …}}")
+        ) from error
+    found = _find_class(module, name)
+    if found is None:
+        offered = [key for key in vars(module) if not key.startswith("_")]
+        raise _unknown(name, [key for key in offered if key not in (name, "get", "serialize", "deserialize")], field)
+    return _construct(module, found, {}, field=field)
 
 
 def _construct(module: ModuleType, name: str, arguments: dict[str, Any], *, field: str) -> Any:

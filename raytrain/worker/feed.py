@@ -36,11 +36,13 @@ class Chunk:
         data: like `Arrays`, each array (steps, per_worker_batch, …).
         share: this worker's part of each global batch's rows; 0 when it has none and `data` is one row to go through
             the motions with.
+        is_last: whether the epoch ends with it.
     """
 
     data: Arrays
     steps: int
     share: float
+    is_last: bool = True
 
 
 def epoch_order(rows: int, *, seed: int, epoch: int, shuffle: bool) -> npt.NDArray[np.int64]:
@@ -131,7 +133,12 @@ class Feed(DataAdapter):  # type: ignore[misc]
         places = begins + np.arange(start, stop)[None, :]
         if start == stop:
             places = begins
-        return Chunk(data=self._take(order[places]), steps=steps, share=(stop - start) / batch_rows)
+        return Chunk(
+            data=self._take(order[places]),
+            steps=steps,
+            share=(stop - start) / batch_rows,
+            is_last=first + steps == self._plan.steps,
+        )
 
     def _take(self, rows: npt.NDArray[np.int64]) -> Arrays:
         return tree.map_structure(lambda array: tf.convert_to_tensor(array[rows]), self._arrays)

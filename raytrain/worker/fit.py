@@ -61,9 +61,10 @@ def train(job: WorkerJob, channel: Channel) -> Reason:
     found = _newest_checkpoint(job, channel)
     model = build_model(spec, job.folder, strategy, base_model=job.base_model)
     feeds = _feeds(job, workers=strategy.num_replicas_in_sync)
-    callbacks = load_callbacks(spec, job.folder, rank=rank, notice=_chief_notice(channel, rank))
+    notice = _chief_notice(channel, rank)
+    callbacks = load_callbacks(spec, job.folder, rank=rank, notice=notice)
     _set_steps_per_execution(model, spec, feeds, callbacks)
-    _use_own_steps(model, strategy, feeds)
+    _use_own_steps(model, strategy, feeds, notice)
     reporting = ReportingHook(
         spec,
         feeds["train"],
@@ -73,7 +74,7 @@ def train(job: WorkerJob, channel: Channel) -> Reason:
         first_step_done=lambda: _phase(channel, rank, "first_step"),
         others_act_on_batches=act_on_batches(callbacks),
     )
-    with synchronized(_to_synchronize(model, spec, strategy, _chief_notice(channel, rank))):
+    with synchronized(_to_synchronize(model, spec, strategy, notice)):
         _build(model, strategy, feeds["train"])
         _announce_model(model, job, channel)
         reason = _fit(model, job, feeds, callbacks, reporting, channel, strategy, found[1] if found else None)
@@ -135,8 +136,8 @@ def _to_synchronize(
         return plain
     if plain and strategy.num_replicas_in_sync > 1:
         notice(
-            f"{len(plain)} BatchNormalization layers normalise each worker's part of a batch by itself, so the result"
-            " depends on the number of workers; fit.sync_batch_norm=true takes the whole batch"
+            f"BatchNormalization (layer {plain[0].name}) normalises each worker's part of a batch by itself, so the"
+            " result depends on the number of workers; fit.sync_batch_norm=true takes the whole batch"
         )
     return []
 
@@ -207,7 +208,11 @@ def _set_steps_per_execution(
         feed.chunk_steps = model.steps_per_execution
 
 
-def _use_own_steps(model: keras.Model, strategy: tf.distribute.Strategy, feeds: Mapping[str, Feed]) -> None:
+def _use_own_steps(
+    model: keras.Model, strategy: tf.distribute.Strategy, feeds: Mapping[str, Feed], notice: Callable[[str], None]
+) -> None:
+    if model.jit_compile and not steps.can_jit(strategy):
+        notice("jit_compile is left out: XLA cannot compile what workers on CPUs exchange")
     tested = [feed for split, feed in feeds.items() if split != "train"]
     model.train_function = steps.make_train_function(model, strategy, static_batch=not feeds["train"].has_partial_batch)
     model.test_function = steps.make_test_function(

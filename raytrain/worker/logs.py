@@ -12,29 +12,40 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+_LAST_WORDS_S = 5.0
+
 
 @contextlib.contextmanager
 def copy_output(path: Path) -> Iterator[None]:
     """Until the block ends, whatever goes to file descriptors 1 and 2 also goes to `path`, appended."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _flush()
     with path.open("ab", buffering=0) as log:
         copies = [_Copy(descriptor, log.fileno()) for descriptor in (1, 2)]
         try:
             yield
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            _flush()
             for copy in copies:
                 copy.end()
 
 
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
 class _Copy:
-    """One file descriptor that is replaced by a pipe, and the thread that empties it to where it went and the log."""
+    """One file descriptor that is replaced by a pipe, and the thread that empties it to where it went and the log.
+
+    The thread ends when nobody holds the pipe any more, which may be after `end`: a process that was started in
+    between writes to it for as long as it lives. Until then the thread owns the descriptors it writes to.
+    """
 
     def __init__(self, descriptor: int, log: int) -> None:
         self._descriptor = descriptor
         self._original = os.dup(descriptor)
-        self._log = log
+        self._log = os.dup(log)
         self._reads, writes = os.pipe()
         os.dup2(writes, descriptor)
         os.close(writes)
@@ -43,12 +54,12 @@ class _Copy:
 
     def end(self) -> None:
         os.dup2(self._original, self._descriptor)
-        self._thread.join(timeout=5)
-        os.close(self._original)
+        self._thread.join(timeout=_LAST_WORDS_S)
 
     def _pump(self) -> None:
         while chunk := os.read(self._reads, 65536):
-            os.write(self._original, chunk)
-            with contextlib.suppress(OSError):
-                os.write(self._log, chunk)
-        os.close(self._reads)
+            for target in (self._original, self._log):
+                with contextlib.suppress(OSError):  # a full disk or a closed pipe must not block those who write
+                    os.write(target, chunk)
+        for descriptor in (self._reads, self._original, self._log):
+            os.close(descriptor)

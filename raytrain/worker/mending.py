@@ -27,6 +27,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.backend.tensorflow import core as keras_tf_core
 from keras.src.backend.tensorflow import nn as keras_tf_nn
 from keras.src.backend.tensorflow import optimizer as keras_tf_optimizer
 from keras.src.backend.tensorflow import trainer as keras_tf_trainer
@@ -79,6 +80,7 @@ def _mend_trainer() -> None:
     keras_tf_trainer.TFEpochIterator = _LocalEpochIterator
     keras_tf_trainer.TensorFlowTrainer._maybe_symbolic_build = _build_from_local_batch
     keras_tf_trainer.reduce_per_replica = _local_value
+    keras_tf_core.Variable._map_aggregation = _update_counters_locally(keras_tf_core.Variable._map_aggregation)
 
 
 def check_versions(**versions: str) -> None:
@@ -116,6 +118,7 @@ def check_anchors() -> None:
         (keras_tf_trainer.TFEpochIterator.__init__, ("self", "distribute_strategy", "args", "kwargs")),
         (keras_tf_trainer.TensorFlowTrainer._maybe_symbolic_build, ("self", "iterator", "data_batch")),
         (keras_tf_trainer.reduce_per_replica, ("values", "strategy", "reduction")),
+        (keras_tf_core.Variable._map_aggregation, ("self", "aggregation")),
         (SeedGenerator.next, ("self", "ordered")),
     )
     for function, expected in anchors:
@@ -168,6 +171,19 @@ def _build_from_local_batch(self: Any, iterator: Any = None, data_batch: Any = N
 def _local_value(values: Any, strategy: Any, reduction: str) -> Any:
     """Replaces `reduce_per_replica`: with one replica a process, this process' value is the value."""
     return values
+
+
+def _update_counters_locally(map_aggregation: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps `Variable._map_aggregation`: optimizers' counters, equal on all workers, are not broadcast by the first.
+
+    The broadcast would switch to the cross-replica context, which is not possible within a condition (loss scaling).
+    """
+
+    @functools.wraps(map_aggregation)
+    def without_first_replica(self: Any, aggregation: str) -> Any:
+        return map_aggregation(self, "none" if aggregation == "only_first_replica" else aggregation)
+
+    return without_first_replica
 
 
 def _differ_by_rank(draw: Callable[..., Any], rank: int) -> Callable[..., Any]:

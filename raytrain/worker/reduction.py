@@ -177,9 +177,9 @@ def _sum_with_gradient(value: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor
     return sum_over_workers([value])[0], gradient
 
 
-def pool_logs(logs: dict[str, Any]) -> dict[str, Any]:
-    """A step's own logs, where they are no metric's: each scalar's mean over the global batch."""
-    names = [name for name, value in logs.items() if _is_float_scalar(value)]
+def pool_logs(logs: dict[str, Any], own: set[str]) -> dict[str, Any]:
+    """A step's logs, those named in `own`, which are no metric's, being means over the global batch where scalars."""
+    names = [name for name, value in logs.items() if name in own and _is_float_scalar(value)]
     share = _shares[-1]
     weighted = [tf.math.multiply_no_nan(logs[name], tf.cast(share, logs[name].dtype)) for name in names]
     return logs | dict(zip(names, sum_over_workers(weighted), strict=True))

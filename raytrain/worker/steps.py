@@ -9,7 +9,9 @@ nothing at all in a test step; Keras itself asks the metrics for their pooled re
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -20,6 +22,17 @@ from raytrain.worker import reduction
 from raytrain.worker.feed import Chunk
 
 Logs = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Result:
+    """A tensor that `metric.result()` returned, or the part of that name of what it returned."""
+
+    tensor: Any
+    metric: keras.metrics.Metric
+    part: str | None
+
+
 Function = Callable[[Iterator[Chunk]], Logs]
 
 
@@ -32,16 +45,30 @@ def make_test_function(model: keras.Model, strategy: tf.distribute.Strategy, *, 
     return _make_function(model, model.test_step, strategy, static_batch=static_batch)
 
 
+def can_jit(strategy: tf.distribute.Strategy) -> bool:
+    """Whether XLA can compile a step: for the CPU it has no collectives, so there a lone worker can."""
+    return strategy.num_replicas_in_sync == 1 or bool(tf.config.list_physical_devices("GPU"))
+
+
 def _make_function(
     model: keras.Model, step: Callable[[Any], Logs], strategy: tf.distribute.Strategy, *, static_batch: bool
 ) -> Function:
+    # Keras takes the last step's logs for the epoch's when they do not have exactly the metrics' names; these of them
+    # are metrics' results.
+    taken_as_they_are: dict[str, _Result] = {}
+
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def one_step(data: Any, share: tf.Tensor) -> Any:
         def in_replica(data: Any, share: tf.Tensor) -> Logs:
             with reduction.step_of_share(share):
-                logs = step(data)
+                with _recorded_results(model) as results:
+                    logs = step(data)
                 if reduction.is_shared() and set(logs) != set(model.get_metrics_result()):
-                    logs = reduction.pool_logs(logs)
+                    of_metrics = {
+                        name: result for name, value in logs.items() for result in results if value is result.tensor
+                    }
+                    taken_as_they_are.update(of_metrics)
+                    logs = reduction.pool_logs(logs, set(logs) - set(of_metrics))
                 return logs
 
         logs = strategy.run(in_replica, args=(data, share))
@@ -56,10 +83,11 @@ def _make_function(
         return logs
 
     if model.run_eagerly:
-        return _until_steps(_eager_chunk(one_step, idle_step), model, strategy)
+        return _until_steps(_eager_chunk(one_step, idle_step), model, strategy, taken_as_they_are)
+    jit_compile = model.jit_compile and can_jit(strategy)
     compiled = {
-        False: tf.function(one_step, jit_compile=model.jit_compile),
-        True: tf.function(tf.autograph.experimental.do_not_convert(idle_step), jit_compile=model.jit_compile),
+        False: tf.function(one_step, jit_compile=jit_compile),
+        True: tf.function(tf.autograph.experimental.do_not_convert(idle_step), jit_compile=jit_compile),
     }
     loops: dict[Any, Callable[..., Logs]] = {}
 
@@ -71,10 +99,15 @@ def _make_function(
             loops[key] = _loop_over(function.get_concrete_function(specs, tf.TensorSpec([], tf.float32)), specs)
         return loops[key](chunk.data, tf.constant(chunk.share))
 
-    return _until_steps(run_chunk, model, strategy)
+    return _until_steps(run_chunk, model, strategy, taken_as_they_are)
 
 
-def _until_steps(run_chunk: Callable[[Chunk], Logs], model: keras.Model, strategy: tf.distribute.Strategy) -> Function:
+def _until_steps(
+    run_chunk: Callable[[Chunk], Logs],
+    model: keras.Model,
+    strategy: tf.distribute.Strategy,
+    taken_as_they_are: dict[str, _Result],
+) -> Function:
     """One call of the function runs `steps_per_execution` steps, or what is left of the epoch."""
 
     def function(chunks: Iterator[Chunk]) -> Logs:
@@ -84,9 +117,41 @@ def _until_steps(run_chunk: Callable[[Chunk], Logs], model: keras.Model, strateg
             chunk = item if isinstance(item, Chunk) else _chunk_of_all_rows(item, strategy)
             logs, steps = run_chunk(chunk), steps + chunk.steps
             item = next(chunks, None) if steps < model.steps_per_execution else None
-        return logs
+        return logs | _pooled(taken_as_they_are) if chunk.is_last else logs
 
     return function
+
+
+@contextlib.contextmanager
+def _recorded_results(model: keras.Model) -> Iterator[list[_Result]]:
+    """What the model's metrics return as their results while the block runs."""
+    results: list[_Result] = []
+
+    def recorded(metric: keras.metrics.Metric) -> Callable[[], Any]:
+        result = metric.result
+
+        def result_and_note() -> Any:
+            value = result()
+            parts = value.items() if isinstance(value, dict) else [(None, value)]
+            results.extend(_Result(tensor=tensor, metric=metric, part=part) for part, tensor in parts)
+            return value
+
+        return result_and_note
+
+    metrics = list(model.metrics)
+    for metric in metrics:
+        metric.result = recorded(metric)
+    try:
+        yield results
+    finally:
+        for metric in metrics:
+            del metric.result
+
+
+def _pooled(results: dict[str, _Result]) -> Logs:
+    """The results anew, over all workers, by the names under which a step logged them."""
+    values = {name: result.metric.result() for name, result in results.items()}
+    return {name: value if results[name].part is None else value[results[name].part] for name, value in values.items()}
 
 
 def _chunk_of_all_rows(batch: Any, strategy: tf.distribute.Strategy) -> Chunk:

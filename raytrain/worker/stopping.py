@@ -67,7 +67,7 @@ def advance(
         return progress
     sign = 1.0 if mode == "min" else -1.0
     better = not math.isnan(value) and (
-        progress.best_value is None or sign * value < sign * progress.best_value - min_delta
+        progress.best_value is None or sign * value + min_delta < sign * progress.best_value
     )
     if better:
         return Progress(best_value=value, best_epoch=epoch, waited=0)

@@ -36,14 +36,15 @@ def load_reference(ref: str, folder: Path) -> Any:
 
 def _load_module(path: Path, folder: Path) -> ModuleType:
     name = path.relative_to(folder).with_suffix("").as_posix().replace("/", ".")
-    loaded = sys.modules.get(name)
-    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
-        return loaded
+    for known in (name, f"job.{name}"):
+        loaded = sys.modules.get(known)
+        if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+            return loaded
     if not path.is_file():
         raise UserCodeError(Problem(file=str(path.relative_to(folder)), got="no such file", expected="a Python file"))
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
-    if loaded is not None:
+    if name in sys.modules:
         name = f"job.{name}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
@@ -94,6 +95,7 @@ def _user_frame(error: BaseException, folder: Path) -> tuple[str | None, int | N
         path = Path(frame.filename)
         if path.is_relative_to(folder) and "site-packages" not in path.parts:
             found = str(path.relative_to(folder)), frame.lineno
-    if found == (None, None) and error.__cause__ is not None:
-        return _user_frame(error.__cause__, folder)
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if found == (None, None) and earlier is not None:
+        return _user_frame(earlier, folder)
     return found

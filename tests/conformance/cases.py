@@ -97,6 +97,8 @@ def build_model():
 BCE = 'loss="binary_crossentropy"'
 ADAM = f"optimizer=keras.optimizers.Adam(0.01), {BCE}"
 
+SGD = f"optimizer=keras.optimizers.SGD(0.1, momentum=0.9), {BCE}"
+
 MODELS: dict[str, Case] = {
     "sequential": make(mlp(f'{ADAM}, metrics=["accuracy"]')),
     "functional, dicts of inputs and outputs": make(
@@ -412,7 +414,7 @@ def build_model():
     "regularisers, constraints and activity": make(
         mlp(
             ADAM,
-            layers='keras.layers.Dense(8, activation="relu", kernel_regularizer=keras.regularizers.L1L2(0.01, 0.01), activity_regularizer="l2",'
+            layers='keras.layers.Dense(8, activation="relu", kernel_regularizer="l1", activity_regularizer="l2",'
             ' kernel_constraint="max_norm"),',
         )
     ),
@@ -511,7 +513,7 @@ METRICS: dict[str, Case] = {
         keras.metrics.TruePositives(name="tp"), keras.metrics.FalsePositives(name="fp"),
         keras.metrics.TrueNegatives(name="tn"), keras.metrics.FalseNegatives(name="fn"),
         keras.metrics.SensitivityAtSpecificity(0.5, name="sas"), keras.metrics.PrecisionAtRecall(0.5, name="par"),
-        keras.metrics.BinaryIoU(name="iou"), keras.metrics.Hinge(name="hinge")]"""
+        keras.metrics.BinaryIoU(name="iou")]"""
         )
     ),
     "class metrics": make(
@@ -538,8 +540,8 @@ METRICS: dict[str, Case] = {
 }
 
 PRECISION = {
-    "mixed_float16": make(mlp(ADAM, before='keras.mixed_precision.set_dtype_policy("mixed_float16")')),
-    "mixed_bfloat16": make(mlp(ADAM, before='keras.mixed_precision.set_dtype_policy("mixed_bfloat16")')),
+    "mixed_float16": make(mlp(SGD, before='keras.mixed_precision.set_dtype_policy("mixed_float16")')),
+    "mixed_bfloat16": make(mlp(SGD, before='keras.mixed_precision.set_dtype_policy("mixed_bfloat16")')),
     "float64": make(mlp(ADAM, before='keras.config.set_floatx("float64")'), "float64"),
 }
 

@@ -48,6 +48,7 @@ class Outcome:
 
     weights: list[Any] = field(default_factory=list)
     history: list[dict[str, float]] = field(default_factory=list)
+    learning_rates: list[float] = field(default_factory=list)
     test: dict[str, float] = field(default_factory=dict)
     reason: str = ""
     sent: list[messages.Message] = field(default_factory=list)
@@ -152,6 +153,7 @@ def _train(case: Case, root: Path, rank: int, workers: int) -> Outcome:
         return Outcome(
             weights=model.get_weights() if model else [],
             history=[message.metrics for message in epochs],
+            learning_rates=[message.learning_rate for message in epochs if message.learning_rate is not None],
             test=tested[0] if tested else {},
             reason=str(reason),
             sent=channel.sent,
@@ -200,7 +202,8 @@ def _plain_keras(case: Case, root: Path) -> Outcome:
         callbacks=[seen.as_callback(), *user_callbacks],
         verbose=0,
     )
-    outcome = Outcome(history=_by_epoch(fitted.history, spec.fit.validation_freq))
+    rates = [float(rate) for rate in fitted.history.pop("learning_rate", [])]
+    outcome = Outcome(history=_by_epoch(fitted.history, spec.fit.validation_freq), learning_rates=rates)
     if "test" in case.splits:
         tested = dict(zip(("x", "y", "sample_weight"), case.splits["test"], strict=False))
         outcome.test = model.evaluate(**tested, batch_size=batch, return_dict=True, verbose=0)

@@ -1,0 +1,86 @@
+"""The collector with a mailbox in this process: what it does with messages needs no cluster."""
+
+from __future__ import annotations
+
+import queue
+from typing import Any, cast
+
+import pytest
+import ray
+
+from raytrain.driver.collector import Collector
+from raytrain.driver.recorder import Recorder
+from raytrain.worker.messages import Failed, Finished, Message, Notice
+
+
+class LocalMailbox:
+    """Stands for the actor's handle; `ray.get` of what `take.remote` returns is that itself."""
+
+    def __init__(self) -> None:
+        self.put: queue.Queue[Message] = queue.Queue()
+
+    @property
+    def take(self) -> LocalMailbox:
+        return self
+
+    def remote(self, wait_s: float) -> list[Message]:
+        try:
+            found = [self.put.get(timeout=min(wait_s, 0.01)) if wait_s else self.put.get_nowait()]
+        except queue.Empty:
+            return []
+        while not self.put.empty():
+            found.append(self.put.get_nowait())
+        return found
+
+
+class Taken(list[Message]):
+    """Stands for the recorder: keeps what it is given."""
+
+    def take(self, message: Message) -> None:
+        self.append(message)
+
+
+@pytest.fixture
+def mailbox(monkeypatch: pytest.MonkeyPatch) -> LocalMailbox:
+    def get(taken: Any) -> Any:
+        return taken
+
+    monkeypatch.setattr(ray, "get", get)
+    return LocalMailbox()
+
+
+def collect(mailbox: LocalMailbox, recorder: Taken) -> Collector:
+    return Collector(mailbox, cast(Recorder, recorder))
+
+
+def test_messages_go_to_the_recorder_and_ends_are_kept(mailbox: LocalMailbox) -> None:
+    recorder = Taken()
+    notices: list[Message] = [Notice(rank=rank, time=0.0, text=str(rank)) for rank in range(3)]
+    with collect(mailbox, recorder) as collector:
+        for message in notices:
+            mailbox.put.put(message)
+        mailbox.put.put(Failed(rank=1, time=0.0, error={"kind": "A"}))
+        mailbox.put.put(Failed(rank=0, time=0.0, error={"kind": "B"}))
+        mailbox.put.put(Finished(rank=0, time=0.0, reason="early_stopped"))
+        mailbox.put.put(Finished(rank=1, time=0.0, reason="early_stopped"))
+    assert recorder == notices
+    assert [error["kind"] for error in collector.errors] == ["A", "B"]
+    assert (collector.finished_ranks, collector.reason) == (2, "early_stopped")
+
+
+def test_everything_sent_before_the_end_is_in_when_it_is_left(mailbox: LocalMailbox) -> None:
+    for _ in range(50):
+        recorder = Taken()
+        with collect(mailbox, recorder):
+            mailbox.put.put(Notice(rank=0, time=0.0, text="last words"))
+        assert len(recorder) == 1
+
+
+def test_it_is_left_when_the_group_raises(mailbox: LocalMailbox) -> None:
+    recorder = Taken()
+    with pytest.raises(ZeroDivisionError), collect(mailbox, recorder):
+        mailbox.put.put(Notice(rank=0, time=0.0, text="first"))
+        raise ZeroDivisionError
+    assert len(recorder) == 1
+    mailbox.put.put(Notice(rank=0, time=0.0, text="for the next group"))
+    assert len(recorder) == 1

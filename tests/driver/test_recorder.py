@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raytrain.driver.recorder import Recorder
+from raytrain.events import types
+from raytrain.events.store import read_events
+from raytrain.run import RunPaths
+from raytrain.spec.request import JobRequest
+from raytrain.spec.schema import JobSpec
+from raytrain.worker import messages
+
+RUN = "case-20261120-0715-4f2a"
+SUBMITTED = 1000.0
+
+Open = Callable[..., Recorder]
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> RunPaths:
+    return RunPaths.of(tmp_path, RUN)
+
+
+@pytest.fixture
+def open_recorder(paths: RunPaths) -> Iterator[Open]:
+    """`open_recorder(workers=2, attempt=1, mirror=None)`: the recorder of one attempt, and `submitted` told."""
+
+    opened: list[Recorder] = []
+
+    def start(*, workers: int = 2, attempt: int = 1, mirror: Path | None = None) -> Recorder:
+        spec = JobSpec.model_validate(
+            {
+                "name": "case",
+                "model": "model.py:build_model",
+                "data": {"train": {"inline": {"x": [0.0]}}, "features": "x"},
+                "scaling": {"workers": workers},
+            }
+        )
+        request = JobRequest(
+            run=RUN, attempt=attempt, submitted_at=SUBMITTED, spec=spec, storage=str(paths.root.parent)
+        )
+        recorder = Recorder(request, paths, mirror=mirror)
+        opened.append(recorder)
+        recorder.record(
+            types.Submitted,
+            name="case",
+            workers=workers,
+            global_batch_size=32,
+            epochs=3,
+            storage=str(paths.root),
+            submitted_at=SUBMITTED,
+        )
+        return recorder
+
+    yield start
+    for recorder in opened:
+        recorder.close()
+
+
+def epoch_done(rank: int, epoch: int = 0, **fields: Any) -> messages.EpochDone:
+    message = messages.EpochDone(
+        rank=rank,
+        time=1010.0 + rank,
+        epoch=epoch,
+        seconds=2.0 + rank,
+        rows=30 + rank,
+        metrics={"loss": 0.5, "val_loss": 0.75},
+        learning_rate=0.01,
+        best={"epoch": 0, "monitor": "val_loss", "value": 0.75},
+        patience_left=2,
+    )
+    return replace(message, **fields)
+
+
+def kinds(paths: RunPaths) -> list[str]:
+    return [event.type for event in read_events(paths.events)]
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("message", "event"),
+    [
+        (
+            messages.Built(rank=0, time=1.0, parameters=10, trainable_parameters=8),
+            {"type": "model_built", "parameters": 10, "trainable_parameters": 8},
+        ),
+        (
+            messages.CheckpointWritten(rank=0, time=1.0, epoch=4, path="/c", seconds=0.5),
+            {"type": "checkpoint_saved", "epoch": 4, "path": "/c", "seconds": 0.5},
+        ),
+        (
+            messages.CheckpointBroken(rank=0, time=1.0, path="/c", why="torn"),
+            {"type": "checkpoint_skipped", "path": "/c", "why": "torn"},
+        ),
+        (
+            messages.RestoredFrom(rank=0, time=1.0, epoch=3, path="/c"),
+            {"type": "restored", "epoch": 3, "path": "/c"},
+        ),
+        (
+            messages.StopDecided(rank=0, time=1.0, epoch=3, reason="early_stopped", text="no better", best=None),
+            {"type": "early_stop", "epoch": 3, "reason": "early_stopped", "message": "no better", "best": None},
+        ),
+        (messages.Tested(rank=0, time=1.0, metrics={"loss": 1.0}), {"type": "test_end", "metrics": {"loss": 1.0}}),
+        (messages.ModelWritten(rank=0, time=1.0, path="/m"), {"type": "model_saved", "path": "/m"}),
+        (messages.Notice(rank=1, time=1.0, text="mind"), {"type": "warned", "message": "mind"}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_message_becomes_the_event_it_stands_for(
+    message: messages.Message, event: dict[str, Any], open_recorder: Open, paths: RunPaths
+) -> None:
+    open_recorder(attempt=2).take(message)
+    written = json_lines(paths.events)[-1]
+    assert {name: written[name] for name in event} == event
+    assert (written["run"], written["attempt"], written["schema_version"]) == (RUN, 2, 1)
+
+
+def test_a_broken_checkpoint_is_told_of_once_though_every_rank_finds_it(open_recorder: Open, paths: RunPaths) -> None:
+    recorder = open_recorder()
+    for rank in (1, 0):
+        recorder.take(messages.CheckpointBroken(rank=rank, time=1.0, path="/c", why="torn"))
+    assert kinds(paths) == ["submitted", "checkpoint_skipped"]
+
+
+def test_an_epoch_ends_when_the_last_rank_reports_it(
+    open_recorder: Open, paths: RunPaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorder = open_recorder(workers=3)
+    for rank in (2, 0):
+        recorder.take(epoch_done(rank))
+        assert kinds(paths) == ["submitted"]
+        assert not paths.metrics.exists()
+    recorder.take(epoch_done(1))
+    event = read_events(paths.events)[-1]
+    assert isinstance(event, types.EpochEnd)
+    assert event.rank_seconds == [2.0, 3.0, 4.0]
+    assert event.seconds == 4.0
+    assert event.rank_rows_per_s == [30 / 2, 31 / 3, 32 / 4]
+    assert event.rows_per_s == (30 + 31 + 32) / 4.0
+    assert event.time == 1012.0
+    assert (event.metrics, event.learning_rate, event.patience_left) == ({"loss": 0.5, "val_loss": 0.75}, 0.01, 2)
+    assert capsys.readouterr().out == "epoch 1/3 loss=0.5000 val_loss=0.7500 4.00s 23 rows/s\n"
+
+
+def test_ranks_may_be_an_epoch_apart(open_recorder: Open, paths: RunPaths) -> None:
+    recorder = open_recorder()
+    for message in (epoch_done(0, 0), epoch_done(0, 1), epoch_done(1, 0), epoch_done(1, 1)):
+        recorder.take(message)
+    epochs = [event.epoch for event in read_events(paths.events) if isinstance(event, types.EpochEnd)]
+    assert epochs == [0, 1]
+
+
+def test_what_a_lost_group_reported_of_an_epoch_does_not_complete_it(open_recorder: Open, paths: RunPaths) -> None:
+    recorder = open_recorder()
+    recorder.take(epoch_done(1, seconds=100.0))
+    recorder.forget_partial_epochs()
+    recorder.take(epoch_done(0))
+    assert kinds(paths) == ["submitted"]
+    recorder.take(epoch_done(1))
+    event = read_events(paths.events)[-1]
+    assert isinstance(event, types.EpochEnd)
+    assert event.rank_seconds == [2.0, 3.0]
+
+
+def test_a_phase_is_done_when_the_last_rank_is_past_it_and_only_once(open_recorder: Open, paths: RunPaths) -> None:
+    recorder = open_recorder()
+    recorder.take(messages.PhaseDone(rank=0, time=1003.0, name="model"))
+    assert kinds(paths) == ["submitted"]
+    recorder.take(messages.PhaseDone(rank=1, time=1005.0, name="model"))
+    for rank in (0, 1):  # another group of workers passes it again
+        recorder.take(messages.PhaseDone(rank=rank, time=1100.0, name="model"))
+    phases = [event for event in read_events(paths.events) if isinstance(event, types.Phase)]
+    assert [(phase.name, phase.since_submit_s) for phase in phases] == [("model", 5.0)]
+
+
+def test_status_and_metrics_follow_every_event(open_recorder: Open, paths: RunPaths) -> None:
+    recorder = open_recorder()
+
+    def status() -> dict[str, Any]:
+        return json.loads(paths.status.read_text())  # type: ignore[no-any-return]
+
+    assert (status()["run"], status()["status"], status()["epochs"]) == (RUN, "PENDING", 0)
+    recorder.record(types.AttemptStarted, workers=2)
+    assert status()["status"] == "RUNNING"
+    for epoch in range(2):
+        for rank in range(2):
+            recorder.take(epoch_done(rank, epoch, metrics={"loss": 1.0 - epoch / 4}))
+    assert status()["metrics"] == {"loss": 0.75}
+    assert status()["epochs"] == 2
+    assert [(row["epoch"], row["loss"], row["attempt"]) for row in json_lines(paths.metrics)] == [
+        (0, 1.0, 1),
+        (1, 0.75, 1),
+    ]
+    recorder.record(types.RunFinished, status="SUCCEEDED", reason="completed")
+    assert (status()["status"], status()["reason"]) == ("SUCCEEDED", "completed")
+    assert status() == json.loads(json.dumps(recorder.summary.to_json()))
+    assert not [file for file in paths.root.iterdir() if file.name.startswith(".")]
+
+
+def test_a_loss_that_is_no_number_is_null_in_every_file(open_recorder: Open, paths: RunPaths) -> None:
+    recorder = open_recorder(workers=1)
+    recorder.take(epoch_done(0, metrics={"loss": float("nan"), "accuracy": float("inf")}))
+    for text in (paths.events.read_text(), paths.status.read_text(), paths.metrics.read_text()):
+        assert "NaN" not in text
+        assert "Infinity" not in text
+    assert json_lines(paths.metrics)[0]["loss"] is None
+
+
+def test_epochs_after_the_restored_one_leave_the_metrics(open_recorder: Open, paths: RunPaths) -> None:
+    recorder = open_recorder(workers=1)
+    for epoch in range(3):
+        recorder.take(epoch_done(0, epoch))
+    recorder.take(messages.RestoredFrom(rank=0, time=1.0, epoch=0, path="/c"))
+    assert [row["epoch"] for row in json_lines(paths.metrics)] == [0]
+    recorder.take(epoch_done(0, 1, metrics={"loss": 0.25}))
+    assert [(row["epoch"], row["loss"]) for row in json_lines(paths.metrics)] == [(0, 0.5), (1, 0.25)]
+
+
+def test_an_attempt_that_follows_keeps_the_events_of_the_one_before(open_recorder: Open, paths: RunPaths) -> None:
+    first = open_recorder()
+    first.record(types.AttemptStarted, workers=2)
+    for rank in range(2):
+        first.take(epoch_done(rank))
+    first.close()
+    with paths.events.open("a") as torn:
+        torn.write('{"type": "epoch_end", "epo')
+    second = open_recorder(attempt=2)
+    second.record(types.AttemptStarted, workers=2)
+    for rank in range(2):
+        second.take(epoch_done(rank, 1))
+    attempts = [(event.type, event.attempt) for event in read_events(paths.events)]
+    assert attempts == [
+        ("submitted", 1),
+        ("attempt_started", 1),
+        ("epoch_end", 1),
+        ("submitted", 2),
+        ("attempt_started", 2),
+        ("epoch_end", 2),
+    ]
+    assert [(row["epoch"], row["attempt"]) for row in json_lines(paths.metrics)] == [(0, 1), (1, 2)]
+    assert json.loads(paths.status.read_text())["attempts"] == 2
+
+
+def test_the_mirror_holds_what_the_log_holds_earlier_attempts_included(
+    open_recorder: Open, paths: RunPaths, tmp_path: Path
+) -> None:
+    first = open_recorder(workers=1)
+    first.take(epoch_done(0))
+    first.close()
+    mirror = tmp_path / "elsewhere" / "mirror.jsonl"
+    second = open_recorder(workers=1, attempt=2, mirror=mirror)
+    second.take(epoch_done(0, 1))
+    second.close()
+    assert mirror.read_text() == paths.events.read_text()
+
+
+def test_a_log_that_is_closed_takes_no_more(open_recorder: Open) -> None:
+    recorder = open_recorder()
+    recorder.close()
+    with pytest.raises(ValueError, match="closed file"):
+        recorder.record(types.Warned, message="too late")
