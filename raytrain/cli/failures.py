@@ -42,9 +42,20 @@ def failure_lines(summary: RunSummary) -> Iterator[str]:
     where = ", ".join(part for part in (place, error.get("field"), rank) if part)
     if where:
         yield where
-    yield from str(error.get("message") or error.get("kind") or "no reason was given").splitlines()
+    if error.get("got"):
+        yield from _labelled("got", str(error["got"]))
+        yield from _labelled("expected", str(error.get("expected") or ""))
+    else:
+        yield from _raised(error).splitlines()
     if error.get("fix"):
         yield from _labelled("to mend", str(error["fix"]))
+
+
+def _raised(error: dict[str, Any]) -> str:
+    """`NameError: name 'hiden' is not defined`; the kind alone, or the message alone, where that is all."""
+    kind, message = str(error.get("kind") or ""), str(error.get("message") or "")
+    builtin = kind.endswith(("Error", "Exception", "Exit")) and kind not in message
+    return f"{kind}: {message}" if builtin and message else message or kind or "no reason was given"
 
 
 def failure_object(summary: RunSummary) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from raytrain.cli import options, runs
+from raytrain.cli import options
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.outcome import exit_code, print_run
 from raytrain.cli.output import Output
+from raytrain.cli.runs import find, seen_now
 from raytrain.errors import ExitCode
 
 
@@ -22,6 +23,6 @@ def command(
     Exit code 0 while it goes on and when it SUCCEEDED, 10 FAILED, 11 STOPPED, 12 when that cannot be known now.
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
-    summary = runs.seen_now(runs.find(run, address=address, storage=storage))
+    summary = seen_now(find(run, address=address, storage=storage))
     print_run(summary, out)
     return exit_code(summary.status)

@@ -38,7 +38,8 @@ def rule(
     own = [error for error in errors if not _is_collateral(error)]
     if own:
         refused = own[0]["kind"] in ("SpecError", "UserCodeError") and own[0]["file"] is None
-        return Ruling(restart=False, reason=Reason.SPEC_REFUSED if refused else Reason.USER_CODE, error=own[0])
+        reason = Reason.SPEC_REFUSED if refused else Reason.INTERNAL if own[0]["internal"] else Reason.USER_CODE
+        return Ruling(restart=False, reason=reason, error=own[0])
     left = max_restarts - restarts
     error = _lost(lost_ranks, failure)
     return Ruling(restart=left > 0, reason=Reason.WORKER_LOST, error=error)
@@ -57,6 +58,7 @@ def _lost(ranks: Sequence[int], failure: str) -> dict[str, Any]:
         "file": None,
         "line": None,
         "field": None,
+        "internal": False,
         "fix": "look at the rank's log; memory running out is the usual cause",
         "traceback": failure[-20_000:],
     }

@@ -13,7 +13,7 @@ from typing import Any
 
 from raytrain.driver.gauges import Gauges
 from raytrain.events import types
-from raytrain.events.lines import event_line
+from raytrain.events.lines import event_line, final_line
 from raytrain.events.store import EventWriter, read_events, write_whole
 from raytrain.events.summary import RunSummary, summarize
 from raytrain.run import RunPaths
@@ -63,7 +63,7 @@ class Recorder:
             if isinstance(event, (types.EpochEnd, types.Restored)):
                 lines = [types.json_line(row) + "\n" for row in self.summary.epoch_rows()]
                 write_whole(self._paths.metrics, "".join(lines))
-        line = event_line(event, self.summary)
+        line = event_line(event, self.summary) or final_line(event)
         if line:
             print(line, flush=True)  # noqa: T201  the job's log on the dashboard
 

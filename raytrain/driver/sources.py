@@ -5,6 +5,7 @@ Runs in: the driver, and the Ray Data tasks it starts.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,11 @@ from raytrain.errors import Problem, SpecError, UserCodeError
 from raytrain.spec.data import Source
 from raytrain.spec.files import find_files
 from raytrain.spec.sklearn_sets import SKLEARN_SETS
+from raytrain.spec.values import split_python_ref
 from raytrain.worker.user_code import load_reference
+
+# Arrow takes a csv column's type from the first block of a file; its own blocks are of 1 MB.
+_TYPES_FROM_BYTES = 64 << 20
 
 
 def read_table(source: Source, folder: Path, *, field: str) -> pa.Table:
@@ -41,6 +46,10 @@ def read_table(source: Source, folder: Path, *, field: str) -> pa.Table:
             read = _inline_table(source.value, field)
         case "python":
             read = _from_user(load_reference(source.value, folder)(), source.value, field)
+            try:
+                return _not_empty(_gather(read), field)
+            except ray.exceptions.RayTaskError as error:
+                raise _failed_in_a_task(error, source.value, folder) from error
         case _:
             return _not_empty(_read_files(source, folder, field), field)
     return _not_empty(_gather(read), field)
@@ -58,20 +67,45 @@ def _read_files(source: Source, folder: Path, field: str) -> pa.Table:
         paths = find_files(source.value, folder, suffix=f".{source.kind}")
         names = [str(path) for path in paths] if paths is not None else _as_named(source.value)
         if source.kind == "csv":
-            options = csv.ParseOptions(newlines_in_values=True)
-            return _gather(ray.data.read_csv(names, parse_options=options))
+            return _gather(
+                ray.data.read_csv(
+                    names,
+                    parse_options=csv.ParseOptions(newlines_in_values=True),
+                    read_options=csv.ReadOptions(use_threads=False, block_size=_TYPES_FROM_BYTES),
+                )
+            )
         return _gather(ray.data.read_parquet(names))
     except SpecError as error:
         raise UserCodeError(*(replace(problem, field=field) for problem in error.problems)) from error
     except (OSError, pa.ArrowException, ray.exceptions.RayError, ValueError) as error:
-        reason = str(error).strip().splitlines()
         raise UserCodeError(
             Problem(
                 field=field,
-                got=f"{source.value}, which cannot be read: {reason[-1] if reason else type(error).__name__}",
+                got=f"{source.value}, which cannot be read: {_reason(error)}",
                 expected=f"{source.kind} files that every node of the cluster can read",
             )
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """One line of what Ray Data tells in many: the file, and what Arrow found wrong in it."""
+    lines = str(getattr(error, "cause", None) or error).strip().splitlines()
+    found = lines[0].partition(". Please ")[0] if lines else type(error).__name__
+    arrow = re.findall(r"^pyarrow\.lib\.\w+: (.+)$", str(error), re.MULTILINE)
+    return f"{found}: {arrow[-1]}" if arrow and arrow[-1] not in found else found
+
+
+def _failed_in_a_task(error: ray.exceptions.RayTaskError, ref: str, folder: Path) -> UserCodeError:
+    """The user's own error and line in a Ray Data task, which reach the driver as text only."""
+    cause = str(error).partition("The above exception")[0].strip()
+    frames = [Path(file) for file in re.findall(r'File "([^"]+)", line \d+', cause)]
+    lines = [int(line) for line in re.findall(r'File "[^"]+", line (\d+)', cause)]
+    own = [(file, line) for file, line in zip(frames, lines, strict=True) if file.is_relative_to(folder)]
+    file, line = own[-1] if own else (folder / split_python_ref(ref)[0], 0)
+    got = cause.splitlines()[-1] if cause else type(error).__name__
+    return UserCodeError(
+        Problem(file=str(file.relative_to(folder)), line=line, got=f"{got} in the rows of {ref}", expected="rows")
+    )
 
 
 def _as_named(value: str | list[str]) -> list[str]:

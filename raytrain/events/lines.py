@@ -33,3 +33,13 @@ def event_line(event: types.Event, summary: RunSummary) -> str:
         case types.Warned():
             return f"warning: {event.message}"
     return ""
+
+
+def final_line(event: types.Event) -> str:
+    """The last line of a job's own log, where no verdict follows it: why a run did not succeed."""
+    if not isinstance(event, types.RunFinished) or event.error is None:
+        return ""
+    error = event.error
+    place = ":".join(str(error[key]) for key in ("file", "line") if error.get(key))
+    where = f" ({place})" if place else ""
+    return f"{event.status} ({event.reason}): {error.get('kind')}: {error.get('message')}{where}"

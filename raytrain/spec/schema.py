@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from raytrain.spec.data import DataSpec, OneKind, Strict
-from raytrain.spec.values import ClassIndex, DurationS, JobName, PythonRef
+from raytrain.spec.values import ClassIndex, DurationS, EnvironmentValue, JobName, PythonRef
 
 Components = str | dict[str, Any] | list[Any] | None
 
@@ -97,7 +97,7 @@ class RestartsSpec(Strict):
 
 class EnvironmentSpec(Strict):
     pip: list[str] = Field(default_factory=list)
-    env_vars: dict[str, str] = Field(default_factory=dict)
+    env_vars: dict[str, EnvironmentValue] = Field(default_factory=dict)
     exclude: list[str] = Field(default_factory=list, description="patterns, as in .gitignore, left out of the upload")
 
 

@@ -45,6 +45,11 @@ def parse_class_index(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
+def whole_number_as_text(value: object) -> object:
+    """`1` as `"1"`: what YAML reads as a whole number is text to the environment."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def check_name(text: str) -> str:
     if not RUN_NAME.fullmatch(text):
         raise ValueError("expected 1 to 40 of a-z, 0-9, _ and -, beginning with a letter or digit")
@@ -55,3 +60,4 @@ PythonRef = Annotated[str, AfterValidator(check_python_ref)]
 DurationS = Annotated[float, BeforeValidator(parse_duration_s)]
 ClassIndex = Annotated[int, BeforeValidator(parse_class_index)]
 JobName = Annotated[str, AfterValidator(check_name)]
+EnvironmentValue = Annotated[str, BeforeValidator(whole_number_as_text)]

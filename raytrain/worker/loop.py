@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,7 @@ def _reported(channel: MailboxChannel, folder: Path, rank: int) -> Iterator[None
         yield
     except (Exception, SystemExit) as error:  # noqa: BLE001  the boundary of the user's code
         failed = messages.Failed(rank=rank, time=time(), error=describe_failure(error, folder, rank=rank))
+        print(failed.error["traceback"], file=sys.stderr, flush=True)  # noqa: T201  into this rank's log
         channel.send(failed)
         channel.flush()
         raise RuntimeError(f"rank {rank}: {failed.error['kind']}: {failed.error['message']}") from None

@@ -41,7 +41,8 @@ def check_gpus(*, asked: float) -> None:
     visible = tf.config.list_physical_devices("GPU")
     for gpu in visible:
         tf.config.experimental.set_memory_growth(gpu, True)
-    if asked > len(visible) and not os.environ.get(ALLOW_MISSING_GPUS):
+    allowed = os.environ.get(ALLOW_MISSING_GPUS, "") not in ("", "0")
+    if asked > len(visible) and not allowed:
         raise UserCodeError(
             Problem(
                 field="scaling.gpus_per_worker",

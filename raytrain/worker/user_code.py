@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from raytrain.errors import Problem, UserCodeError
+from raytrain.errors import Problem, RaytrainError, UserCodeError
 from raytrain.spec.values import split_python_ref
 
 
@@ -62,7 +62,8 @@ def _load_module(path: Path, folder: Path) -> ModuleType:
 def describe_failure(error: BaseException, folder: Path, *, rank: int | None = None) -> dict[str, Any]:
     """An exception as the `error` of events and JSON: kind, message, rank, file, line, fix, traceback.
 
-    `file` and `line` are those of the innermost frame in the user's folder; null when no frame is the user's.
+    `file` and `line` are those of the innermost frame in the user's folder; null when no frame is the user's. `got`,
+    `expected`, `field` and `fix` are those of a problem of ours. `internal`: raytrain itself is at fault.
     """
     problem = error.problems[0] if isinstance(error, UserCodeError) and error.problems else None
     file, line = (problem.file or None, problem.line or None) if problem else (None, None)
@@ -71,8 +72,11 @@ def describe_failure(error: BaseException, folder: Path, *, rank: int | None = N
     return {
         "kind": type(error).__name__,
         "message": _message(error),
+        "got": problem.got if problem else None,
+        "expected": problem.expected if problem else None,
         "field": problem.field if problem else None,
         "fix": problem.fix if problem else None,
+        "internal": file is None and is_own_fault(error),
         "rank": rank,
         "file": file,
         "line": line,
@@ -85,6 +89,13 @@ def _message(error: BaseException) -> str:
         return "; ".join(f"got {item.got}, expected {item.expected}" for item in error.problems)
     text = str(error).strip() or type(error).__name__
     return text if len(text) <= 2000 else text[:2000] + " …"
+
+
+def is_own_fault(error: BaseException) -> bool:
+    """Whether an exception that no user's line stands behind comes from raytrain itself rather than from Keras."""
+    frames = traceback.extract_tb(error.__traceback__)
+    package = Path(__file__).parents[1]
+    return bool(frames) and Path(frames[-1].filename).is_relative_to(package) and not isinstance(error, RaytrainError)
 
 
 def _user_frame(error: BaseException, folder: Path) -> tuple[str | None, int | None]:

@@ -9,7 +9,7 @@ import sys
 import zipfile
 from typing import Any
 
-import h5py  # type: ignore[import-untyped]
+import h5py
 import pytest
 
 from tests.jobs.expectations import EXPECTED, JOBS, saved_weights

@@ -1,0 +1,231 @@
+"""Sources read through a real Ray Data: every row once, in the source's own order, or a refusal that says why."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+import ray
+
+from raytrain.driver.columns import to_arrays
+from raytrain.driver.sources import read_table
+from raytrain.errors import UserCodeError
+from raytrain.spec.data import Source
+
+pytestmark = [
+    pytest.mark.usefixtures("cluster"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    yield
+    ray.shutdown()
+
+
+def write(folder: Path, **files: str) -> None:
+    """`write(folder, a_csv="…")` writes a.csv."""
+    for name, text in files.items():
+        (folder / name.replace("_csv", ".csv")).write_text(text)
+
+
+def read(folder: Path, **source: Any) -> pa.Table:
+    return read_table(Source.model_validate(source), folder, field="data.train")
+
+
+def rows(folder: Path, **source: Any) -> list[dict[str, Any]]:
+    return read(folder, **source).to_pylist()  # type: ignore[no-any-return]
+
+
+def refusal(folder: Path, **source: Any) -> str:
+    with pytest.raises(UserCodeError) as refused:
+        read(folder, **source)
+    return str(refused.value)
+
+
+def write_numbered(folder: Path, kind: str, sizes: list[int]) -> int:
+    """Files `000.<kind>`, `001.<kind>`, … of so many rows, counted through in column `row`; how many in all."""
+    total = 0
+    for index, size in enumerate(sizes):
+        table = pa.table({"row": np.arange(total, total + size), "noise": np.random.default_rng(index).random(size)})
+        path = folder / f"{index:03}.{kind}"
+        if kind == "csv":
+            pa.csv.write_csv(table, path)
+        else:
+            pa.parquet.write_table(table, path, row_group_size=5000)
+        total += size
+    return total
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_rows_keep_their_order_over_files_of_all_sizes_and_many_blocks(kind: str, tmp_path: Path) -> None:
+    total = write_numbered(tmp_path, kind, [120_000, 3, 60_000, 1, 2, 90_000, 5, 7])
+    table = read(tmp_path, **{kind: f"*.{kind}"})
+    np.testing.assert_array_equal(table.column("row").to_numpy(), np.arange(total))
+    assert table.column("row").num_chunks > 8
+
+
+def test_rows_of_a_dataset_of_the_users_own_keep_their_order_whatever_task_ends_first(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("""
+import time
+import ray
+
+def wait(batch):
+    time.sleep(0.3 if batch["id"][0] % 80 == 0 else 0)
+    return batch
+
+def load():
+    return ray.data.range(400, override_num_blocks=20).map_batches(wait)
+""")
+    assert read(tmp_path, python="slow.py:load").column("id").to_pylist() == list(range(400))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_files_are_read_in_the_order_given(kind: str, tmp_path: Path) -> None:
+    write_numbered(tmp_path, kind, [2, 1, 2, 1])
+    names = [f"003.{kind}", f"000.{kind}", f"002.{kind}"]
+    assert read(tmp_path, **{kind: names}).column("row").to_pylist() == [5, 0, 1, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["data", "data/*.csv", ["data/a.csv", "data/b.csv"], ["data/[ab].csv"]],
+    ids=["folder", "glob", "list", "set"],
+)
+def test_folders_globs_and_lists_name_the_same_files(source: str | list[str], tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data", b_csv="x\n2\n", a_csv="x\n1\n")
+    (tmp_path / "data" / "README").write_text("not data")
+    assert rows(tmp_path, csv=source) == [{"x": 1}, {"x": 2}]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param('x,t\n1,"a\nb"\n2,"c, ""d"""\n', [{"x": 1, "t": "a\nb"}, {"x": 2, "t": 'c, "d"'}], id="quotes"),
+        pytest.param("x,t\r\n1,a\r\n\r\n2,b\r\n", [{"x": 1, "t": "a"}, {"x": 2, "t": "b"}], id="line ends of Windows"),
+        pytest.param("\ufeffx,t\n1,é\n", [{"x": 1, "t": "é"}], id="byte order mark"),
+        pytest.param("x,t\n1,a", [{"x": 1, "t": "a"}], id="no last line end"),
+        pytest.param("x,t\n1.5,true\n2,false\n", [{"x": 1.5, "t": True}, {"x": 2.0, "t": False}], id="types"),
+    ],
+)
+def test_csv(text: str, expected: list[dict[str, Any]], tmp_path: Path) -> None:
+    write(tmp_path, a_csv=text)
+    assert rows(tmp_path, csv="a.csv") == expected
+
+
+def test_a_compressed_csv(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "a.csv.gz", "wt") as file:
+        file.write("x\n1\n2\n")
+    assert rows(tmp_path, csv="a.csv.gz") == [{"x": 1}, {"x": 2}]
+
+
+def test_whole_numbers_in_one_file_and_fractions_in_another_are_one_column(tmp_path: Path) -> None:
+    write(tmp_path, a_csv="x\n1\n", b_csv="x\n2.5\n")
+    assert rows(tmp_path, csv=["a.csv", "b.csv"]) == [{"x": 1.0}, {"x": 2.5}]
+
+
+def test_a_fraction_after_a_megabyte_of_whole_numbers(tmp_path: Path) -> None:
+    write(tmp_path, a_csv="x\n" + "1\n" * 700_000 + "2.5\n")
+    column = read(tmp_path, csv="a.csv").column("x")
+    assert column.type == pa.float64()
+    assert (len(column), column[-1].as_py()) == (700_001, 2.5)
+
+
+def test_a_header_alone_adds_no_rows(tmp_path: Path) -> None:
+    write(tmp_path, a_csv="x\n", b_csv="x\n1\n")
+    assert rows(tmp_path, csv=["a.csv", "b.csv"]) == [{"x": 1}]
+
+
+def test_list_and_tensor_columns_of_parquet(tmp_path: Path) -> None:
+    tensor = np.arange(12).reshape(3, 2, 2)
+    columns = {
+        "list": pa.array([[1, 2], [3, 4], [5, 6]]),
+        "nested": pa.array(tensor.tolist()),
+        "fixed": pa.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], pa.list_(pa.float32(), 2)),
+        "tensor": pa.FixedShapeTensorArray.from_numpy_ndarray(tensor),
+        "text": pa.array(["a", "b", "a"]).dictionary_encode(),
+    }
+    pa.parquet.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=2)
+    table = read(tmp_path, parquet="a.parquet")
+    arrays = {name: array.tolist() for name, array in to_arrays(table, list(columns)).items()}
+    assert arrays == {
+        "list": [[1, 2], [3, 4], [5, 6]],
+        "nested": tensor.tolist(),
+        "fixed": [[1, 2], [3, 4], [5, 6]],
+        "tensor": tensor.tolist(),
+        "text": ["a", "b", "a"],
+    }
+
+
+def test_the_folders_of_a_partitioned_set_are_a_column(tmp_path: Path) -> None:
+    table = pa.table({"year": [2020, 2021, 2020], "x": [1, 2, 3]})
+    pa.parquet.write_to_dataset(table, tmp_path / "set", partition_cols=["year"])
+    found = [(row["x"], str(row["year"])) for row in rows(tmp_path, parquet="set")]
+    assert found == [(1, "2020"), (3, "2020"), (2, "2021")]
+
+
+@pytest.mark.parametrize("module", ["dataset", "tensors", "frame"])
+def test_what_a_function_returned_is_read(module: str, tmp_path: Path) -> None:
+    (tmp_path / f"{module}_source.py").write_text("""
+import numpy as np, pandas as pd, ray
+TENSOR = np.arange(12).reshape(3, 2, 2)
+def dataset(): return ray.data.from_numpy(TENSOR).rename_columns({"data": "x"})
+def tensors(): return {"x": TENSOR}
+def frame(): return pd.DataFrame({"x": TENSOR.reshape(3, 4).tolist()})
+""")
+    table = read(tmp_path, python=f"{module}_source.py:{module}")
+    assert to_arrays(table, ["x"])["x"].reshape(3, 4).tolist() == np.arange(12).reshape(3, 4).tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("no_list", "[]"), ("no_columns", "{}"), ("no_rows", "{'x': []}"), ("no_items", "ray.data.from_items([])")],
+)
+def test_a_function_that_returns_nothing_is_refused(name: str, value: str, tmp_path: Path) -> None:
+    (tmp_path / f"{name}.py").write_text(f"import ray\ndef load(): return {value}\n")
+    assert refusal(tmp_path, python=f"{name}.py:load") == "data.train.python: got no rows, expected at least one row"
+
+
+def test_an_error_in_a_task_of_the_users_dataset_names_its_line(tmp_path: Path) -> None:
+    text = "import ray\ndef spoil(row):\n    return 1 / 0\ndef load():\n    return ray.data.range(3).map(spoil)\n"
+    (tmp_path / "spoilt.py").write_text(text)
+    assert refusal(tmp_path, python="spoilt.py:load").startswith("spoilt.py:3: got ZeroDivisionError: division by zero")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({"csv": "nope.csv"}, "got nope.csv, which does not exist"),
+        ({"parquet": "/nope/nope.parquet"}, "got /nope/nope.parquet, which cannot be read"),
+        ({"csv": "*.tsv"}, "got *.tsv, which matches no file"),
+        ({"csv": "empty.csv"}, "empty.csv, which cannot be read: Failed to read CSV file: "),
+        ({"csv": "header.csv"}, "got no rows"),
+        ({"csv": "ragged.csv"}, "CSV parse error: Expected 2 columns, got 1: 3"),
+        ({"csv": ["number.csv", "text.csv"]}, "Unable to merge: Field x has incompatible types: int64 vs string"),
+        ({"parquet": "corrupt.parquet"}, "Parquet magic bytes not found"),
+        ({"parquet": "spoilt.parquet"}, "spoilt.parquet, which cannot be read: "),
+    ],
+    ids=lambda value: str(*value.values()) if isinstance(value, dict) else "",
+)
+def test_what_cannot_be_read_is_refused_with_the_reason(source: dict[str, Any], words: str, tmp_path: Path) -> None:
+    write(tmp_path, empty_csv="", header_csv="x\n", ragged_csv="x,y\n1,2\n3\n", number_csv="x\n1\n", text_csv="x\na\n")
+    (tmp_path / "corrupt.parquet").write_bytes(b"PAR1 and nonsense")
+    pa.parquet.write_table(pa.table({"x": np.random.default_rng(0).random(5000)}), tmp_path / "spoilt.parquet")
+    whole = (tmp_path / "spoilt.parquet").read_bytes()
+    (tmp_path / "spoilt.parquet").write_bytes(whole[:4] + bytes(2000) + whole[2004:])
+    shown = refusal(tmp_path, **source)
+    assert shown.startswith(f"data.train.{next(iter(source))}: ")
+    assert words in shown
+    assert "retried_io_errors" not in shown
+    assert "\n" not in shown
