@@ -38,7 +38,7 @@ def rule(
     own = [error for error in errors if not _is_collateral(error)]
     if own:
         refused = own[0]["kind"] in ("SpecError", "UserCodeError") and own[0]["file"] is None
-        reason = Reason.SPEC_REFUSED if refused else Reason.INTERNAL if own[0]["internal"] else Reason.USER_CODE
+        reason = Reason.SPEC_REFUSED if refused else Reason.INTERNAL if own[0].get("internal") else Reason.USER_CODE
         return Ruling(restart=False, reason=reason, error=own[0])
     left = max_restarts - restarts
     error = _lost(lost_ranks, failure)

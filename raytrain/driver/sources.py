@@ -23,8 +23,12 @@ from raytrain.spec.sklearn_sets import SKLEARN_SETS
 from raytrain.spec.values import split_python_ref
 from raytrain.worker.user_code import load_reference
 
-# Arrow takes a csv column's type from the first block of a file; its own blocks are of 1 MB.
-_TYPES_FROM_BYTES = 64 << 20
+_CSV_OPTIONS = {
+    "parse_options": csv.ParseOptions(newlines_in_values=True),
+    # Arrow takes a column's type from the first block of a file; left alone, its blocks are of 1 MB.
+    "read_options": csv.ReadOptions(use_threads=False, block_size=64 << 20),
+}
+_CSV_FAILED = "Failed to read CSV file: "
 
 
 def read_table(source: Source, folder: Path, *, field: str) -> pa.Table:
@@ -67,13 +71,7 @@ def _read_files(source: Source, folder: Path, field: str) -> pa.Table:
         paths = find_files(source.value, folder, suffix=f".{source.kind}")
         names = [str(path) for path in paths] if paths is not None else _as_named(source.value)
         if source.kind == "csv":
-            return _gather(
-                ray.data.read_csv(
-                    names,
-                    parse_options=csv.ParseOptions(newlines_in_values=True),
-                    read_options=csv.ReadOptions(use_threads=False, block_size=_TYPES_FROM_BYTES),
-                )
-            )
+            return _gather(ray.data.read_csv(names, **_CSV_OPTIONS))
         return _gather(ray.data.read_parquet(names))
     except SpecError as error:
         raise UserCodeError(*(replace(problem, field=field) for problem in error.problems)) from error
@@ -88,11 +86,21 @@ def _read_files(source: Source, folder: Path, field: str) -> pa.Table:
 
 
 def _reason(error: Exception) -> str:
-    """One line of what Ray Data tells in many: the file, and what Arrow found wrong in it."""
+    """One line of what Ray Data tells in many."""
     lines = str(getattr(error, "cause", None) or error).strip().splitlines()
     found = lines[0].partition(". Please ")[0] if lines else type(error).__name__
-    arrow = re.findall(r"^pyarrow\.lib\.\w+: (.+)$", str(error), re.MULTILINE)
-    return f"{found}: {arrow[-1]}" if arrow and arrow[-1] not in found else found
+    file = Path(found.removeprefix(_CSV_FAILED))
+    return f"{found}: {_wrong_in_csv(file)}" if found.startswith(_CSV_FAILED) and file.is_file() else found
+
+
+def _wrong_in_csv(file: Path) -> str:
+    """What Arrow has against a csv file; Ray Data, which was told, keeps it to itself."""
+    try:
+        for _ in csv.open_csv(file, **_CSV_OPTIONS):
+            pass
+    except pa.ArrowException as error:
+        return str(error)
+    return "unreadable in a task, readable in the driver"
 
 
 def _failed_in_a_task(error: ray.exceptions.RayTaskError, ref: str, folder: Path) -> UserCodeError:

@@ -24,6 +24,15 @@ def plain_layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     ]
 
 
+def synchronized_layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """The layers that take the global batch's statistics."""
+    return [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.synchronized
+    ]
+
+
 @contextlib.contextmanager
 def synchronized(layers: list[keras.layers.BatchNormalization]) -> Iterator[None]:
     """Makes layers take the global batch's statistics while the block runs; the saved model is the user's own."""

@@ -114,8 +114,8 @@ def _newest_first(root: Path) -> list[Path]:
 
 
 def _save(path: Path, arrays: Sequence[Array]) -> None:
-    """Arrays under `<index>.<type>`; NumPy itself forgets the types that are not its own, such as bfloat16."""
-    named: dict[str, Any] = {f"{index}.{array.dtype.name}": array for index, array in enumerate(arrays)}
+    """Arrays under `<index>.<type>`; those of types that are not NumPy's own, such as bfloat16, as bytes."""
+    named: dict[str, Any] = {f"{index}.{array.dtype.name}": _plain(array) for index, array in enumerate(arrays)}
     np.savez(path, **named)
 
 
@@ -123,6 +123,10 @@ def _load(path: Path) -> list[Array]:
     with np.load(path, allow_pickle=False) as archive:
         keys = sorted(archive.files, key=lambda key: int(key.partition(".")[0]))
         return [_of_type(archive[key], key.partition(".")[2]) for key in keys]
+
+
+def _plain(array: Array) -> Array:
+    return array if array.dtype.isbuiltin == 1 else array.view(f"V{array.dtype.itemsize}")
 
 
 def _of_type(array: Array, name: str) -> Array:

@@ -18,7 +18,7 @@ from raytrain.errors import Problem, UserCodeError
 from raytrain.run import Reason, RunPaths
 from raytrain.spec.schema import JobSpec
 from raytrain.spec.shards import ShardPlan, plan_shards
-from raytrain.worker import checkpoint, messages, saving, steps
+from raytrain.worker import checkpoint, components, messages, saving, steps
 from raytrain.worker.batch_norm import plain_layers, synchronized
 from raytrain.worker.feed import Arrays, Feed
 from raytrain.worker.mending import mend
@@ -27,7 +27,7 @@ from raytrain.worker.reporting import Channel, ReportingHook
 from raytrain.worker.setup import release_port
 from raytrain.worker.statistics import StatisticsHook
 from raytrain.worker.strategy import join
-from raytrain.worker.user_callbacks import act_on_batches, load_callbacks
+from raytrain.worker.user_callbacks import act_on_batches, for_rank
 
 _AUTO_STEPS_PER_EXECUTION = 32
 
@@ -62,8 +62,9 @@ def train(job: WorkerJob, channel: Channel) -> Reason:
     model = build_model(spec, job.folder, strategy, base_model=job.base_model)
     feeds = _feeds(job, workers=strategy.num_replicas_in_sync)
     notice = _chief_notice(channel, rank)
-    callbacks = load_callbacks(spec, job.folder, rank=rank, notice=notice)
-    _set_steps_per_execution(model, spec, feeds, callbacks)
+    declared = components.callbacks(spec.callbacks, job.folder)
+    callbacks = for_rank(declared, rank=rank, notice=notice)
+    _set_steps_per_execution(model, spec, feeds, wants_batches=act_on_batches(declared))
     _use_own_steps(model, strategy, feeds, notice)
     reporting = ReportingHook(
         spec,
@@ -72,7 +73,7 @@ def train(job: WorkerJob, channel: Channel) -> Reason:
         strategy,
         rank=rank,
         first_step_done=lambda: _phase(channel, rank, "first_step"),
-        others_act_on_batches=act_on_batches(callbacks),
+        others_act_on_batches=act_on_batches(declared),
     )
     with synchronized(_to_synchronize(model, spec, strategy, notice)):
         _build(model, strategy, feeds["train"])
@@ -197,10 +198,9 @@ def _with_class_weight(arrays: Arrays, spec: JobSpec) -> Arrays:
 
 
 def _set_steps_per_execution(
-    model: keras.Model, spec: JobSpec, feeds: Mapping[str, Feed], callbacks: list[keras.callbacks.Callback]
+    model: keras.Model, spec: JobSpec, feeds: Mapping[str, Feed], *, wants_batches: bool
 ) -> None:
     """`auto` runs many steps a call, unless a callback wants to be called after each one."""
-    wants_batches = act_on_batches(callbacks)
     automatic = spec.compile is not None and spec.compile.python is None and spec.compile.steps_per_execution == "auto"
     if automatic and not wants_batches and not model.run_eagerly:
         model.steps_per_execution = min(_AUTO_STEPS_PER_EXECUTION, feeds["train"].num_batches)

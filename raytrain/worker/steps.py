@@ -19,6 +19,7 @@ import tensorflow as tf
 from keras import tree
 
 from raytrain.worker import reduction
+from raytrain.worker.batch_norm import synchronized_layers
 from raytrain.worker.feed import Chunk
 
 Logs = dict[str, Any]
@@ -198,6 +199,15 @@ def _eager_chunk(one_step: Callable[..., Logs], idle_step: Callable[..., Logs]) 
 
 
 def _untrained_locals(model: keras.Model, strategy: tf.distribute.Strategy) -> list[tf.Variable]:
-    """This process' own copies of all that a step changes besides weights and optimizer: metrics, statistics."""
+    """This process' own copies of what a step changes by this worker's rows: metrics, random states, statistics.
+
+    The statistics of synchronised BatchNormalization are not among them: they come from all workers' rows.
+    """
+    shared = {id(variable) for layer in synchronized_layers(model) for variable in layer.non_trainable_variables}
     variables = {id(variable): variable for variable in [*model.non_trainable_variables, *model.metrics_variables]}
-    return [local for variable in variables.values() for local in strategy.experimental_local_results(variable.value)]
+    return [
+        local
+        for key, variable in variables.items()
+        if key not in shared
+        for local in strategy.experimental_local_results(variable.value)
+    ]

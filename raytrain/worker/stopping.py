@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from ctypes import c_float
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -62,12 +63,16 @@ def infer_mode(monitor: str, directions: Mapping[str, str | None]) -> Mode:
 def advance(
     progress: Progress, *, epoch: int, value: float, mode: Mode, min_delta: float, start_from_epoch: int = 0
 ) -> Progress:
-    """The progress after an epoch: better by more than `min_delta` is a new best; NaN never is."""
+    """The progress after an epoch: better by more than `min_delta` is a new best; NaN never is.
+
+    Rounded as `keras.callbacks.EarlyStopping` does it: the difference in float64, the comparison in float32.
+    """
     if epoch < start_from_epoch:
         return progress
     sign = 1.0 if mode == "min" else -1.0
     better = not math.isnan(value) and (
-        progress.best_value is None or sign * value + min_delta < sign * progress.best_value
+        progress.best_value is None
+        or c_float(sign * value + min_delta).value < c_float(sign * progress.best_value).value
     )
     if better:
         return Progress(best_value=value, best_epoch=epoch, waited=0)

@@ -7,30 +7,36 @@ callbacks that write files write once, on the chief.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import keras
-
-from raytrain.spec.schema import JobSpec
-from raytrain.worker import components
 
 _WRITERS = (keras.callbacks.ModelCheckpoint, keras.callbacks.TensorBoard, keras.callbacks.CSVLogger)
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 
 
-def load_callbacks(
-    spec: JobSpec, folder: Path, *, rank: int, notice: Callable[[str], None]
+def for_rank(
+    callbacks: Sequence[keras.callbacks.Callback], *, rank: int, notice: Callable[[str], None]
 ) -> list[keras.callbacks.Callback]:
-    """The job's callbacks for this rank, as many and in the same order on every rank."""
-    return [_for_rank(callback, rank, notice) for callback in components.callbacks(spec.callbacks, folder)]
+    """What a rank runs of the job's callbacks: as many on every rank, and in the same order."""
+    return [_for_rank(callback, rank, notice) for callback in callbacks]
 
 
 def act_on_batches(callbacks: Sequence[keras.callbacks.Callback]) -> bool:
-    """Whether any callback is called at each batch: then batches cannot be run many at a time."""
+    """Whether any of the job's callbacks does something at each batch: then batches are not run many at a time.
+
+    The answer has to be the same on every rank, so it is asked of the callbacks before `for_rank`.
+    """
+    return any(_acts_on_batches(callback) for callback in callbacks)
+
+
+def _acts_on_batches(callback: keras.callbacks.Callback) -> bool:
+    if isinstance(callback, keras.callbacks.ModelCheckpoint):
+        return bool(callback.save_freq != "epoch")
+    if isinstance(callback, keras.callbacks.TensorBoard):
+        return bool(callback.update_freq != "epoch")
+    plain = keras.callbacks.Callback
     return any(
-        hook in vars(callback) or getattr(type(callback), hook) is not getattr(keras.callbacks.Callback, hook)
-        for callback in callbacks
-        for hook in _BATCH_HOOKS
+        hook in vars(callback) or getattr(type(callback), hook) is not getattr(plain, hook) for hook in _BATCH_HOOKS
     )
 
 

@@ -30,7 +30,7 @@ class Row:
     compare: tuple[str, ...] = ("weights", "history", "test")
 
 
-def _split(seed: int, rows: int, kind: str) -> tuple[Any, ...]:
+def split(seed: int, rows: int, kind: str) -> tuple[Any, ...]:
     generator = np.random.default_rng(seed)
     x = generator.normal(size=(rows, 6)).astype(np.float32)
     binary = (x[:, :2].sum(axis=1) > 0).astype(np.float32)
@@ -67,9 +67,9 @@ def _split(seed: int, rows: int, kind: str) -> tuple[Any, ...]:
 
 def make(model_py: str, kind: str = "binary", *, train: int = TRAIN, epochs: int = 2, **spec: Any) -> Case:
     splits = {
-        "train": _split(1, train, kind),
-        "validation": _split(2, VALIDATION, kind),
-        "test": _split(3, TEST, kind),
+        "train": split(1, train, kind),
+        "validation": split(2, VALIDATION, kind),
+        "test": split(3, TEST, kind),
     }
     fit = {"epochs": epochs, "global_batch_size": BATCH, **spec.pop("fit", {})}
     return Case(model_py=model_py, spec={"fit": fit, **spec}, splits=splits)
@@ -556,7 +556,7 @@ CALLBACKS = {
         "LearningRateScheduler": ("LearningRateScheduler(lambda epoch, lr: lr * 0.7)", 3),
         "EarlyStopping": ('EarlyStopping("val_loss", patience=1, min_delta=1.0, restore_best_weights=True)', 6),
         "TerminateOnNaN": ("TerminateOnNaN()", 2),
-        "SwapEMAWeights": ("LambdaCallback(on_epoch_end=lambda epoch, logs: None)", 2),
+        "LambdaCallback": ("LambdaCallback(on_epoch_end=lambda epoch, logs: None)", 2),
         "a callback at every batch": ("LambdaCallback(on_train_batch_end=lambda batch, logs: None)", 2),
     }.items()
 }

@@ -83,7 +83,7 @@ class WorkerPool:
         self._start()
 
     def _start(self) -> None:
-        addresses = _free_addresses(self.workers)
+        addresses = free_addresses(self.workers)
         pairs = [self._context.Pipe() for _ in range(max(1, self.workers))]
         self._connections: list[Connection] = [ours for ours, _ in pairs]
         self._processes = [
@@ -94,7 +94,7 @@ class WorkerPool:
             process.start()
 
 
-def _free_addresses(count: int) -> list[str]:
+def free_addresses(count: int) -> list[str]:
     holders = [socket.socket() for _ in range(count)]
     for holder in holders:
         holder.bind(("127.0.0.1", 0))
@@ -239,6 +239,10 @@ class _folder_of:
         self._text = case.model_py
 
     def __enter__(self) -> Path:
+        import keras
+
+        keras.config.set_floatx("float32")
+        keras.mixed_precision.set_dtype_policy("float32")
         self._folder = Path(tempfile.mkdtemp(prefix="case-"))
         (self._folder / "model.py").write_text(self._text)
         sys.modules.pop("model", None)
