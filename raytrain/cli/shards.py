@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from raytrain.events import figures
+from raytrain.spec.promise import promise
 
 if TYPE_CHECKING:
     from raytrain.spec.checks import JobFacts
@@ -21,6 +22,7 @@ def shards_object(spec: JobSpec, facts: JobFacts) -> dict[str, Any]:
         "per_worker_batch_size": per_worker_batch_sizes(spec),
         "steps_per_epoch": train.steps if train else None,
         "dropped_rows": train.dropped if train else None,
+        "promise": promise(spec),
         "splits": {
             split: {
                 "rows": plan.rows,
@@ -42,6 +44,7 @@ def shard_lines(spec: JobSpec, facts: JobFacts) -> Iterator[tuple[str, str]]:
         known.append(f"{', '.join(unknown)}: unknown until the cluster has read the source")
     yield "rows", ", ".join(known)
     yield "batch", f"{spec.fit.global_batch_size} rows, {_per_worker(spec)}"
+    yield "answer", promise(spec)
     train = facts.plans.get("train")
     if train is None:
         yield "epochs", f"{spec.fit.epochs}; the steps of each follow from the rows"

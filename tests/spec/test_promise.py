@@ -1,0 +1,37 @@
+"""The plan says which promise holds for the run's answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from raytrain.spec.promise import promise
+from raytrain.spec.schema import JobSpec
+
+
+def spec(workers: int, *, sync: bool = False, layer: dict[str, Any] | None = None) -> JobSpec:
+    return JobSpec.model_validate(
+        {
+            "name": "case",
+            "model": {"layers": [layer or {"Dense": {"units": 1}}]},
+            "compile": {"loss": "mse"},
+            "data": {"train": {"inline": {"x": [0.0], "y": [0.0]}}, "features": "x", "label": "y"},
+            "fit": {"sync_batch_norm": sync},
+            "scaling": {"workers": workers},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (spec(1, layer={"BatchNormalization": None}), "that of plain Keras in one process"),
+        (spec(2), "random layers draw by worker, plain BatchNormalization normalises by worker"),
+        (spec(2, sync=True), "BatchNormalization included"),
+        (spec(2, layer={"BatchNormalization": None}), "fit.sync_batch_norm=true takes the whole"),
+        (spec(2, layer={"BatchNormalization": {"synchronized": True}}), "that of one process; random layers"),
+    ],
+)
+def test_promise(given: JobSpec, said: str) -> None:
+    assert said in promise(given)
