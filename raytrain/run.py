@@ -108,6 +108,11 @@ class RunPaths:
         return self.root / "model.keras"
 
     @property
+    def weights(self) -> Path:
+        """Stands in for `model` where Keras cannot save the model whole."""
+        return self.root / "model.weights.h5"
+
+    @property
     def summary(self) -> Path:
         return self.root / "summary.txt"
 

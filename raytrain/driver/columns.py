@@ -32,6 +32,8 @@ def pack(columns: dict[str, Array], data: DataSpec) -> tuple[Any, ...]:
     features = _features(columns, data)
     if data.label is None:
         return (features,)
+    for name in data.label_columns:
+        _check_label(columns[name], name)
     label = columns[data.label] if isinstance(data.label, str) else {k: columns[c] for k, c in data.label.items()}
     if data.weight is None:
         return features, label
@@ -43,6 +45,20 @@ def _features(columns: dict[str, Array], data: DataSpec) -> Any:
         return {name: _one_input(columns, group) for name, group in data.features.items()}
     assert data.features is not None
     return _one_input(columns, data.features)
+
+
+def _check_label(column: Array, name: str) -> None:
+    if column.dtype == object:
+        classes = sorted(set(map(str, column)))
+        shown = ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "")
+        raise UserCodeError(
+            Problem(
+                field="data.label",
+                got=f"text in column `{name}` ({shown})",
+                expected="numbers: 0, 1, 2, … for classes",
+                fix="number the classes in a function: preprocess: [{python: data.py:number}]",
+            )
+        )
 
 
 def _one_input(columns: dict[str, Array], group: str | list[str]) -> Array:

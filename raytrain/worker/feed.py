@@ -100,6 +100,12 @@ class Feed(DataAdapter):  # type: ignore[misc]
         return self.rows_per_epoch / sum(self._plan.rows_per_worker)
 
     @property
+    def global_batch_bytes(self) -> int:
+        """Size of a whole global batch, the same on every worker."""
+        rows = self._plan.rows
+        return sum(int(array.nbytes) // rows for array in tree.flatten(self._arrays)) * self._plan.global_batch_size
+
+    @property
     def num_batches(self) -> int:
         return self._plan.steps
 

@@ -30,6 +30,7 @@ from raytrain.worker.strategy import join
 from raytrain.worker.user_callbacks import act_on_batches, for_rank
 
 _AUTO_STEPS_PER_EXECUTION = 32
+_CHUNK_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,9 +156,9 @@ def _finish(
         if job.rank == 0:
             pooled = {name: float(value) for name, value in metrics.items()}
             channel.send(messages.Tested(rank=0, time=time(), metrics=pooled))
-    saving.save_model(model, job.paths, rank=job.rank)
+    saved = saving.save_model(model, job.paths, rank=job.rank, notice=_chief_notice(channel, job.rank))
     if job.rank == 0:
-        channel.send(messages.ModelWritten(rank=0, time=time(), path=str(job.paths.model)))
+        channel.send(messages.ModelWritten(rank=0, time=time(), path=str(saved)))
 
 
 def _feeds(job: WorkerJob, *, workers: int) -> dict[str, Feed]:
@@ -200,10 +201,12 @@ def _with_class_weight(arrays: Arrays, spec: JobSpec) -> Arrays:
 def _set_steps_per_execution(
     model: keras.Model, spec: JobSpec, feeds: Mapping[str, Feed], *, wants_batches: bool
 ) -> None:
-    """`auto` runs many steps a call, unless a callback wants to be called after each one."""
-    automatic = spec.compile is not None and spec.compile.python is None and spec.compile.steps_per_execution == "auto"
-    if automatic and not wants_batches and not model.run_eagerly:
-        model.steps_per_execution = min(_AUTO_STEPS_PER_EXECUTION, feeds["train"].num_batches)
+    """Unless the user chose a number, many steps are run a call: as many as fit `_CHUNK_BYTES`, alike on all ranks."""
+    chosen = spec.compile is not None and spec.compile.steps_per_execution != "auto"
+    if not chosen and model.steps_per_execution == 1 and not wants_batches and not model.run_eagerly:
+        train = feeds["train"]
+        fitting = max(1, _CHUNK_BYTES // max(1, train.global_batch_bytes))
+        model.steps_per_execution = min(_AUTO_STEPS_PER_EXECUTION, train.num_batches, fitting)
     for feed in feeds.values():
         feed.chunk_steps = model.steps_per_execution
 

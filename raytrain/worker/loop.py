@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 import ray
 import ray.train
 
+from raytrain.errors import Problem, UserCodeError
 from raytrain.run import RunPaths
 from raytrain.spec.request import JobRequest
 from raytrain.worker import messages, setup
@@ -60,7 +61,7 @@ def train_loop(config: dict[str, LoopConfig]) -> None:
     paths = RunPaths(Path(loop.run_directory))
     folder = Path(loop.folder)
     channel = MailboxChannel(loop.mailbox)
-    with copy_output(paths.rank_log(request.attempt, rank)), _reported(channel, folder, rank):
+    with _reported(channel, folder, rank), _rank_log(paths, request.attempt, rank), _printed():
         channel.send(messages.PhaseDone(rank=rank, time=time(), name="workers"))
         os.chdir(folder)
         splits = dict(zip(loop.refs, ray.get(list(loop.refs.values())), strict=True))
@@ -82,13 +83,41 @@ def train_loop(config: dict[str, LoopConfig]) -> None:
         channel.flush()
 
 
+def _rank_log(paths: RunPaths, attempt: int, rank: int) -> contextlib.AbstractContextManager[None]:
+    """Copies this rank's output into the run's directory.
+
+    Raises:
+        UserCodeError: this node does not see the directory, which the driver has made.
+    """
+    if not paths.spec.exists():
+        node = ray.util.get_node_ip_address()
+        raise UserCodeError(
+            Problem(
+                field="storage",
+                got=f"{paths.root}, which node {node} does not see",
+                expected="a directory that every node of the cluster sees",
+                fix="--set storage=… an NFS mount, or the like",
+            )
+        )
+    return copy_output(paths.rank_log(attempt, rank))
+
+
+@contextlib.contextmanager
+def _printed() -> Iterator[None]:
+    """Leaves the traceback of what is raised in this rank's log."""
+    try:
+        yield
+    except BaseException:
+        traceback.print_exc()
+        raise
+
+
 @contextlib.contextmanager
 def _reported(channel: MailboxChannel, folder: Path, rank: int) -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:  # noqa: BLE001  the boundary of the user's code
         failed = messages.Failed(rank=rank, time=time(), error=describe_failure(error, folder, rank=rank))
-        print(failed.error["traceback"], file=sys.stderr, flush=True)  # noqa: T201  into this rank's log
         channel.send(failed)
         channel.flush()
         raise RuntimeError(f"rank {rank}: {failed.error['kind']}: {failed.error['message']}") from None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter, time
 from typing import Any
@@ -87,18 +87,31 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
         )
 
 
-def save_model(model: keras.Model, paths: RunPaths, *, rank: int) -> None:
-    """Writes `model.keras`, aside and then renamed, and `summary.txt`.
+def save_model(model: keras.Model, paths: RunPaths, *, rank: int, notice: Callable[[str], None]) -> Path:
+    """Writes `model.keras`, aside and then renamed; its weights alone where Keras cannot save the model whole.
 
     Every rank goes through the motions, because reading a metric's state may be a collective; what the others write is
     thrown away.
+
+    Returns:
+        What was written, `model.keras` or `model.weights.h5`.
     """
     with tempfile.TemporaryDirectory(prefix="raytrain-model-") as elsewhere:
         folder = paths.root if rank == 0 else Path(elsewhere)
         aside = folder / f".model.{rank}.keras"
-        model.save(aside)
+        try:
+            model.save(aside)
+            target = paths.model
+        except (NotImplementedError, TypeError, ValueError) as error:
+            aside.unlink(missing_ok=True)
+            aside = folder / f".model.{rank}.weights.h5"
+            model.save_weights(aside)
+            target = paths.weights
+            why = str(error).strip().partition("\n")[0]
+            notice(f"the model cannot be saved whole, only its weights, as {target.name}: {why}")
         if rank == 0:
-            aside.rename(paths.model)
+            aside.rename(target)
+    return target
 
 
 def write_summary(model: keras.Model, path: Path) -> None:
