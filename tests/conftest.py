@@ -1,7 +1,25 @@
 """What every test may rely on."""
 
+from __future__ import annotations
+
 import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import pytest
 
 # A shell that starts the tests in the background has them ignore SIGINT, and so would every command they start; the
 # tests of Ctrl-C send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def users_files_forgotten() -> Iterator[None]:
+    """A user's `model.py` or `data.py` that a test wrote and loaded is gone for the next one."""
+    yield
+    written = tempfile.gettempdir()
+    sys.path[:] = [path for path in sys.path if not path.startswith(written)]
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(written):
+            del sys.modules[name]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from raytrain.driver.columns import narrow
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.data import OneHot, Preprocess, Scale, Standardize
-from raytrain.worker.user_code import load_reference
+from raytrain.worker.user_code import call_reference
 
 Columns = dict[str, npt.NDArray[Any]]
 _BATCH_ROWS = 1024
@@ -41,7 +41,7 @@ def preprocess(splits: dict[str, Columns], steps: list[Preprocess], folder: Path
                     for split, columns in splits.items()
                 }
             case str() as ref:
-                splits = {split: _apply_user(load_reference(ref, folder), ref, cols) for split, cols in splits.items()}
+                splits = {split: _apply_user(folder, ref, cols) for split, cols in splits.items()}
     return splits
 
 
@@ -70,13 +70,13 @@ def _one_hot(array: npt.NDArray[Any], classes: int, field: str) -> npt.NDArray[n
     return np.eye(classes, dtype=np.float32)[whole]
 
 
-def _apply_user(function: Any, ref: str, columns: Columns) -> Columns:
+def _apply_user(folder: Path, ref: str, columns: Columns) -> Columns:
     """The user's function over batches of rows; it takes and returns dicts of arrays (rows, …)."""
     rows = len(next(iter(columns.values())))
     parts = []
     for start in range(0, rows, _BATCH_ROWS):
         batch = {name: array[start : start + _BATCH_ROWS].copy() for name, array in columns.items()}
-        parts.append(_checked(function(batch), ref, rows=min(_BATCH_ROWS, rows - start)))
+        parts.append(_checked(call_reference(ref, folder, batch), ref, rows=min(_BATCH_ROWS, rows - start)))
         if parts[-1].keys() != parts[0].keys():
             raise UserCodeError(
                 Problem(

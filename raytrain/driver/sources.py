@@ -21,7 +21,7 @@ from raytrain.spec.data import Source
 from raytrain.spec.files import find_files
 from raytrain.spec.sklearn_sets import SKLEARN_SETS
 from raytrain.spec.values import split_python_ref
-from raytrain.worker.user_code import load_reference
+from raytrain.worker.user_code import call_reference
 
 _CSV_OPTIONS = {
     "parse_options": csv.ParseOptions(newlines_in_values=True),
@@ -49,7 +49,7 @@ def read_table(source: Source, folder: Path, *, field: str) -> pa.Table:
         case "inline":
             read = _inline_table(source.value, field)
         case "python":
-            read = _from_user(load_reference(source.value, folder)(), source.value, field)
+            read = _from_user(call_reference(source.value, folder), source.value, field)
             try:
                 return _not_empty(_gather(read), field)
             except ray.exceptions.RayTaskError as error:

@@ -83,6 +83,7 @@ class RunSummary:
                 self.error, self.finished_at = event.error, event.time
 
     def _add_epoch(self, event: types.EpochEnd) -> None:
+        self._forget_after(event.epoch - 1)  # of a group that was lost before its first checkpoint
         self.epochs[event.epoch] = {
             "epoch": event.epoch,
             **event.metrics,

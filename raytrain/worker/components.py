@@ -15,7 +15,7 @@ import keras
 
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.values import is_python_ref
-from raytrain.worker.user_code import load_reference
+from raytrain.worker.user_code import call_reference, load_reference
 
 
 def build_layers(layers: Sequence[dict[str, dict[str, Any] | None]]) -> keras.Model:
@@ -37,7 +37,7 @@ def optimizer(value: str | dict[str, Any], folder: Path) -> keras.optimizers.Opt
     """An optimizer from a name, `{name: …, argument: …}` or FILE.py:FUNCTION; arguments may be schedules, likewise."""
     field = "compile.optimizer"
     if is_python_ref(value):
-        return load_reference(str(value), folder)()
+        return call_reference(str(value), folder)
     if isinstance(value, str):
         return _construct(keras.optimizers, _class_name(keras.optimizers, value, field), {}, field=field)
     arguments = {
@@ -80,7 +80,7 @@ def loss_or_metric(value: Any, module: ModuleType, folder: Path, *, field: str) 
 def callbacks(value: str | list[dict[str, dict[str, Any] | None]], folder: Path) -> list[keras.callbacks.Callback]:
     """The user's callbacks, from `FILE.py:FUNCTION` or from one-key maps in Keras' own names."""
     if isinstance(value, str):
-        made = load_reference(value, folder)()
+        made = call_reference(value, folder)
         made = list(made) if isinstance(made, (list, tuple)) else [made]
         for item in made:
             if not isinstance(item, keras.callbacks.Callback):

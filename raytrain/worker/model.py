@@ -14,7 +14,7 @@ import tensorflow as tf
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.schema import CompileSpec, JobSpec
 from raytrain.worker import components
-from raytrain.worker.user_code import load_reference
+from raytrain.worker.user_code import call_reference, check_takes, load_reference
 
 
 def build_model(
@@ -73,6 +73,7 @@ def _make(spec: JobSpec, folder: Path, base: keras.Model | None) -> keras.Model:
                 )
             )
         arguments["base"] = base
+    check_takes(function, spec.model.python, **arguments)
     model = function(**arguments)
     if not isinstance(model, keras.Model):
         raise UserCodeError(
@@ -103,7 +104,7 @@ def _refuse_stateful(model: keras.Model) -> None:
 
 def _compile(model: keras.Model, spec: CompileSpec, folder: Path) -> None:
     if spec.python is not None:
-        load_reference(spec.python, folder)(model)
+        call_reference(spec.python, folder, model)
         return
     model.compile(
         optimizer=components.optimizer(spec.optimizer, folder),

@@ -6,6 +6,7 @@ Runs in: the driver (data functions) and every Train worker (everything else), i
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 import traceback
 from pathlib import Path
@@ -32,6 +33,42 @@ def load_reference(ref: str, folder: Path) -> Any:
             )
         )
     return getattr(module, name)
+
+
+def call_reference(ref: str, folder: Path, *args: Any, **kwargs: Any) -> Any:
+    """What the user's function `FILE.py:NAME` returns for these arguments.
+
+    Raises:
+        UserCodeError: it cannot be loaded, or does not take these arguments.
+    """
+    function = load_reference(ref, folder)
+    check_takes(function, ref, *args, **kwargs)
+    return function(*args, **kwargs)
+
+
+def check_takes(function: Any, ref: str, *args: Any, **kwargs: Any) -> None:
+    """Refuses a user's function that cannot be called with these arguments.
+
+    Raises:
+        UserCodeError: it is no function, or its parameters do not fit.
+    """
+    file, name = split_python_ref(ref)
+    given = ", ".join([*(type(value).__name__ for value in args), *kwargs])
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        kind = type(function).__name__
+        raise UserCodeError(Problem(file=file, got=f"{name}, a {kind}", expected="a function")) from error
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise UserCodeError(
+            Problem(
+                file=file,
+                got=f"{name}{signature}: {error}",
+                expected=f"a function that can be called as {name}({given})",
+            )
+        ) from error
 
 
 def _load_module(path: Path, folder: Path) -> ModuleType:

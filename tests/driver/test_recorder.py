@@ -268,3 +268,13 @@ def test_a_log_that_is_closed_takes_no_more(open_recorder: Open) -> None:
     recorder.close()
     with pytest.raises(ValueError, match="closed file"):
         recorder.record(types.Warned, message="too late")
+
+
+def test_a_restart_without_a_checkpoint_forgets_the_lost_groups_epochs(open_recorder: Open, paths: RunPaths) -> None:
+    recorder = open_recorder(workers=1)
+    recorder.record(types.AttemptStarted, workers=1)
+    recorder.take(epoch_done(0, 0))
+    recorder.take(epoch_done(0, 1))
+    recorder.record(types.AttemptStarted, workers=1, restart=1)
+    recorder.take(epoch_done(0, 0))
+    assert [row["epoch"] for row in json_lines(paths.metrics)] == [0]

@@ -134,7 +134,7 @@ def test_a_restore_keeps_the_best_that_came_before_it() -> None:
 
 
 def test_epoch_rows_are_flat_and_in_order() -> None:
-    (first, second) = summary(epoch(1, loss=0.5), epoch(0, loss=1.0, val_loss=2.0)).epoch_rows()
+    (first, second) = summary(epoch(0, loss=1.0, val_loss=2.0), epoch(1, loss=0.5)).epoch_rows()
     assert first == {
         "epoch": 0,
         "loss": 1.0,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from raytrain.errors import Problem, SpecError, UserCodeError
-from raytrain.worker.user_code import describe_failure, load_reference
+from raytrain.worker.user_code import call_reference, describe_failure, load_reference
 
 
 @pytest.fixture(autouse=True)
@@ -272,3 +272,20 @@ def test_a_traceback_keeps_its_end(tmp_path: Path) -> None:
     assert described["traceback"].endswith("ZeroDivisionError: division by zero\n")
     assert len(described["traceback"]) <= 20_000
     assert (described["file"], described["line"]) == ("model.py", 2)
+
+
+def test_a_function_with_other_parameters_is_the_users_and_says_what_is_wanted(tmp_path: Path) -> None:
+    (tmp_path / "d.py").write_text("def load(path): return []")
+    with pytest.raises(UserCodeError) as raised:
+        call_reference("d.py:load", tmp_path)
+    [problem] = raised.value.problems
+    assert problem.file == "d.py"
+    assert "load(path)" in problem.got
+    assert "missing a required argument: 'path'" in problem.got
+    assert "load()" in problem.expected
+
+
+def test_what_is_no_function_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "d.py").write_text("load = [1]")
+    with pytest.raises(UserCodeError, match="load, a list"):
+        call_reference("d.py:load", tmp_path)
