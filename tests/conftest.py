@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -15,10 +14,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
-def users_files_forgotten() -> Iterator[None]:
+def users_files_forgotten(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A user's `model.py` or `data.py` that a test wrote and loaded is gone for the next one."""
     yield
-    written = tempfile.gettempdir()
+    written = str(tmp_path_factory.getbasetemp())
     sys.path[:] = [path for path in sys.path if not path.startswith(written)]
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", None)).startswith(written):
