@@ -177,6 +177,12 @@ def test_a_killed_worker_changes_nothing_in_the_end(cli: Cli) -> None:
     assert killed["test"] == undisturbed["test"]
 
 
+def test_a_new_job_runs_as_it_was_written(cli: Cli, tmp_path: Path) -> None:
+    assert cli("init", "my_job", cwd=tmp_path).returncode == 0
+    result = cli.submit(tmp_path / "my_job", "--set", "fit.epochs=2")
+    assert (result["status"], result["name"]) == ("SUCCEEDED", "my_job"), result["error"]
+
+
 def worker_pids(directory: Path) -> list[int]:
     """Processes that hold this run's rank logs open."""
     found = []
