@@ -126,6 +126,7 @@ def _attempt(
     while True:
         recorder.forget_partial_epochs()
         recorder.record(types.AttemptStarted, workers=request.spec.scaling.workers, restart=restarts)
+        ray.get(mailbox.begin.remote(restarts))
         with Collector(mailbox, recorder) as collector:
             result = run_group(request, dataset.refs, mailbox, paths=paths.root, restart=restarts)
         if collector.finished_ranks == request.spec.scaling.workers:

@@ -22,8 +22,16 @@ class Mailbox:
         self._messages: list[Message] = []
         self._arrived = asyncio.Event()
         self._stop_asked = False
+        self._group = 0
 
-    async def put(self, message: Message) -> None:
+    async def begin(self, group: int) -> None:
+        """From now on only messages of this worker group count: one that was lost may still have some on their way."""
+        self._group = group
+        self._messages.clear()
+
+    async def put(self, message: Message, group: int = 0) -> None:
+        if group != self._group:
+            return
         self._messages.append(message)
         self._arrived.set()
 

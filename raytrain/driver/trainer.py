@@ -49,6 +49,7 @@ def run_group(request: JobRequest, refs: dict[str, Any], mailbox: Any, *, paths:
         folder=str(Path.cwd()),
         refs=refs,
         mailbox=mailbox,
+        group=restart,
     )
     with tempfile.TemporaryDirectory(prefix="raytrain-train-") as scratch:
         trainer = DataParallelTrainer(

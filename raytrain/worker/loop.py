@@ -34,17 +34,19 @@ class LoopConfig:
     folder: str
     refs: dict[str, Any]
     mailbox: Any
+    group: int
 
 
 class MailboxChannel:
     """The worker's end of the driver's mailbox; sends without waiting, and `flush` waits for all that was sent."""
 
-    def __init__(self, mailbox: Any) -> None:
+    def __init__(self, mailbox: Any, group: int) -> None:
         self._mailbox = mailbox
+        self._group = group
         self._sent: list[ray.ObjectRef] = []
 
     def send(self, message: messages.Message) -> None:
-        self._sent = [*self._sent[-50:], self._mailbox.put.remote(message)]
+        self._sent = [*self._sent[-50:], self._mailbox.put.remote(message, self._group)]
 
     def stop_asked(self) -> bool:
         return bool(ray.get(self._mailbox.stop_asked.remote()))
@@ -60,7 +62,7 @@ def train_loop(config: dict[str, LoopConfig]) -> None:
     rank = ray.train.get_context().get_world_rank()
     paths = RunPaths(Path(loop.run_directory))
     folder = Path(loop.folder)
-    channel = MailboxChannel(loop.mailbox)
+    channel = MailboxChannel(loop.mailbox, loop.group)
     with _reported(channel, folder, rank), _rank_log(paths, request.attempt, rank), _printed():
         channel.send(messages.PhaseDone(rank=rank, time=time(), name="workers"))
         os.chdir(folder)

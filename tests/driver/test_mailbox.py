@@ -62,3 +62,15 @@ def test_a_stop_once_asked_for_stays_asked_for() -> None:
         return [before, await mailbox.stop_asked(), await mailbox.stop_asked()]
 
     assert asyncio.run(tell()) == [False, True, True]
+
+
+def test_messages_of_a_lost_group_do_not_reach_the_next() -> None:
+    async def tell() -> list[Message]:
+        mailbox = Mailbox()
+        await mailbox.put(notice("unread, of the first group"))
+        await mailbox.begin(1)
+        await mailbox.put(notice("late, of the first group"), 0)
+        await mailbox.put(notice("of the second"), 1)
+        return await mailbox.take(0.0)
+
+    assert asyncio.run(tell()) == [notice("of the second")]
