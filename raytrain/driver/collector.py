@@ -56,4 +56,11 @@ class Collector:
                     self.finished_ranks += 1
                     self.reason = message.reason
                 case _:
-                    self._recorder.take(message)
+                    self._record(message)
+
+    def _record(self, message: messages.Message) -> None:
+        """Writes one message down; storage that fails for a moment costs that event, not the run or the rest."""
+        try:
+            self._recorder.take(message)
+        except OSError as error:
+            print(f"warning: an event could not be written: {error}", flush=True)  # noqa: T201  the job's log

@@ -42,6 +42,7 @@ def run_job(request: JobRequest, paths: RunPaths, recorder: Recorder) -> RunStat
     except Exception as failed:  # noqa: BLE001  the boundary: what the user's data code raises ends up here
         error = describe_failure(failed, Path.cwd())
         status, reason = RunStatus.FAILED, Reason.USER_CODE if error["file"] else Reason.INTERNAL
+    stopping.end()
     _draw(recorder, paths)
     recorder.record(types.RunFinished, status=str(status), reason=str(reason), error=error)
     return status
@@ -76,12 +77,17 @@ class _Stopping:
 
     def __init__(self) -> None:
         self.asked = False
+        self._over = threading.Event()
         self._mailbox: Any = None
         self._finish: Any = None
 
     def listen(self, mailbox: Any, finish: Any) -> None:
         self._mailbox, self._finish = mailbox, finish
         signal.signal(signal.SIGTERM, self._on_signal)
+
+    def end(self) -> None:
+        """The run has come to its own end: a stop that was asked for late changes nothing any more."""
+        self._over.set()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
@@ -91,7 +97,8 @@ class _Stopping:
 
     def _ask(self) -> None:
         self._mailbox.ask_to_stop.remote()
-        threading.Event().wait(_STOP_GRACE_S)
+        if self._over.wait(_STOP_GRACE_S):
+            return
         self._finish()
         os._exit(1)
 

@@ -13,7 +13,7 @@ from typing import Any
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
-from ray.train.v2.api.exceptions import WorkerGroupError
+from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 
 from raytrain.driver.backend import KerasConfig
 from raytrain.spec.request import JobRequest
@@ -60,7 +60,7 @@ def run_group(request: JobRequest, refs: dict[str, Any], mailbox: Any, *, paths:
             run_config=RunConfig(
                 name=request.run if restart == 0 else f"{request.run}-restart-{restart}",
                 storage_path=scratch,
-                failure_config=FailureConfig(max_failures=0),
+                failure_config=FailureConfig(max_failures=0, max_preemption_failures=0),
                 worker_runtime_env={"env_vars": _worker_environment(scaling)},
             ),
         )
@@ -69,7 +69,7 @@ def run_group(request: JobRequest, refs: dict[str, Any], mailbox: Any, *, paths:
         except WorkerGroupError as error:
             lost = [rank for rank, cause in error.worker_failures.items() if _is_death(cause)]
             return GroupResult(lost_ranks=tuple(sorted(lost)), failure=error)
-        except ray.exceptions.RayError as error:
+        except (TrainingFailedError, ray.exceptions.RayError) as error:
             return GroupResult(failure=error)
     return GroupResult()
 

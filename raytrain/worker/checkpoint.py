@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +25,31 @@ import numpy as np
 import numpy.typing as npt
 
 _NAME = re.compile(r"epoch-(\d+)")
+_CALLBACK = re.compile(r"callback-(\d+)\.npz")
 MANIFEST = "MANIFEST.json"
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """What a checkpoint holds. `epoch` (counted from 0) is the last one that is done; `state` is JSON."""
+    """What a checkpoint holds.
+
+    Attributes:
+        epoch: the last one that is done, counted from 0.
+        state: whatever else decides the future, as JSON.
+        callback_weights: weights that a callback of the user's keeps, by its place among them.
+    """
 
     epoch: int
     variables: list[Array]
     best_weights: list[Array] | None
     state: dict[str, Any]
+    callback_weights: dict[int, list[Array]] = field(default_factory=dict)
 
 
 def write(root: Path, snapshot: Snapshot, *, keep: int) -> Path:
     """Commits a checkpoint under `root` and removes all but the newest `keep`."""
-    final = root / f"epoch-{snapshot.epoch:06d}"
+    final = path_of(root, snapshot.epoch)
     aside = root / f".{final.name}.{os.getpid()}.tmp"
     for left in root.glob(".epoch-*.tmp"):  # by a chief that was killed
         shutil.rmtree(left)
@@ -49,6 +57,8 @@ def write(root: Path, snapshot: Snapshot, *, keep: int) -> Path:
     _save(aside / "variables.npz", snapshot.variables)
     if snapshot.best_weights is not None:
         _save(aside / "best.npz", snapshot.best_weights)
+    for place, weights in snapshot.callback_weights.items():
+        _save(aside / f"callback-{place}.npz", weights)
     (aside / "state.json").write_text(json.dumps({"epoch": snapshot.epoch, **snapshot.state}))
     manifest = {file.name: _sha256(file) for file in sorted(aside.iterdir())}
     (aside / MANIFEST).write_text(json.dumps(manifest))
@@ -57,7 +67,8 @@ def write(root: Path, snapshot: Snapshot, *, keep: int) -> Path:
     shutil.rmtree(final, ignore_errors=True)
     aside.rename(final)
     _flush_to_disk(root)
-    for old in _newest_first(root)[keep:]:
+    later = [path for path in _newest_first(root) if path.name > final.name]  # broken, of a history that was left
+    for old in [*later, *[path for path in _newest_first(root) if path not in later][keep:]]:
         shutil.rmtree(old)
     return final
 
@@ -70,6 +81,11 @@ def read_newest(root: Path, *, skipped: Callable[[Path, str], None]) -> tuple[Pa
         except (OSError, ValueError, KeyError) as error:
             skipped(path, str(error))
     return None
+
+
+def path_of(root: Path, epoch: int) -> Path:
+    """Where the checkpoint of an epoch, counted from 0, stands."""
+    return root / f"epoch-{epoch:06d}"
 
 
 def read(path: Path) -> Snapshot:
@@ -89,6 +105,9 @@ def read(path: Path) -> Snapshot:
         variables=_load(path / "variables.npz"),
         best_weights=_load(best) if best.name in manifest else None,
         state=state,
+        callback_weights={
+            int(match[1]): _load(path / name) for name in manifest if (match := _CALLBACK.fullmatch(name))
+        },
     )
 
 

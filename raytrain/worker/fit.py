@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from time import time
+from time import monotonic, sleep, time
 
 import keras
 import tensorflow as tf
+from keras.src.random.seed_generator import global_seed_generator
 from keras.src.trainers.data_adapters.data_adapter_utils import class_weight_to_sample_weights
 
 from raytrain.errors import Problem, UserCodeError
@@ -23,14 +24,15 @@ from raytrain.worker.batch_norm import plain_layers, synchronized
 from raytrain.worker.feed import Arrays, Feed
 from raytrain.worker.mending import mend
 from raytrain.worker.model import build_model
-from raytrain.worker.reporting import Channel, ReportingHook
+from raytrain.worker.reporting import Channel, ReportingHook, scalars
 from raytrain.worker.setup import release_port
 from raytrain.worker.statistics import StatisticsHook
-from raytrain.worker.strategy import join
+from raytrain.worker.strategy import join, sum_over_workers
 from raytrain.worker.user_callbacks import act_on_batches, for_rank
 
 _AUTO_STEPS_PER_EXECUTION = 32
 _CHUNK_BYTES = 64 * 2**20
+_PATIENCE_S = 90
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ def train(job: WorkerJob, channel: Channel) -> Reason:
     release_port()
     mend(rank=rank)
     keras.utils.set_random_seed(spec.fit.seed)
-    found = _newest_checkpoint(job, channel)
+    found = _newest_checkpoint(job, channel, strategy)
     model = build_model(spec, job.folder, strategy, base_model=job.base_model)
     feeds = _feeds(job, workers=strategy.num_replicas_in_sync)
     notice = _chief_notice(channel, rank)
@@ -100,6 +102,10 @@ def _fit(
     saver = saving.CheckpointHook(
         spec.checkpoint, job.paths.checkpoints, reporting, callbacks, channel, rank=job.rank, snapshot=snapshot
     )
+    if snapshot is not None and not model.run_eagerly:
+        model.train_function.trace(
+            next(iter(feeds["train"]))
+        )  # makes what only a step makes: a second optimizer's state
     stopped = snapshot.state["stopped"] if snapshot else None
     first = snapshot.epoch + 1 if snapshot else spec.fit.initial_epoch
     model.fit(
@@ -119,14 +125,46 @@ def _fit(
     return Reason(stopped) if stopped else reporting.reason
 
 
-def _newest_checkpoint(job: WorkerJob, channel: Channel) -> tuple[Path, checkpoint.Snapshot] | None:
-    def skipped(path: Path, why: str) -> None:
-        channel.send(messages.CheckpointBroken(rank=job.rank, time=time(), path=str(path), why=why))
+def _newest_checkpoint(
+    job: WorkerJob, channel: Channel, strategy: tf.distribute.Strategy
+) -> tuple[Path, checkpoint.Snapshot] | None:
+    """The newest whole checkpoint as the chief sees it, on every rank.
 
-    found = checkpoint.read_newest(job.paths.checkpoints, skipped=skipped)
-    if found and job.rank == 0:
-        channel.send(messages.RestoredFrom(rank=0, time=time(), epoch=found[1].epoch, path=str(found[0])))
+    Raises:
+        UserCodeError: this rank cannot read what the chief has read.
+    """
+    root = job.paths.checkpoints
+
+    def skipped(path: Path, why: str) -> None:
+        channel.send(messages.CheckpointBroken(rank=0, time=time(), path=str(path), why=why))
+
+    found = checkpoint.read_newest(root, skipped=skipped) if job.rank == 0 else None
+    [epochs_done] = sum_over_workers(strategy, [float(found[1].epoch + 1) if found else 0.0])
+    if epochs_done == 0:
+        return None
+    path = checkpoint.path_of(root, int(epochs_done) - 1)
+    if found is None:
+        return path, _read_patiently(path)
+    channel.send(messages.RestoredFrom(rank=0, time=time(), epoch=found[1].epoch, path=str(path)))
     return found
+
+
+def _read_patiently(path: Path) -> checkpoint.Snapshot:
+    """Reads a checkpoint that is known to be whole; a shared file system may show it late."""
+    deadline = monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return checkpoint.read(path)
+        except (OSError, ValueError, KeyError) as error:
+            if monotonic() > deadline:
+                raise UserCodeError(
+                    Problem(
+                        field="storage",
+                        got=f"{path}, which the chief has read and this rank cannot: {error}",
+                        expected="storage that shows every node the same files",
+                    )
+                ) from error
+            sleep(1)
 
 
 def _to_synchronize(
@@ -154,8 +192,7 @@ def _finish(
     if "test" in feeds:
         metrics = model.evaluate(feeds["test"], return_dict=True, verbose=0)
         if job.rank == 0:
-            pooled = {name: float(value) for name, value in metrics.items()}
-            channel.send(messages.Tested(rank=0, time=time(), metrics=pooled))
+            channel.send(messages.Tested(rank=0, time=time(), metrics=scalars(metrics)))
     saved = saving.save_model(model, job.paths, rank=job.rank, notice=_chief_notice(channel, job.rank))
     if job.rank == 0:
         channel.send(messages.ModelWritten(rank=0, time=time(), path=str(saved)))
@@ -224,8 +261,9 @@ def _use_own_steps(
 
 
 def _build(model: keras.Model, strategy: tf.distribute.Strategy, feed: Feed) -> None:
-    """Creates every variable before the first step is traced."""
+    """Creates every variable before the first step is traced, those of Keras' own random draws among them."""
     with strategy.scope():
+        global_seed_generator()
         model._symbolic_build(data_batch=feed.example_batch())
 
 

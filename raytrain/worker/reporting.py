@@ -94,7 +94,7 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._trained_s = perf_counter() - self._epoch_began
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        metrics = dict(sorted(((name, float(value)) for name, value in (logs or {}).items()), key=_loss_first))
+        metrics = scalars(logs or {})
         learning_rate = metrics.pop("learning_rate", None) or _learning_rate(self.model)
         self._follow_monitor(epoch, metrics)
         self._channel.send(
@@ -178,6 +178,16 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
             time_limit_s=self._spec.fit.time_limit,
             stop_asked=self._channel.stop_asked(),
         )
+
+
+def scalars(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Logs as numbers, the loss first; a metric with one value a class becomes `name_0`, `name_1`, …"""
+    flat: dict[str, float] = {}
+    for name, value in logs.items():
+        array = np.asarray(value)
+        parts = [(name, array)] if array.ndim == 0 else [(f"{name}_{i}", part) for i, part in enumerate(array.ravel())]
+        flat |= {key: float(part) for key, part in parts}
+    return dict(sorted(flat.items(), key=_loss_first))
 
 
 def _loss_first(item: tuple[str, float]) -> tuple[bool, bool]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.src.random.seed_generator import global_seed_generator
 
 from raytrain.run import Reason, RunPaths
 from raytrain.spec.schema import CheckpointSpec
@@ -60,6 +61,8 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._reporting.elapsed_before_s = state["elapsed_s"]
         for callback, saved in zip(self._others, state["callbacks"], strict=True):
             _restore_state(callback, saved)
+        for place, weights in self._snapshot.callback_weights.items():
+            self._others[place].best_weights = weights
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         due = (epoch + 1) % self._spec.every_epochs == 0 or self.model.stop_training
@@ -68,8 +71,8 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
         began = perf_counter()
         progress = self._reporting.progress
         variables = [np.asarray(variable) for variable in _variables(self.model)]
-        if not all(np.isfinite(value).all() for value in variables if value.dtype.kind == "f"):
-            return  # the loss follows in the next epoch; the last finite checkpoint is kept
+        if any(np.isnan(np.asarray(variable)).any() for variable in self.model.trainable_variables):
+            return  # the loss follows in the next epoch; the last checkpoint without NaN is kept
         snapshot = checkpoint.Snapshot(
             epoch=epoch,
             variables=variables,
@@ -79,6 +82,11 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
                 "elapsed_s": self._reporting.elapsed_s,
                 "stopped": str(self._reporting.reason) if self.model.stop_training else None,
                 "callbacks": [_plain_state(callback) for callback in self._others],
+            },
+            callback_weights={
+                place: weights
+                for place, callback in enumerate(self._others)
+                if (weights := getattr(callback, "best_weights", None)) is not None
             },
         )
         path = checkpoint.write(self._root, snapshot, keep=self._spec.keep)
@@ -133,11 +141,22 @@ def copy_code(folder: Path, target: Path) -> None:
 
 def _variables(model: keras.Model) -> list[Any]:
     """Everything that decides the future at an epoch's end, in an order that the model itself fixes, each once."""
-    optimizers = [item for item in vars(model).values() if isinstance(item, keras.optimizers.Optimizer)]
+    held = [item for value in vars(model).values() for item in _items(value)]
+    optimizers = [item for item in held if isinstance(item, keras.optimizers.Optimizer)]
     metrics = {id(variable) for variable in model.metrics_variables}
-    every = [*model.variables, *(variable for optimizer in optimizers for variable in optimizer.variables)]
+    every = [
+        *model.variables,
+        *(variable for optimizer in optimizers for variable in optimizer.variables),
+        global_seed_generator().state,
+    ]
     unique = {id(variable): variable for variable in every if id(variable) not in metrics}
     return list(unique.values())
+
+
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _restore_state(callback: keras.callbacks.Callback, saved: dict[str, Any]) -> None:

@@ -52,7 +52,8 @@ def average_statistics(model: keras.Model, strategy: tf.distribute.Strategy, *, 
         return
     local = tf.concat([tf.reshape(tf.cast(variable.value, tf.float32), [-1]) for variable in variables], axis=0)
     chief = _sum(strategy, local if rank == 0 else tf.zeros_like(local))
-    mean = chief + _sum(strategy, (local - chief) * share)
+    difference = tf.where(local == chief, tf.zeros_like(local), local - chief)  # infinities that agree differ by 0
+    mean = chief + _sum(strategy, difference * share)
     sizes = [int(variable.value.shape.num_elements()) for variable in variables]
     for variable, part in zip(variables, tf.split(mean, sizes), strict=True):
         variable.assign(tf.cast(tf.reshape(part, variable.shape), variable.dtype))

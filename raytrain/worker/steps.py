@@ -92,15 +92,20 @@ def _make_function(
     }
     loops: dict[Any, Callable[..., Logs]] = {}
 
-    def run_chunk(chunk: Chunk) -> Logs:
+    def loop_for(chunk: Chunk) -> Callable[..., Logs]:
         function = compiled[chunk.share == 0]
         specs = tree.map_structure(lambda tensor: _step_spec(tensor, static_batch), chunk.data)
         key = (chunk.share == 0, tuple((spec.shape.as_list().__repr__(), spec.dtype) for spec in tree.flatten(specs)))
         if key not in loops:
             loops[key] = _loop_over(function.get_concrete_function(specs, tf.TensorSpec([], tf.float32)), specs)
-        return loops[key](chunk.data, tf.constant(chunk.share))
+        return loops[key]
 
-    return _until_steps(run_chunk, model, strategy, taken_as_they_are)
+    def run_chunk(chunk: Chunk) -> Logs:
+        return loop_for(chunk)(chunk.data, tf.constant(chunk.share))
+
+    function = _until_steps(run_chunk, model, strategy, taken_as_they_are)
+    function.trace = loop_for  # type: ignore[attr-defined]
+    return function
 
 
 def _until_steps(
@@ -199,11 +204,13 @@ def _eager_chunk(one_step: Callable[..., Logs], idle_step: Callable[..., Logs]) 
 
 
 def _untrained_locals(model: keras.Model, strategy: tf.distribute.Strategy) -> list[tf.Variable]:
-    """This process' own copies of what a step changes by this worker's rows: metrics, random states, statistics.
+    """This process' own copies of what a step changes by this worker's rows: metrics and statistics.
 
-    The statistics of synchronised BatchNormalization are not among them: they come from all workers' rows.
+    The statistics of synchronised BatchNormalization are not among them, since they come from all workers' rows; nor
+    are the states of random draws, which go on alike on every worker.
     """
     shared = {id(variable) for layer in synchronized_layers(model) for variable in layer.non_trainable_variables}
+    shared |= {id(item) for item in model.non_trainable_variables if item.name == "seed_generator_state"}
     variables = {id(variable): variable for variable in [*model.non_trainable_variables, *model.metrics_variables]}
     return [
         local

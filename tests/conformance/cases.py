@@ -516,6 +516,14 @@ METRICS: dict[str, Case] = {
         keras.metrics.BinaryIoU(name="iou")]"""
         )
     ),
+    "a metric with one value a class": make(
+        mlp(
+            """optimizer="adam", loss="categorical_crossentropy", metrics=[keras.metrics.F1Score(name="f1")]""",
+            units=4,
+            activation="softmax",
+        ),
+        "onehot",
+    ),
     "class metrics": make(
         mlp(
             """optimizer="adam", loss="categorical_crossentropy", metrics=[

@@ -167,6 +167,7 @@ def _plain_keras(case: Case, root: Path) -> Outcome:
     import tensorflow as tf
 
     from raytrain.worker.feed import epoch_order
+    from raytrain.worker.reporting import scalars
 
     keras.backend.clear_session(free_memory=False)
     spec = case.job_spec(1)
@@ -206,7 +207,7 @@ def _plain_keras(case: Case, root: Path) -> Outcome:
     outcome = Outcome(history=_by_epoch(fitted.history, spec.fit.validation_freq), learning_rates=rates)
     if "test" in case.splits:
         tested = dict(zip(("x", "y", "sample_weight"), case.splits["test"], strict=False))
-        outcome.test = model.evaluate(**tested, batch_size=batch, return_dict=True, verbose=0)
+        outcome.test = scalars(model.evaluate(**tested, batch_size=batch, return_dict=True, verbose=0))
     outcome.weights = [np.asarray(weight) for weight in model.get_weights()]
     return outcome
 
@@ -222,14 +223,16 @@ class _EpochInTurn:
         return keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(self, "epoch", epoch))
 
 
-def _by_epoch(history: dict[str, list[float]], validation_freq: int) -> list[dict[str, float]]:
+def _by_epoch(history: dict[str, list[Any]], validation_freq: int) -> list[dict[str, float]]:
+    from raytrain.worker.reporting import scalars
+
     epochs = len(history["loss"])
-    rows: list[dict[str, float]] = [{} for _ in range(epochs)]
+    rows: list[dict[str, Any]] = [{} for _ in range(epochs)]
     for name, values in history.items():
         every = validation_freq if name.startswith("val_") else 1
         for row, value in zip(rows[every - 1 :: every], values, strict=True):
-            row[name] = float(value)
-    return rows
+            row[name] = value
+    return [scalars(row) for row in rows]
 
 
 class _folder_of:

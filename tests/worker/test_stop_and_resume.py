@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from raytrain.worker import messages
+from tests.conformance.cases import MODELS, make
 from tests.worker.conftest import Pools
 from tests.worker.pool import Case
 from tests.worker.test_one_answer import MLP, assert_same, case
@@ -69,10 +70,31 @@ def callbacks():
     assert [len(outcome.history) for outcome in outcomes] == [2, 2]
 
 
+PLATEAU = [{"ReduceLROnPlateau": {"monitor": "loss", "patience": 0, "min_delta": 1.0, "factor": 0.5}}]
+KEEPS_BEST = [{"EarlyStopping": {"monitor": "val_loss", "patience": 9, "restore_best_weights": True}}]
+WORSENING = MLP.replace('"learning_rate": 0.01', '"learning_rate": 0.3')
+CHECKPOINT = {"keep": 5}
+
+
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_run_that_goes_on_from_a_checkpoint_ends_as_if_never_cut(workers: int, pools: Pools, tmp_path: Path) -> None:
-    plateau = [{"ReduceLROnPlateau": {"monitor": "loss", "patience": 0, "min_delta": 1.0, "factor": 0.5}}]
-    whole = case(epochs=5, model=STATEFUL, callbacks=plateau, checkpoint={"keep": 5})
+@pytest.mark.parametrize(
+    "whole",
+    [
+        pytest.param(case(epochs=5, model=STATEFUL, callbacks=PLATEAU, checkpoint=CHECKPOINT), id="plateau"),
+        pytest.param(case(epochs=5, model=STATEFUL, train=65, checkpoint=CHECKPOINT), id="a worker without rows"),
+        pytest.param(
+            case(epochs=5, model=WORSENING, train=24, batch=8, callbacks=KEEPS_BEST, checkpoint=CHECKPOINT),
+            id="a callback that keeps weights",
+        ),
+        pytest.param(
+            make(MODELS["two optimizers (GAN)"].model_py, "unlabelled", epochs=5, checkpoint=CHECKPOINT),
+            id="two optimizers",
+        ),
+    ],
+)
+def test_a_run_that_goes_on_from_a_checkpoint_ends_as_if_never_cut(
+    whole: Case, workers: int, pools: Pools, tmp_path: Path
+) -> None:
     undisturbed = pools(workers).run(whole, tmp_path / "whole")[0]
     assert not undisturbed.error, undisturbed.error
     for epoch in range(4):
