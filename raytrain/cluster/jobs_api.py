@@ -184,8 +184,8 @@ class JobsApi:
         """
         params: dict[str, str | int] = {"node_id": node_id, "filename": filename, "lines": tail_lines or -1}
         response = self._http.send("GET", "/api/v0/logs/file", params=params, accept=(200, 500))
-        if response.status_code == 200:
-            return bytes(response.content[offset:])
+        if response.status_code == 200:  # with nothing in it for a missing file, too, at times
+            return bytes(response.content[offset:]) if response.content else None
         if "not found" in response.text or "doesn't exist" in response.text:
             return None
         raise ClusterError(

@@ -96,3 +96,8 @@ def test_a_reader_keeps_the_old_file_while_the_new_is_written(tmp_path: Path, mo
     with pytest.raises(KeyboardInterrupt):
         write_whole(path, "new")
     assert path.read_text() == "old"
+
+
+def test_a_log_whose_folder_is_a_file_has_no_events(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert read_events(tmp_path / "file" / "run" / "events.jsonl") == []
