@@ -500,6 +500,7 @@ FIT: dict[str, Case] = {
     "sample weights": make(mlp(f'{ADAM}, metrics=["accuracy"]'), "weighted"),
     "class weights": make(mlp(ADAM), fit={"class_weight": {0: 0.5, 1: 2.0}}),
     "validation every second epoch": make(mlp(ADAM), epochs=4, fit={"validation_freq": 2}),
+    "initial epoch": make(mlp(ADAM), epochs=4, fit={"initial_epoch": 2}),
     "one epoch's rows fewer than a batch": make(mlp(ADAM), train=5),
     "a single row": make(mlp(ADAM), train=3, fit={"global_batch_size": 3}),
 }
@@ -553,6 +554,12 @@ PRECISION = {
     "float64": make(mlp(ADAM, before='keras.config.set_floatx("float64")'), "float64"),
 }
 
+SWAPPING = make(
+    mlp(f"optimizer=keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.8), {BCE}")
+    + "\ndef callbacks():\n    return [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]\n",
+    epochs=3,
+    callbacks="model.py:callbacks",
+)
 CALLBACKS = {
     name: make(
         mlp(ADAM) + f"\ndef callbacks():\n    return [keras.callbacks.{source}]\n",
@@ -582,7 +589,7 @@ ROWS: dict[str, Row] = {
         "fit": FIT,
         "metrics": METRICS,
         "precision": PRECISION,
-        "callbacks": CALLBACKS,
+        "callbacks": CALLBACKS | {"SwapEMAWeights": SWAPPING},
     }.items()
     for name, case in cases.items()
 }

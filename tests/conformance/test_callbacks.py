@@ -17,6 +17,7 @@ def callbacks():
     return [
         keras.callbacks.ModelCheckpoint(str(place / "best.keras"), monitor="val_loss", save_best_only=False),
         keras.callbacks.CSVLogger(str(place / "log.csv")),
+        keras.callbacks.TensorBoard(str(place / "board"), write_graph=False),
     ]
 """
 ASKING = """
@@ -41,6 +42,7 @@ def test_files_are_written_once_by_the_chief(pools: Pools, tmp_path: Path) -> No
     outcomes = pools(2).run(case, tmp_path / "run")
     assert not any(outcome.error for outcome in outcomes), outcomes[0].error
     assert (tmp_path / "best.keras").is_file()
+    assert len(list((tmp_path / "board" / "train").iterdir())) == 1
     lines = (tmp_path / "log.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in lines] == ["epoch", "0", "1"]
 

@@ -196,6 +196,7 @@ def _plain_keras(case: Case, root: Path) -> Outcome:
         tf.data.Dataset.from_generator(batches, output_signature=signature).apply(known_length),
         shuffle=False,
         class_weight=spec.fit.class_weight,
+        initial_epoch=spec.fit.initial_epoch,
         epochs=spec.fit.epochs,
         validation_data=case.splits.get("validation"),
         validation_batch_size=batch,
