@@ -20,7 +20,7 @@ IS_WHOLE := $(FITS)$(if $(UV),,; import pip)
 IN_PLACE := $(shell $(BIN)/python -c '$(FITS)' 2>/dev/null && cat $(VENV)/.installed 2>/dev/null)
 PACKAGE := import sys; print("python%d.%d-venv" % sys.version_info[:2])
 
-.PHONY: help conformance demo test test-unit test-integration lint clean again
+.PHONY: help bench conformance demo test test-unit test-integration lint clean again
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ test-integration: $(VENV)/.installed  ## run the tests on a real Ray cluster
 
 conformance: $(VENV)/.installed  ## hold 1, 2 and 3 workers against plain Keras and print the table
 	CONFORMANCE_WORKERS=1,2,3 $(BIN)/python -m pytest -q tests/conformance
+
+bench: $(VENV)/.installed  ## measure how fast the command starts
+	$(BIN)/python -m tests.benchmarks.start_up
 
 lint: $(VENV)/.installed  ## check style and types
 	$(BIN)/python -m ruff check

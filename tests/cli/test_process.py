@@ -165,26 +165,3 @@ def test_forced_colours_do_not_reach_a_pipe(job: Path) -> None:
 
     assert json.loads(done.stdout)["status"] == "SUCCEEDED"
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", done.stdout + done.stderr)
-
-
-def cpu_seconds_of(arguments: list[str], cwd: Path) -> float:
-    """Processor time of a command: what else the machine does weighs less on it than on the clock's."""
-    with subprocess.Popen(arguments, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_utime + usage.ru_stime
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["validate", "jobs/digits"]])
-def test_starts_in_three_times_what_typer_takes(arguments: list[str]) -> None:
-    """The best of several turns each, one after the other; more turns where the machine was busy."""
-    root, program = Path(__file__).parents[2], str(Path(sys.executable).parent / "raytrain")
-    typer, ours = 1e9, 1e9
-    for turn in range(40):
-        typer = min(typer, cpu_seconds_of([sys.executable, "-c", "import typer"], root))
-        ours = min(ours, cpu_seconds_of([program, *arguments], root))
-        if turn >= 4 and ours <= 3 * typer:
-            break
-
-    assert ours <= 3 * typer, f"{ours:.3f} s, typer {typer:.3f} s"
