@@ -5,6 +5,8 @@ Runs in: the driver. Each node's workers read the packed arrays from its object 
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from raytrain.spec.checks import split_rows as count_rows
 from raytrain.spec.data import Source
 from raytrain.spec.schema import JobSpec
 from raytrain.spec.shards import ShardPlan, SplitCounts
+from raytrain.worker.shards import Shards, SharedShards
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,11 @@ class Dataset:
 
     refs: dict[str, ray.ObjectRef]
     plans: dict[str, ShardPlan]
+
+    @contextlib.contextmanager
+    def serve(self) -> Iterator[Shards]:
+        """What one worker group reads its rows from, while the block runs."""
+        yield SharedShards(refs=self.refs)
 
 
 def load_dataset(spec: JobSpec, folder: Path) -> Dataset:

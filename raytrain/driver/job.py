@@ -134,8 +134,8 @@ def _attempt(
         recorder.forget_partial_epochs()
         recorder.record(types.AttemptStarted, workers=request.spec.scaling.workers, restart=restarts)
         ray.get(mailbox.begin.remote(restarts))
-        with Collector(mailbox, recorder) as collector:
-            result = run_group(request, dataset.refs, mailbox, paths=paths.root, restart=restarts)
+        with Collector(mailbox, recorder) as collector, dataset.serve() as shards:
+            result = run_group(request, shards, mailbox, paths=paths.root, restart=restarts)
         if collector.finished_ranks == request.spec.scaling.workers:
             return _verdict(Reason(collector.reason), recorder)
         if stopping.asked:

@@ -20,6 +20,7 @@ from raytrain.spec.request import JobRequest
 from raytrain.spec.schema import ScalingSpec
 from raytrain.worker.loop import LoopConfig, train_loop
 from raytrain.worker.setup import thread_environment
+from raytrain.worker.shards import Shards
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +35,11 @@ class GroupResult:
         return self.failure is None
 
 
-def run_group(request: JobRequest, refs: dict[str, Any], mailbox: Any, *, paths: Path, restart: int) -> GroupResult:
+def run_group(request: JobRequest, shards: Shards, mailbox: Any, *, paths: Path, restart: int) -> GroupResult:
     """Trains with one worker group; returns when all workers have ended or one has failed.
 
     Args:
-        refs: each split's object reference.
+        shards: where the workers get their rows from.
         paths: the run's directory.
         restart: how many groups of this attempt came before.
     """
@@ -47,7 +48,7 @@ def run_group(request: JobRequest, refs: dict[str, Any], mailbox: Any, *, paths:
         request=request.model_dump_json(),
         run_directory=str(paths),
         folder=str(Path.cwd()),
-        refs=refs,
+        shards=shards,
         mailbox=mailbox,
         group=restart,
     )

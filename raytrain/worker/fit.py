@@ -8,31 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, sleep, time
+from time import time
 
 import keras
 import tensorflow as tf
 from keras.src.random.seed_generator import global_seed_generator
-from keras.src.trainers.data_adapters.data_adapter_utils import class_weight_to_sample_weights
 
-from raytrain.errors import Problem, UserCodeError
 from raytrain.run import Reason, RunPaths
 from raytrain.spec.schema import JobSpec
-from raytrain.spec.shards import ShardPlan, plan_shards
 from raytrain.worker import checkpoint, components, messages, saving, steps
 from raytrain.worker.batch_norm import plain_layers, synchronized
 from raytrain.worker.feed import Arrays, Feed
+from raytrain.worker.feeds import make_feeds, set_steps_per_execution
 from raytrain.worker.mending import mend
 from raytrain.worker.model import build_model
 from raytrain.worker.reporting import Channel, ReportingHook, scalars
+from raytrain.worker.restoring import newest_checkpoint
 from raytrain.worker.setup import release_port
 from raytrain.worker.statistics import StatisticsHook
-from raytrain.worker.strategy import join, sum_over_workers
+from raytrain.worker.strategy import join
 from raytrain.worker.user_callbacks import act_on_batches, for_rank
-
-_AUTO_STEPS_PER_EXECUTION = 32
-_CHUNK_BYTES = 64 * 2**20
-_PATIENCE_S = 90
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +56,13 @@ def train(job: WorkerJob, channel: Channel) -> Reason:
     release_port()
     mend(rank=rank)
     keras.utils.set_random_seed(spec.fit.seed)
-    found = _newest_checkpoint(job, channel, strategy)
+    found = newest_checkpoint(job.paths.checkpoints, channel, strategy, rank=rank)
     model = build_model(spec, job.folder, strategy, base_model=job.base_model)
-    feeds = _feeds(job, workers=strategy.num_replicas_in_sync)
+    feeds = make_feeds(spec, job.splits, rank=rank, workers=strategy.num_replicas_in_sync)
     notice = _chief_notice(channel, rank)
     declared = components.callbacks(spec.callbacks, job.folder)
     callbacks = for_rank(declared, rank=rank, notice=notice)
-    _set_steps_per_execution(model, spec, feeds, wants_batches=act_on_batches(declared))
+    set_steps_per_execution(model, spec, feeds, wants_batches=act_on_batches(declared))
     _use_own_steps(model, strategy, feeds, notice)
     reporting = ReportingHook(
         spec,
@@ -125,48 +120,6 @@ def _fit(
     return Reason(stopped) if stopped else reporting.reason
 
 
-def _newest_checkpoint(
-    job: WorkerJob, channel: Channel, strategy: tf.distribute.Strategy
-) -> tuple[Path, checkpoint.Snapshot] | None:
-    """The newest whole checkpoint as the chief sees it, on every rank.
-
-    Raises:
-        UserCodeError: this rank cannot read what the chief has read.
-    """
-    root = job.paths.checkpoints
-
-    def skipped(path: Path, why: str) -> None:
-        channel.send(messages.CheckpointBroken(rank=0, time=time(), path=str(path), why=why))
-
-    found = checkpoint.read_newest(root, skipped=skipped) if job.rank == 0 else None
-    [epochs_done] = sum_over_workers(strategy, [float(found[1].epoch + 1) if found else 0.0])
-    if epochs_done == 0:
-        return None
-    path = checkpoint.path_of(root, int(epochs_done) - 1)
-    if found is None:
-        return path, _read_patiently(path)
-    channel.send(messages.RestoredFrom(rank=0, time=time(), epoch=found[1].epoch, path=str(path)))
-    return found
-
-
-def _read_patiently(path: Path) -> checkpoint.Snapshot:
-    """Reads a checkpoint that is known to be whole; a shared file system may show it late."""
-    deadline = monotonic() + _PATIENCE_S
-    while True:
-        try:
-            return checkpoint.read(path)
-        except (OSError, ValueError, KeyError) as error:
-            if monotonic() > deadline:
-                raise UserCodeError(
-                    Problem(
-                        field="storage",
-                        got=f"{path}, which the chief has read and this rank cannot: {error}",
-                        expected="storage that shows every node the same files",
-                    )
-                ) from error
-            sleep(1)
-
-
 def _to_synchronize(
     model: keras.Model, spec: JobSpec, strategy: tf.distribute.Strategy, notice: Callable[[str], None]
 ) -> list[keras.layers.BatchNormalization]:
@@ -196,56 +149,6 @@ def _finish(
     saved = saving.save_model(model, job.paths, rank=job.rank, notice=_chief_notice(channel, job.rank))
     if job.rank == 0:
         channel.send(messages.ModelWritten(rank=0, time=time(), path=str(saved)))
-
-
-def _feeds(job: WorkerJob, *, workers: int) -> dict[str, Feed]:
-    spec = job.spec
-
-    def plan(split: str, rows: int) -> ShardPlan:
-        batch = spec.fit.global_batch_size
-        if split != "train":
-            batch = spec.fit.validation_batch_size or batch
-        drop = spec.data.drop_remainder and split == "train"
-        return plan_shards(rows, workers=workers, global_batch_size=batch, drop_remainder=drop)
-
-    return {
-        split: Feed(
-            _with_class_weight(arrays, spec) if split == "train" else arrays,
-            plan=plan(split, len(keras.tree.flatten(arrays)[0])),
-            rank=job.rank,
-            seed=spec.fit.seed,
-            shuffle=spec.data.shuffle and split == "train",
-        )
-        for split, arrays in job.splits.items()
-    }
-
-
-def _with_class_weight(arrays: Arrays, spec: JobSpec) -> Arrays:
-    if spec.fit.class_weight is None:
-        return arrays
-    if len(arrays) != 2 or isinstance(arrays[1], dict):
-        raise UserCodeError(
-            Problem(
-                field="fit.class_weight",
-                got="class weights beside a weight column, several outputs or no label",
-                expected="one label column and no data.weight",
-            )
-        )
-    features, labels = arrays
-    return features, labels, class_weight_to_sample_weights(labels, spec.fit.class_weight)
-
-
-def _set_steps_per_execution(
-    model: keras.Model, spec: JobSpec, feeds: Mapping[str, Feed], *, wants_batches: bool
-) -> None:
-    """Unless the user chose a number, many steps are run a call: as many as fit `_CHUNK_BYTES`, alike on all ranks."""
-    chosen = spec.compile is not None and spec.compile.steps_per_execution != "auto"
-    if not chosen and model.steps_per_execution == 1 and not wants_batches and not model.run_eagerly:
-        train = feeds["train"]
-        fitting = max(1, _CHUNK_BYTES // max(1, train.global_batch_bytes))
-        model.steps_per_execution = min(_AUTO_STEPS_PER_EXECUTION, train.num_batches, fitting)
-    for feed in feeds.values():
-        feed.chunk_steps = model.steps_per_execution
 
 
 def _use_own_steps(

@@ -22,17 +22,18 @@ from raytrain.run import RunPaths
 from raytrain.spec.request import JobRequest
 from raytrain.worker import messages, setup
 from raytrain.worker.logs import copy_output
+from raytrain.worker.shards import Shards
 from raytrain.worker.user_code import describe_failure
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoopConfig:
-    """What the driver hands every worker. `request`: a `JobRequest` as JSON; `refs`: each split's object reference."""
+    """What the driver hands every worker. `request`: a `JobRequest` as JSON; `shards`: where its rows are."""
 
     request: str
     run_directory: str
     folder: str
-    refs: dict[str, Any]
+    shards: Shards
     mailbox: Any
     group: int
 
@@ -66,7 +67,7 @@ def train_loop(config: dict[str, LoopConfig]) -> None:
     with _reported(channel, folder, rank), _rank_log(paths, request.attempt, rank), _printed():
         channel.send(messages.PhaseDone(rank=rank, time=time(), name="workers"))
         os.chdir(folder)
-        splits = dict(zip(loop.refs, ray.get(list(loop.refs.values())), strict=True))
+        splits = loop.shards.fetch()
         setup.finish_import()
         from raytrain.worker.fit import WorkerJob, train
 
