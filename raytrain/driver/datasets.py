@@ -21,9 +21,9 @@ from raytrain.driver.splits import split_rows
 from raytrain.errors import SpecError
 from raytrain.spec.checks import SPLITS, check_counts, plan_splits
 from raytrain.spec.checks import split_rows as count_rows
-from raytrain.spec.data import Source
 from raytrain.spec.schema import JobSpec
 from raytrain.spec.shards import ShardPlan, SplitCounts
+from raytrain.spec.source import Source
 from raytrain.worker.shards import Shards, SharedShards
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from raytrain.driver.columns import narrow
 from raytrain.errors import Problem, UserCodeError
-from raytrain.spec.data import OneHot, Preprocess, Scale, Standardize
+from raytrain.spec.preprocess import OneHot, Preprocess, Scale, Standardize
 from raytrain.worker.user_code import call_reference
 
 Columns = dict[str, npt.NDArray[Any]]

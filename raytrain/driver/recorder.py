@@ -134,6 +134,7 @@ class Recorder:
             "rows_per_s": sum(part.rows for part in parts) / seconds,
             "rank_seconds": [part.seconds for part in parts],
             "rank_rows_per_s": [part.rows / part.seconds for part in parts],
+            "rank_wait_s": [part.waited_s for part in parts],
             "learning_rate": parts[0].learning_rate,
             "best": parts[0].best,
             "patience_left": parts[0].patience_left,

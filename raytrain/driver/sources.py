@@ -17,9 +17,9 @@ import ray.data
 from pyarrow import csv
 
 from raytrain.errors import Problem, SpecError, UserCodeError
-from raytrain.spec.data import Source
 from raytrain.spec.files import find_files
 from raytrain.spec.sklearn_sets import SKLEARN_SETS
+from raytrain.spec.source import Source
 from raytrain.spec.values import split_python_ref
 from raytrain.worker.user_code import call_reference
 

@@ -64,10 +64,14 @@ class Phase(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Sharded(Event):
-    """How the rows are divided. Each split's value has `rows`, `steps`, `rows_per_worker` (a list) and `dropped`."""
+    """How the rows are divided. Each split's value has `rows`, `steps`, `rows_per_worker` (a list) and `dropped`.
+
+    `tier`: where the rows are kept between epochs, `shared`, `sharded` or `streaming`.
+    """
 
     type: ClassVar[str] = "sharded"
     splits: dict[str, dict[str, Any]]
+    tier: str = "shared"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +85,8 @@ class ModelBuilt(Event):
 class EpochEnd(Event):
     """An epoch (counted from 0) is done. `metrics` are pooled over all workers and rows.
 
-    `rank_seconds` and `rank_rows_per_s` have one entry a rank; `best` is `{"epoch", "monitor", "value"}` so far.
+    `rank_seconds`, `rank_rows_per_s` and `rank_wait_s` (seconds without rows) have one entry a rank; `best` is
+    `{"epoch", "monitor", "value"}` so far.
     """
 
     type: ClassVar[str] = "epoch_end"
@@ -91,6 +96,7 @@ class EpochEnd(Event):
     rows_per_s: float
     rank_seconds: list[float]
     rank_rows_per_s: list[float]
+    rank_wait_s: list[float] = field(default_factory=list)
     learning_rate: float | None = None
     best: dict[str, Any] | None = None
     patience_left: int | None = None
@@ -98,19 +104,37 @@ class EpochEnd(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointSaved(Event):
+    """`epoch` (counted from 0) is the last one done, -1 before the first; `step`: steps done of the one after.
+
+    `seconds` from the copy to the commit; `blocked_s`: how long training stood still for it.
+    """
+
     type: ClassVar[str] = "checkpoint_saved"
     epoch: int
     path: str
     seconds: float
+    step: int = 0
+    blocked_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointFailed(Event):
+    """A save failed; training goes on, and the save is tried again unless `given_up`."""
+
+    type: ClassVar[str] = "checkpoint_failed"
+    epoch: int
+    why: str
+    given_up: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Restored(Event):
-    """Training goes on after `epoch` (counted from 0), the last one that the checkpoint holds."""
+    """Training goes on after `epoch` (counted from 0) and `step` steps more, which is what the checkpoint holds."""
 
     type: ClassVar[str] = "restored"
     epoch: int
     path: str
+    step: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +162,37 @@ class WorkerLost(Event):
     type: ClassVar[str] = "worker_lost"
     message: str
     ranks: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hung(Event):
+    """No worker advanced for `limit_s`; `rank` is the one furthest behind, `stacks` the file with all ranks' stacks."""
+
+    type: ClassVar[str] = "hung"
+    rank: int
+    phase: str
+    epoch: int
+    step: int
+    limit_s: float
+    stacks: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resized(Event):
+    """The next worker group has another number of workers."""
+
+    type: ClassVar[str] = "resized"
+    workers: int
+    before: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FellBack(Event):
+    """The loss was no finite number in `epoch`; training goes on from the last finite checkpoint at a lower rate."""
+
+    type: ClassVar[str] = "fell_back"
+    epoch: int
+    learning_rate_factor: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,12 @@ from pathlib import Path
 from raytrain.errors import Problem, SpecError
 from raytrain.spec.code import code_problems
 from raytrain.spec.columns import column_problems
-from raytrain.spec.data import DataSpec, Source
+from raytrain.spec.data import DataSpec
 from raytrain.spec.load import LoadedJob
 from raytrain.spec.places import Places
 from raytrain.spec.schema import JobSpec
 from raytrain.spec.shards import ShardPlan, SplitCounts, fraction_of, plan_shards
+from raytrain.spec.source import Source
 from raytrain.spec.sources import SourceFacts, inspect_source
 
 SPLITS = ("train", "validation", "test")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from raytrain.errors import Problem
-from raytrain.spec.data import DataSpec, Preprocess
+from raytrain.spec.data import DataSpec
+from raytrain.spec.preprocess import Preprocess
 from raytrain.spec.wording import did_you_mean
 
 _LISTED = 12

@@ -2,93 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from raytrain.spec.values import PythonRef
+from raytrain.spec.preprocess import Preprocess
+from raytrain.spec.source import Source
+from raytrain.spec.strict import Strict
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Scalar = bool | int | float | str | None
-Cell = Scalar | list[Any]
 Columns = str | list[str] | dict[str, str | list[str]]
-
-SklearnName = Literal["digits", "iris", "wine", "breast_cancer", "diabetes", "linnerud"]
-
-
-class Strict(BaseModel):
-    """Base of every part of the spec: unknown keys are refused, types are not coerced."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class OneKind(Strict):
-    """Base of the parts that are given as one of several kinds, `{kind: value}`."""
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        kinds = list(type(self).model_fields)
-        given = [name for name in kinds if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"expected exactly one of {', '.join(kinds)}, got {', '.join(given) or 'none of them'}")
-        return self
-
-    @property
-    def kind(self) -> str:
-        return next(name for name in type(self).model_fields if getattr(self, name) is not None)
-
-    @property
-    def value(self) -> Any:
-        return getattr(self, self.kind)
-
-
-class Source(OneKind):
-    """Where rows come from: exactly one kind."""
-
-    sklearn: SklearnName | None = Field(None, description="a set that comes with scikit-learn")
-    csv: str | list[str] | None = Field(None, description="path, glob or list of them")
-    parquet: str | list[str] | None = Field(None, description="path, folder, glob or list of them")
-    inline: list[dict[str, Cell]] | dict[str, list[Cell]] | None = Field(
-        None, description="rows, or columns of equal length, in the spec itself", min_length=1
-    )
-    python: PythonRef | None = Field(None, description="function that returns the rows")
-
-    @model_validator(mode="after")
-    def _equal_columns(self) -> Self:
-        if isinstance(self.inline, dict):
-            lengths = {len(column) for column in self.inline.values()}
-            if len(lengths) > 1:
-                raise ValueError(f"expected inline columns of one length, got lengths {sorted(lengths)}")
-        return self
-
-
-class Scale(Strict):
-    """Multiplies columns by a constant."""
-
-    columns: list[str] = Field(min_length=1)
-    by: float
-
-
-class Standardize(Strict):
-    """Subtracts the mean and divides by the standard deviation, both taken from the train rows alone."""
-
-    columns: list[str] = Field(min_length=1)
-
-
-class OneHot(Strict):
-    """Turns whole numbers 0 … classes-1 into vectors."""
-
-    columns: list[str] = Field(min_length=1)
-    classes: int = Field(ge=2)
-
-
-class Preprocess(OneKind):
-    """One step, applied in the order given: exactly one kind."""
-
-    scale: Scale | None = None
-    standardize: Standardize | None = None
-    one_hot: OneHot | None = None
-    python: PythonRef | None = Field(None, description="function preprocess(batch) -> batch, dicts of arrays")
+Cache = Literal["auto", "shared", "sharded", "streaming"]
 
 
 class DataSpec(Strict):
@@ -102,6 +26,7 @@ class DataSpec(Strict):
     shuffle: bool = Field(True, description="false keeps the source's order, every epoch")
     stratify: bool | str = Field(False, description="true: fractions keep the label's proportions; or a column's")
     drop_remainder: bool = Field(False, description="leave the last, partial batch of each epoch out")
+    cache: Cache = Field("auto", description="where the rows are kept between epochs; auto chooses by their size")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

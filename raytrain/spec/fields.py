@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from raytrain.spec.data import OneKind
 from raytrain.spec.places import Loc
 from raytrain.spec.schema import JobSpec
+from raytrain.spec.strict import OneKind
 
 
 def model_at(loc: Loc) -> type[BaseModel] | None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from raytrain.errors import Problem, SpecError, UsageError
-from raytrain.spec.data import OneKind
 from raytrain.spec.fields import model_at
 from raytrain.spec.places import Loc, Places, dotted
+from raytrain.spec.strict import OneKind
 from raytrain.spec.wording import shown
 from raytrain.spec.yaml_source import read_yaml
 

@@ -56,8 +56,10 @@ scaling:
   cpus_per_worker: 1
   gpus_per_worker: 0                   # 1: each worker drives one GPU
 
-checkpoint: {every_epochs: 1, keep: 2}
+checkpoint: {every_epochs: 1, keep: 2}  # every_steps: 500 or every_seconds: 60 save within an epoch, too
 restarts: {max: 3}                     # after a lost worker, from the last checkpoint
+# watchdog: {step: 60}                 # seconds without a step before hung workers are started anew
+# divergence: {action: fall_back}      # a loss that is no number: back to the last checkpoint, at half the rate
 
 storage: ~/raytrain                    # the runs' directories; on several machines, a path that every one of them sees
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from raytrain.spec.data import DataSpec, OneKind, Strict
+from raytrain.spec.data import DataSpec
+from raytrain.spec.strict import OneKind, Strict
 from raytrain.spec.values import ClassIndex, DurationS, EnvironmentValue, JobName, PythonRef
 
 Components = str | dict[str, Any] | list[Any] | None
@@ -80,19 +81,58 @@ class EarlyStoppingSpec(Strict):
 
 
 class ScalingSpec(Strict):
+    """`workers: {min: 2, max: 8}` stands for `workers: 8, min_workers: 2`."""
+
     workers: int = Field(1, ge=1, le=10_000)
+    min_workers: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="train with as few as this while the cluster has no room for all of them"
+    )
     cpus_per_worker: float = Field(1, gt=0)
     gpus_per_worker: float = Field(0, ge=0, le=1, description="one worker drives one GPU at most")
     resources_per_worker: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _range(cls, value: Any) -> Any:
+        workers = value.get("workers") if isinstance(value, dict) else None
+        if not isinstance(workers, dict) or set(workers) != {"min", "max"}:
+            return value
+        return value | {"workers": workers["max"], "min_workers": workers["min"]}
+
+    @model_validator(mode="after")
+    def _fewer(self) -> Self:
+        if self.min_workers is not None and self.min_workers > self.workers:
+            raise ValueError(f"expected workers of at least min_workers, {self.min_workers}, got {self.workers}")
+        return self
+
 
 class CheckpointSpec(Strict):
     every_epochs: int = Field(1, ge=1)
-    keep: int = Field(2, ge=1)
+    every_steps: Annotated[int, Field(ge=1)] | None = Field(None, description="also within an epoch")
+    every_seconds: DurationS | None = Field(None, gt=0, description="also within an epoch")
+    keep: int = Field(2, ge=1, description="the newest; the best epoch's is kept besides")
 
 
 class RestartsSpec(Strict):
-    max: int = Field(3, ge=0)
+    max: int = Field(3, ge=0, description="of the workers, after one is lost or hangs")
+    startup: int = Field(5, ge=0, description="of workers that fail before their first step; not counted in max")
+    driver: int = Field(0, ge=0, description="of the whole job by submit and watch, when its driver is lost")
+
+
+class WatchdogSpec(Strict):
+    """How long no worker may advance before the workers are taken for hung and started anew."""
+
+    setup: DurationS = Field(600, gt=0, description="from the start of the workers to the first step")
+    step: DurationS = Field(60, gt=0, description="a step, or twenty times the median step if longer")
+    checkpoint: DurationS = Field(600, gt=0, description="what comes between epochs, validation included")
+
+
+class DivergenceSpec(Strict):
+    """What follows a loss that is no finite number."""
+
+    action: Literal["stop", "fall_back"] = Field("stop", description="fall_back: to the last finite checkpoint")
+    learning_rate_factor: float = Field(0.5, gt=0, lt=1, description="by which each fall back lowers the rate")
+    max: int = Field(3, ge=1, description="how often to fall back before the run ends as diverged")
 
 
 class EnvironmentSpec(Strict):
@@ -116,6 +156,8 @@ class JobSpec(Strict):
     scaling: ScalingSpec = ScalingSpec()
     checkpoint: CheckpointSpec = CheckpointSpec()
     restarts: RestartsSpec = RestartsSpec()
+    watchdog: WatchdogSpec = WatchdogSpec()
+    divergence: DivergenceSpec = DivergenceSpec()
     storage: str = "~/raytrain"
     environment: EnvironmentSpec = EnvironmentSpec()
 

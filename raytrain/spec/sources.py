@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from raytrain.errors import Problem, SpecError
-from raytrain.spec.data import Source
 from raytrain.spec.files import find_files
 from raytrain.spec.sklearn_sets import SKLEARN_SETS
+from raytrain.spec.source import Source
 
 # Past this much csv the client does not count rows: the driver, which reads them anyway, does.
 COUNT_UP_TO_BYTES = 512 << 20

@@ -31,11 +31,15 @@ class Built(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class EpochDone(Message):
-    """A rank is through an epoch; `metrics`, pooled over all workers, are the same from every rank."""
+    """A rank is through an epoch; `metrics`, pooled over all workers, are the same from every rank.
+
+    `waited_s`: how long the training thread stood still for want of rows.
+    """
 
     epoch: int
     seconds: float
     rows: int
+    waited_s: float
     metrics: dict[str, float]
     learning_rate: float | None
     best: dict[str, Any] | None
@@ -43,10 +47,41 @@ class EpochDone(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Heartbeat(Message):
+    """Where a rank is; sent about once a second by a thread of its own, also while the training thread hangs.
+
+    Attributes:
+        phase: `setup`, `train`, `epoch_end` (validation, callbacks, saving) or `finish`.
+        step: steps done in the epoch.
+        advanced_at: when the training thread last came to a new phase, epoch or step.
+        step_s: the median duration of a step so far; None before the first.
+    """
+
+    phase: str
+    epoch: int
+    step: int
+    advanced_at: float
+    step_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckpointWritten(Message):
+    """`step`: steps done of `epoch + 1` when it was taken within an epoch; 0 at an epoch's end."""
+
     epoch: int
     path: str
     seconds: float
+    step: int = 0
+    blocked_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointFailed(Message):
+    """A save failed and is tried again, unless `given_up`."""
+
+    epoch: int
+    why: str
+    given_up: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +92,11 @@ class CheckpointBroken(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class RestoredFrom(Message):
+    """As in `CheckpointWritten`."""
+
     epoch: int
     path: str
+    step: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,6 +80,7 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._feed.epoch = epoch
         self._epoch_began = perf_counter()
+        self._waited_before_s = self._feed.waited_s
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         if self._first_step_done is not None:
@@ -104,6 +105,7 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
                 epoch=epoch,
                 seconds=perf_counter() - self._epoch_began,
                 rows=self._feed.rows_per_epoch,
+                waited_s=self._feed.waited_s - self._waited_before_s,
                 metrics=metrics,
                 learning_rate=learning_rate,
                 best=self.progress.best(self._rule.monitor),

@@ -9,7 +9,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from raytrain.driver.preprocess import Columns, preprocess
 from raytrain.errors import UserCodeError
-from raytrain.spec.data import Preprocess
+from raytrain.spec.preprocess import Preprocess
 
 
 def steps(*values: dict[str, Any]) -> list[Preprocess]:

@@ -70,6 +70,7 @@ def epoch_done(rank: int, epoch: int = 0, **fields: Any) -> messages.EpochDone:
         epoch=epoch,
         seconds=2.0 + rank,
         rows=30 + rank,
+        waited_s=0.25 * rank,
         metrics={"loss": 0.5, "val_loss": 0.75},
         learning_rate=0.01,
         best={"epoch": 0, "monitor": "val_loss", "value": 0.75},

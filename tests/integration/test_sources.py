@@ -17,7 +17,7 @@ import ray
 from raytrain.driver.columns import to_arrays
 from raytrain.driver.sources import read_table
 from raytrain.errors import UserCodeError
-from raytrain.spec.data import Source
+from raytrain.spec.source import Source
 
 pytestmark = [
     pytest.mark.usefixtures("cluster"),

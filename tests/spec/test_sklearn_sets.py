@@ -8,8 +8,8 @@ from typing import get_args
 
 import pytest
 
-from raytrain.spec.data import SklearnName
 from raytrain.spec.sklearn_sets import SKLEARN_SETS
+from raytrain.spec.source import SklearnName
 
 _ASK = """
 import json, sys

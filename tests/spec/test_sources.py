@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from raytrain.errors import Problem, SpecError
-from raytrain.spec.data import Source
+from raytrain.spec.source import Source
 from raytrain.spec.sources import SourceFacts, inspect_source, source_columns
 
 
