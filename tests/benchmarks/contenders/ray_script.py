@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
 import ray.train
 from ray.train import ScalingConfig
@@ -43,12 +44,18 @@ def train_func(config: dict[str, Any]) -> None:
         model.fit(dataset, callbacks=[ReportCheckpointCallback(), Noted()], verbose=0)
 
 
+def stack(batch: dict[str, Any]) -> dict[str, Any]:
+    """Lists to arrays: `to_tf` makes ragged tensors of list columns, which no Dense layer takes."""
+    return {"x": np.stack(batch["x"]), "y": batch["y"]}
+
+
 def main(name: str, data: str, timeline: str, workers: str) -> None:
     if name == "digits":
         x, y = load(name, Path(data))
         dataset = ray.data.from_items([{"x": row, "y": label} for row, label in zip(x, y, strict=True)])
     else:
-        dataset = ray.data.read_parquet([str(file) for file in sorted(Path(data).glob("*.parquet"))])
+        files = [str(file) for file in sorted(Path(data).glob("*.parquet"))]
+        dataset = ray.data.read_parquet(files).map_batches(stack)
     trainer = TensorflowTrainer(
         train_func,
         train_loop_config={"work": name, "timeline": timeline},

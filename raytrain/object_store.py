@@ -1,0 +1,131 @@
+"""A run's directory in an object store (`s3://`, `gs://`, …): pushed from where it is written, pulled where it is read.
+
+LIGHT: pyarrow is imported when a store is opened. An object is replaced whole, so a reader sees the old or the new one.
+A folder has no such moment: its marker is pushed after all else and removed before all else, and a folder without its
+marker does not count.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+_PART_BYTES = 8 << 20
+
+
+def is_object_store(storage: str) -> bool:
+    """Whether a run's storage is a URI rather than a directory."""
+    return "://" in storage
+
+
+def join(uri: str, *names: str) -> str:
+    """A URI further down; what comes after a `?`, such as an `endpoint_override`, stays at the end."""
+    parts = urlsplit(uri)
+    path = str(PurePosixPath(parts.path or "/", *names))
+    return urlunsplit(parts._replace(path=path if path != "/" else ""))
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """A folder of objects, usually one run's.
+
+    Every method raises OSError where the store cannot be reached or refuses.
+
+    Attributes:
+        uri: as users write it; whatever pyarrow's `FileSystem.from_uri` takes.
+    """
+
+    uri: str
+
+    def push(self, file: Path, name: str) -> None:
+        """Uploads a file as the object `name`."""
+        system, root = self._opened()
+        with file.open("rb") as source, system.open_output_stream(f"{root}/{name}") as target:
+            shutil.copyfileobj(source, target, _PART_BYTES)
+
+    def push_folder(self, folder: Path, name: str, *, marker: str) -> None:
+        """Uploads a folder's files; `marker`, which makes the folder count, comes last."""
+        self.remove_object(f"{name}/{marker}")
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            if file.name != marker:
+                self.push(file, f"{name}/{file.relative_to(folder).as_posix()}")
+        self.push(folder / marker, f"{name}/{marker}")
+
+    def pull(self, name: str, target: Path) -> bool:
+        """Downloads the object `name`, aside and then renamed; False where there is none."""
+        system, root = self._opened()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = target.with_name(f".{target.name}.part")
+        try:
+            with system.open_input_stream(f"{root}/{name}") as source, aside.open("wb") as sink:
+                shutil.copyfileobj(source, sink, _PART_BYTES)
+        except FileNotFoundError:
+            aside.unlink(missing_ok=True)
+            return False
+        aside.replace(target)
+        return True
+
+    def pull_folder(self, name: str, target: Path) -> None:
+        """Downloads every object under `name` into a folder."""
+        for entry in self.names(name):
+            self.pull(f"{name}/{entry}", target / entry)
+
+    def names(self, under: str = "") -> list[str]:
+        """The objects under a folder, relative to it, at any depth."""
+        from pyarrow import fs
+
+        system, root = self._opened()
+        base = _below(root, under)
+        found = system.get_file_info(fs.FileSelector(base, allow_not_found=True, recursive=True))
+        return sorted(info.path[len(base) :].lstrip("/") for info in found if info.type is fs.FileType.File)
+
+    def folders(self, under: str = "") -> list[str]:
+        """The names of the folders that lie directly in one."""
+        from pyarrow import fs
+
+        system, root = self._opened()
+        found = system.get_file_info(fs.FileSelector(_below(root, under), allow_not_found=True))
+        return sorted(info.base_name for info in found if info.type is fs.FileType.Directory)
+
+    def remove_object(self, name: str) -> None:
+        system, root = self._opened()
+        try:
+            system.delete_file(f"{root}/{name}")
+        except FileNotFoundError:
+            return
+
+    def remove_folder(self, name: str, *, marker: str) -> None:
+        """Removes a folder, its marker first, so that half of it never counts."""
+        from pyarrow import fs
+
+        self.remove_object(f"{name}/{marker}")
+        system, root = self._opened()
+        if system.get_file_info(f"{root}/{name}").type is fs.FileType.Directory:
+            system.delete_dir(f"{root}/{name}")
+
+    def _opened(self) -> tuple[Any, str]:
+        return _open(self.uri)
+
+
+@functools.cache
+def _open(uri: str) -> tuple[Any, str]:
+    """The file system of a URI and the path in it.
+
+    Raises:
+        OSError: no such kind of store, or one that cannot be reached.
+    """
+    from pyarrow import ArrowException, fs
+
+    try:
+        system, path = fs.FileSystem.from_uri(uri)
+    except (ArrowException, ValueError) as error:
+        raise OSError(f"{uri} cannot be opened: {error}") from error
+    return system, path.rstrip("/")
+
+
+def _below(root: str, under: str) -> str:
+    return f"{root}/{under}" if under else root

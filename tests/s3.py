@@ -1,0 +1,68 @@
+"""A real S3 server of this machine's own, a process, for what is said to work with object stores."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic, sleep
+
+BUCKET = "bucket"
+KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+class S3:
+    """The server; `stop` and `start` are what its users see as an outage, after which the bucket is empty."""
+
+    def __init__(self) -> None:
+        with socket.socket() as holder:
+            holder.bind(("127.0.0.1", 0))
+            self.port = holder.getsockname()[1]
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def uri(self, *names: str) -> str:
+        """A URI that needs no environment but the keys."""
+        return f"s3://{'/'.join((BUCKET, *names))}?endpoint_override={self.endpoint}"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
+            env=os.environ | KEYS,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                break
+            except OSError:
+                assert monotonic() < deadline, "the S3 server does not start"
+                sleep(0.1)
+        from pyarrow import fs
+
+        fs.FileSystem.from_uri(f"{self.uri()}&allow_bucket_creation=true")[0].create_dir(BUCKET)
+
+    def stop(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+
+@contextmanager
+def s3_server() -> Iterator[S3]:
+    """The server, with the keys in this process's environment."""
+    before = {name: os.environ.get(name) for name in KEYS}
+    os.environ.update(KEYS)
+    server = S3()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
