@@ -1,82 +1,80 @@
 """Columns -> arrays: the one typed mapping from Arrow columns to what Keras is fed.
 
-Runs in: the driver. float64 narrows to float32; what cannot be mapped is refused with column, type and a way out.
+Runs in: the driver, and the Ray Data tasks it starts. float64 narrows to float32; what cannot be mapped is refused with
+column, type and what to write instead.
 """
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.types as types
 
+from raytrain.driver.image_columns import decode_images, is_images
+from raytrain.driver.lists import pad_lists
+from raytrain.driver.nulls import all_empty, empty_cells, fill_empty
+from raytrain.driver.times import is_time, whole_units
 from raytrain.errors import Problem, UserCodeError
-from raytrain.spec.data import DataSpec
+from raytrain.spec.column import ColumnSpec
 
 Array = npt.NDArray[Any]
 
 
-def to_arrays(table: pa.Table, names: list[str]) -> dict[str, Array]:
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a column is to become.
+
+    Attributes:
+        name: of the column.
+        told: what the spec says of it.
+        may_be_empty: a step that imputes takes it: empty numbers become NaN, empty text None.
+        may_be_ragged: a step that takes lists reads it: lists stay lists, in an array of objects.
+    """
+
+    name: str
+    told: ColumnSpec | None = None
+    may_be_empty: bool = False
+    may_be_ragged: bool = False
+
+    @property
+    def pad(self) -> int | None:
+        return self.told.pad if self.told else None
+
+
+def to_arrays(
+    table: pa.Table,
+    names: list[str],
+    told: Mapping[str, ColumnSpec] | None = None,
+    *,
+    may_be_empty: Container[str] = (),
+    may_be_ragged: Container[str] = (),
+) -> dict[str, Array]:
     """The named columns as arrays (rows, …).
+
+    Args:
+        told: what the spec says of columns.
+        may_be_empty: columns whose empty cells a later step fills.
+        may_be_ragged: columns whose lists a later step takes as they are.
 
     Raises:
         UserCodeError: a column is missing, holds nulls, or is of a type that Keras cannot be fed.
     """
-    return {name: _to_array(_column(table, name), name) for name in names}
-
-
-def pack(columns: dict[str, Array], data: DataSpec) -> tuple[Any, ...]:
-    """(features,), (features, labels) or (features, labels, weights), as `raytrain.worker.feed.Arrays`."""
-    features = _features(columns, data)
-    if data.label is None:
-        return (features,)
-    for name in data.label_columns:
-        _check_label(columns[name], name)
-    label = columns[data.label] if isinstance(data.label, str) else {k: columns[c] for k, c in data.label.items()}
-    if data.weight is None:
-        return features, label
-    return features, label, columns[data.weight].astype(np.float32)
-
-
-def _features(columns: dict[str, Array], data: DataSpec) -> Any:
-    if isinstance(data.features, dict):
-        return {name: _one_input(columns, group) for name, group in data.features.items()}
-    assert data.features is not None
-    return _one_input(columns, data.features)
-
-
-def _check_label(column: Array, name: str) -> None:
-    if column.dtype == object:
-        classes = sorted(set(map(str, column)))
-        shown = ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "")
-        raise UserCodeError(
-            Problem(
-                field="data.label",
-                got=f"text in column `{name}` ({shown})",
-                expected="numbers: 0, 1, 2, … for classes",
-                fix="number the classes in a function: preprocess: [{python: data.py:number}]",
-            )
+    told = told or {}
+    return {
+        name: _to_array(
+            _column(table, name),
+            Wanted(
+                name=name, told=told.get(name), may_be_empty=name in may_be_empty, may_be_ragged=name in may_be_ragged
+            ),
         )
-
-
-def _one_input(columns: dict[str, Array], group: str | list[str]) -> Array:
-    """One column as it is, or a list of them side by side (rows, elements), in the order given."""
-    if isinstance(group, str):
-        return columns[group]
-    for name in group:
-        if columns[name].dtype == object:
-            raise UserCodeError(
-                Problem(
-                    field="data.features",
-                    got=f"text column `{name}` among columns that form one input",
-                    expected="numbers",
-                    fix=f"give it an input of its own, features: {{{name}: {name}, …}}",
-                )
-            )
-    parts = [columns[name].reshape(len(columns[name]), -1) for name in group]
-    return np.concatenate(parts, axis=1)
+        for name in names
+    }
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
@@ -93,100 +91,194 @@ def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
     return table.column(name)
 
 
-def _to_array(column: pa.ChunkedArray, name: str) -> Array:
-    _refuse_nulls(column, name)
-    kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return np.asarray(column.to_pylist(), dtype=object)
+def _to_array(column: pa.ChunkedArray, wanted: Wanted) -> Array:
     flat = column.combine_chunks()
-    if pa.types.is_dictionary(kind):
-        return _to_array(pa.chunked_array([flat.dictionary_decode()]), name)
+    if isinstance(flat, pa.ChunkedArray):  # of a type whose chunks Arrow cannot join
+        flat = pa.concat_arrays(flat.chunks)
+    if types.is_dictionary(flat.type):
+        flat = flat.dictionary_decode()
+    kind, told = flat.type, wanted.told
+    if told and told.size:
+        return decode_images(flat, wanted.name, told)
+    if told and told.timestamp:
+        flat = whole_units(flat, wanted.name, told)
+    elif is_time(kind):
+        raise _unmapped(wanted.name, kind, f"data.columns: {{{wanted.name}: {{timestamp: seconds}}}}")
+    if types.is_null(kind) and wanted.may_be_empty:
+        flat = flat.cast(pa.float64())
+    elif (
+        len(flat) and flat.null_count == len(flat) and not wanted.may_be_empty and not (told and told.fill is not None)
+    ):
+        raise all_empty(wanted.name, len(flat))
+    if told and told.fill is not None:
+        flat = fill_empty(flat, wanted.name, told.fill)
+    if _is_list(flat.type) and (wanted.pad or wanted.may_be_ragged):
+        return _lists(flat, wanted)
+    return narrow(_cells(flat, wanted, of=kind), wanted.name, told.dtype if told else None)
+
+
+def _cells(flat: Any, wanted: Wanted, *, of: pa.DataType) -> Array:
+    """One cell a row: text, a number, a tensor or a list as long as all others; `of` is the whole column's type."""
+    if _is_text(flat.type):
+        _refuse_nulls(flat, wanted)
+        return np.asarray(flat.to_pylist(), dtype=object)
     if hasattr(flat, "to_numpy_ndarray"):
+        _refuse_nulls(flat, wanted)
         elements = flat.storage.flatten()
-        _refuse_nulls(elements, name)
-        _check_numbers(elements.type, name, of=kind)
-        return narrow(flat.to_numpy_ndarray(), name)
-    return narrow(_rectangle(flat, name, of=kind), name)
+        _refuse_nulls(elements, wanted)
+        _check_numbers(elements.type, wanted.name, of=of)
+        return np.asarray(flat.to_numpy_ndarray())
+    if is_images(flat.type):
+        raise _unmapped(
+            wanted.name, of, f"if they are images, data.columns: {{{wanted.name}: {{size: [HEIGHT, WIDTH]}}}}"
+        )
+    if _is_list(flat.type):
+        return _rectangle(flat, wanted, of=of)
+    return _numbers(flat, wanted, of=of)
 
 
-def _rectangle(flat: Any, name: str, *, of: pa.DataType) -> Array:
-    """Numbers, or lists of them nested to any depth, as one array (rows, …); `of` is the whole column's type."""
-    _refuse_nulls(flat, name)
+def _rectangle(flat: Any, wanted: Wanted, *, of: pa.DataType) -> Array:
+    """Numbers, or lists of them nested to any depth, as one array (rows, …)."""
     kind = flat.type
-    if pa.types.is_fixed_size_list(kind):
-        inner = _rectangle(flat.flatten(), name, of=of)
+    if not _is_list(kind):
+        return _numbers(flat, wanted, of=of)
+    if flat.null_count:
+        raise empty_cells(wanted.name, flat.null_count)
+    if types.is_fixed_size_list(kind):
+        inner = _rectangle(flat.flatten(), wanted, of=of)
         return inner.reshape(len(flat), kind.list_size, *inner.shape[1:])
-    if not pa.types.is_list(kind) and not pa.types.is_large_list(kind):
-        return _numbers(flat, name, of=of)
     lengths = set(np.diff(flat.offsets.to_numpy()).tolist())
     if len(lengths) > 1:
         raise UserCodeError(
             Problem(
                 field="data",
-                got=f"column `{name}` with lists of {min(lengths)} to {max(lengths)} elements",
+                got=f"column `{wanted.name}` with lists of {min(lengths)} to {max(lengths)} elements",
                 expected="lists of one length",
-                fix="pad them in a function: data.train: {python: data.py:load}",
+                fix=f"say how long they are to be: data.columns: {{{wanted.name}: {{pad: {max(lengths)}}}}}",
             )
         )
-    inner = _rectangle(flat.flatten(), name, of=of)
+    inner = _rectangle(flat.flatten(), wanted, of=of)
     return inner.reshape(len(flat), *lengths, *inner.shape[1:])
 
 
-def _numbers(flat: Any, name: str, *, of: pa.DataType) -> Array:
-    _check_numbers(flat.type, name, of=of)
-    if pa.types.is_decimal(flat.type):
+def _lists(flat: Any, wanted: Wanted) -> Array:
+    """Lists of any length: padded, or as they are for a step that takes them."""
+    told = wanted.told
+    if flat.null_count and not (told and told.fill is not None):
+        raise empty_cells(wanted.name, flat.null_count)
+    lengths = np.asarray(flat.value_lengths().fill_null(0)).astype(np.int64)
+    elements = flat.flatten()
+    inner = Wanted(name=wanted.name, told=told)
+    values = narrow(_cells(elements, inner, of=flat.type), wanted.name, told.dtype if told else None)
+    if wanted.pad:
+        assert told is not None
+        return pad_lists(values, lengths, wanted.name, told)
+    rows = np.empty(len(flat), dtype=object)
+    rows[:] = [part.tolist() for part in np.split(values, np.cumsum(lengths)[:-1])] if len(flat) else []
+    return rows
+
+
+def _numbers(flat: Any, wanted: Wanted, *, of: pa.DataType) -> Array:
+    _check_numbers(flat.type, wanted.name, of=of)
+    _refuse_nulls(flat, wanted)
+    if types.is_decimal(flat.type):
         flat = flat.cast(pa.float64())
+    elif wanted.may_be_empty and not types.is_floating(flat.type):  # of this type whether or not a block has nulls
+        flat = (flat.cast(pa.int8()) if types.is_boolean(flat.type) else flat).cast(pa.float64(), safe=False)
     array = np.asarray(flat.to_numpy(zero_copy_only=False))
     if array.dtype == np.uint64 and len(array) and array.max() >= 2**63:
         raise UserCodeError(
-            Problem(field="data", got=f"{array.max()} in column `{name}`", expected="whole numbers below 2**63")
+            Problem(field="data", got=f"{array.max()} in column `{wanted.name}`", expected="whole numbers below 2**63")
         )
     return array
+
+
+_NUMBERS: tuple[Callable[[pa.DataType], bool], ...] = (
+    types.is_boolean,
+    types.is_integer,
+    types.is_floating,
+    types.is_decimal,
+)
 
 
 def _check_numbers(kind: pa.DataType, name: str, *, of: pa.DataType) -> None:
-    types = pa.types
-    if not any(check(kind) for check in (types.is_boolean, types.is_integer, types.is_floating, types.is_decimal)):
-        raise UserCodeError(
-            Problem(
-                field="data",
-                got=f"column `{name}` of type {of}",
-                expected="numbers, booleans, text, or lists of numbers of one length",
-                fix="turn it into one of these in a function: data.train: {python: data.py:load}",
-            )
+    if not any(check(kind) for check in _NUMBERS):
+        raise _unmapped(name, of, "turn it into one of these in a function: data.train: {python: data.py:load}")
+
+
+def _unmapped(name: str, kind: pa.DataType, fix: str) -> UserCodeError:
+    return UserCodeError(
+        Problem(
+            field="data",
+            got=f"column `{name}` of type {kind}",
+            expected="numbers, booleans, text, or lists of numbers of one length",
+            fix=fix,
         )
+    )
 
 
-def _refuse_nulls(values: Any, name: str) -> None:
-    if values.null_count:
-        raise UserCodeError(
-            Problem(
-                field="data",
-                got=f"{values.null_count} empty cells in column `{name}`",
-                expected="a value in every row",
-                fix="fill or drop them in a function: data.train: {python: data.py:load}",
-            )
-        )
+def _refuse_nulls(values: Any, wanted: Wanted) -> None:
+    if values.null_count and not wanted.may_be_empty:
+        raise empty_cells(wanted.name, values.null_count)
 
 
-def narrow(array: Array, name: str) -> Array:
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def narrow(array: Array, name: str, dtype: str | None = None) -> Array:
     """float64 and float16 become float32, booleans float32, whole numbers int64; uint8 (images) stays as it is.
 
+    Args:
+        dtype: what the spec asks for instead.
+
     Raises:
-        UserCodeError: a number of column `name` is too large for float32.
+        UserCodeError: a number of column `name` does not fit the type.
     """
-    if array.dtype.kind in "fb":
-        try:
-            with np.errstate(over="raise"):
-                return array.astype(np.float32)
-        except FloatingPointError as error:
-            raise UserCodeError(
-                Problem(
-                    field="data",
-                    got=f"{np.abs(array[np.isfinite(array)]).max():g} in column `{name}`",
-                    expected=f"numbers up to {np.finfo(np.float32).max:g}, which is what float32 holds",
-                )
-            ) from error
-    if array.dtype.kind in "iu" and array.dtype != np.uint8:
-        return array.astype(np.int64)
-    return array
+    kind = np.dtype(dtype) if dtype else _default_type(array.dtype)
+    if array.dtype == kind:
+        return array
+    if array.dtype == object:
+        raise UserCodeError(Problem(field=f"data.columns.{name}.dtype", got=f"text, for {kind}", expected="numbers"))
+    if kind.kind in "iu":
+        return _whole(array, kind, name) if dtype else array.astype(kind)
+    try:
+        with np.errstate(over="raise"):
+            return array.astype(kind)
+    except FloatingPointError as error:
+        raise UserCodeError(
+            Problem(
+                field="data",
+                got=f"{np.abs(array[np.isfinite(array)]).max():g} in column `{name}`",
+                expected=f"numbers up to {np.finfo(kind).max:g}, which is what {kind} holds",
+                fix="" if kind == np.float64 else f"data.columns: {{{name}: {{dtype: float64}}}}",
+            )
+        ) from error
+
+
+def _default_type(kind: np.dtype[Any]) -> np.dtype[Any]:
+    if kind.kind in "fb":
+        return np.dtype(np.float32)
+    return np.dtype(np.int64) if kind.kind in "iu" and kind != np.uint8 else kind
+
+
+def _whole(array: Array, kind: np.dtype[Any], name: str) -> Array:
+    limits = np.iinfo(kind)
+    if array.size and (
+        not np.isfinite(array).all()
+        or (np.floor(array) != array).any()
+        or array.min() < limits.min
+        or array.max() > limits.max
+    ):
+        raise UserCodeError(
+            Problem(
+                field="data",
+                got=f"numbers from {array.min():g} to {array.max():g} in column `{name}`",
+                expected=f"whole numbers from {limits.min} to {limits.max}, which is what {kind} holds",
+            )
+        )
+    return array.astype(kind)

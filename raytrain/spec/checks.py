@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,10 +28,12 @@ class JobFacts:
     Attributes:
         rows: rows of each split; None where a source is read on the cluster only.
         plans: how each split is read, for those whose rows are known.
+        bytes: estimated size of all sources in memory; None where only the cluster can tell.
     """
 
     rows: SplitCounts | None
     plans: dict[str, ShardPlan]
+    bytes: int | None = None
 
 
 def check_job(job: LoadedJob) -> JobFacts:
@@ -52,6 +54,7 @@ def check_job(job: LoadedJob) -> JobFacts:
     return JobFacts(
         rows=SplitCounts(**known) if len(known) == len(SPLITS) else None,
         plans=_plans(job.spec, known),
+        bytes=_sum(fact.bytes for fact in facts.values()),
     )
 
 
@@ -80,10 +83,11 @@ def split_rows(data: DataSpec, source_rows: dict[str, int | None]) -> dict[str, 
                 result[part] = 0
             case Source():
                 result[part] = source_rows[part]
-            case fraction:
-                result[part] = None if total is None else fraction_of(total, fraction)
-                if total is not None:
-                    result["train"] = (result["train"] or 0) - (result[part] or 0)
+            case float() as fraction if total is not None and data.group is None:
+                result[part] = fraction_of(total, fraction)
+                result["train"] = (result["train"] or 0) - (result[part] or 0)
+            case _:  # only the rows themselves tell how many hold a value, or how many a group has
+                result |= {part: None, "train": None}
     return result
 
 
@@ -151,6 +155,11 @@ def _plans(spec: JobSpec, rows: dict[str, int]) -> dict[str, ShardPlan]:
         for part in SPLITS
         if rows.get(part)
     }
+
+
+def _sum(sizes: Iterable[int | None]) -> int | None:
+    known = list(sizes)
+    return None if None in known else sum(size or 0 for size in known)
 
 
 def _located(problem: Problem, places: Places) -> Problem:

@@ -1,9 +1,11 @@
-"""The files that a csv or parquet source names: paths, folders, globs and lists, in one fixed order."""
+"""The files that a source names: paths, folders, globs and lists, in one fixed order."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from raytrain.errors import Problem, SpecError
 from raytrain.spec.wording import did_you_mean
@@ -11,8 +13,19 @@ from raytrain.spec.wording import did_you_mean
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WILD = re.compile(r"[*?\[]")
 
+# The files of a folder that belong to a source of each kind; a file that is named itself may be called anything.
+FILE_NAMES = {
+    "csv": re.compile(r"\.csv(\.gz)?$", re.IGNORECASE),
+    "parquet": re.compile(r"\.(parquet|pq)$", re.IGNORECASE),
+    "json": re.compile(r"\.(jsonl?|ndjson)(\.gz)?$", re.IGNORECASE),
+    "numpy": re.compile(r"\.np[yz]$", re.IGNORECASE),
+    "images": re.compile(r"\.(png|jpe?g|bmp|gif|tiff?|webp)$", re.IGNORECASE),
+    "tfrecords": re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE),
+    "text": re.compile(r"\.txt(\.gz)?$", re.IGNORECASE),
+}
 
-def find_files(names: str | list[str], folder: Path, *, suffix: str) -> list[Path] | None:
+
+def find_files(names: str | list[str], folder: Path, *, kind: str) -> list[Path] | None:
     """The files, in the order given and sorted within a folder or glob; None where this machine cannot know them.
 
     A URI, or an absolute path that is not on this machine, may still be there for the cluster.
@@ -20,7 +33,7 @@ def find_files(names: str | list[str], folder: Path, *, suffix: str) -> list[Pat
     Args:
         names: a path, folder, glob, or a list of them; relative ones lie within `folder`.
         folder: the spec's folder.
-        suffix: of the files that count in a folder, such as `.csv`.
+        kind: of the source, one of `FILE_NAMES`, which says what counts in a folder.
 
     Raises:
         SpecError: a relative path that is not there or leaves the folder, or a glob that matches nothing.
@@ -33,18 +46,44 @@ def find_files(names: str | list[str], folder: Path, *, suffix: str) -> list[Pat
         if is_elsewhere(name):
             unknown = True
         else:
-            found += _expand(name, folder, suffix)
+            found += _expand(name, folder, kind)
     return None if unknown else found
 
 
 def is_elsewhere(name: str) -> bool:
     """Whether only the cluster can tell: a URI, or an absolute path of which this machine has nothing."""
-    if _URI.match(name):
+    if is_uri(name):
         return True
     path = Path(name).expanduser()
     if not path.is_absolute():
         return False
-    return not (_glob(path) if _WILD.search(name) else path.exists())
+    return not (path.exists() or (is_wild(name) and _glob(path)))
+
+
+def is_uri(name: str) -> bool:
+    """Whether a name is of another file system, such as `s3://bucket/key`."""
+    return _URI.match(name) is not None
+
+
+def is_wild(name: str) -> bool:
+    """Whether a name is a glob."""
+    return _WILD.search(name) is not None
+
+
+def is_hidden(parts: Sequence[str]) -> bool:
+    """Whether a file of a folder is left out: a name on its way begins with a dot or an underscore."""
+    return any(part.startswith((".", "_")) and "=" not in part for part in parts)
+
+
+def partitions_of(file: str) -> dict[str, str]:
+    """The folders `column=value` on a file's path (Hive partitions), which are columns too."""
+    named = [unquote(part).partition("=") for part in PurePosixPath(file).parts[:-1] if "=" in part]
+    return {name: value for name, _, value in named if name}
+
+
+def shown_path(file: Path, folder: Path) -> str:
+    """A file as the user names it: within the folder, relative to it."""
+    return str(file.relative_to(folder)) if file.is_relative_to(folder) else str(file)
 
 
 def leaves_folder(name: str) -> bool:
@@ -72,27 +111,25 @@ def check_inside(name: str, folder: Path) -> Problem | None:
     return Problem(got=f"{name}, which does not exist", expected=f"a file in {folder}", fix=near)
 
 
-def _expand(name: str, folder: Path, suffix: str) -> list[Path]:
+def _expand(name: str, folder: Path, kind: str) -> list[Path]:
     path = folder / Path(name).expanduser()
-    wild = _WILD.search(name) is not None and not path.exists()
+    wild = is_wild(name) and not path.exists()
     problem = check_inside(_WILD.split(name)[0].rpartition("/")[0] or "." if wild else name, folder)
     if problem:
         raise SpecError(problem)
     if wild:
         files = [file for file in _glob(path) if file.is_file()]
     elif path.is_dir():
-        files = sorted(file for file in path.rglob(f"*{suffix}") if file.is_file() and not _hidden(file, path))
+        belongs = FILE_NAMES[kind].search
+        files = sorted(file for file in path.rglob("*") if belongs(file.name) and file.is_file())
+        files = [file for file in files if not is_hidden(file.relative_to(path).parts)]
     else:
         return [path]
     if not files:
-        got = f"{name}, which matches no file" if wild else f"{name}, a folder without {suffix} files"
-        raise SpecError(Problem(got=got, expected=f"at least one {suffix} file"))
+        got = f"{name}, which matches no file" if wild else f"{name}, a folder without {kind} files"
+        raise SpecError(Problem(got=got, expected=f"at least one {kind} file"))
     return files
 
 
 def _glob(pattern: Path) -> list[Path]:
     return sorted(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
-
-
-def _hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith((".", "_")) and "=" not in part for part in file.relative_to(folder).parts)

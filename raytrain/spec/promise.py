@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from raytrain.spec.schema import JobSpec
+from raytrain.spec.tiers import Tier
 
 
-def promise(spec: JobSpec) -> str:
-    """What N workers' weights, history and test metrics are, against those of plain Keras in one process."""
+def promise(spec: JobSpec, tier: Tier | None = "shared") -> str:
+    """What N workers' weights, history and test metrics are, against those of plain Keras in one process.
+
+    Args:
+        tier: None while it is not known; the promise is that of shared rows then.
+    """
+    if tier in ("sharded", "streaming") and spec.data.shuffle and (spec.scaling.workers > 1 or tier == "streaming"):
+        return (
+            f"that of another order of the rows than one process': every row once an epoch, and the same again with"
+            f" as many workers ({tier}); data.shuffle=false keeps one process' order"
+        )
     if spec.scaling.workers == 1:
         return "that of plain Keras in one process"
     if spec.fit.sync_batch_norm:

@@ -19,6 +19,9 @@ class JobRequest(Strict):
         storage: the directory that holds all runs, as the cluster sees it; `~` is the cluster's.
         base_model: path, relative to the working directory, of the uploaded model that `init_from`,
             `model.file` or `model.run` names; null when none does.
+        overrides: the `--set` arguments that the spec has taken in, for a later attempt to apply again.
+        spec_file: the name of the spec in the job's folder; empty when it came from standard input.
+        files: what else the folder held: for each file uploaded, the beginning of its SHA-256.
         client: versions on the submitting machine: `raytrain`, `python`, `ray` (null when Ray is not installed).
     """
 
@@ -30,4 +33,7 @@ class JobRequest(Strict):
     storage: str
     base_model: str | None = None
     dashboard_url: str = ""
+    overrides: list[str] = Field(default_factory=list)
+    spec_file: str = ""
+    files: dict[str, str] = Field(default_factory=dict)
     client: dict[str, str | None] = Field(default_factory=dict)

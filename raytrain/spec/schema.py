@@ -90,6 +90,9 @@ class ScalingSpec(Strict):
     cpus_per_worker: float = Field(1, gt=0)
     gpus_per_worker: float = Field(0, ge=0, le=1, description="one worker drives one GPU at most")
     resources_per_worker: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    queue_timeout: DurationS | None = Field(
+        None, gt=0, description="fail when the cluster has had no room for the workers for so long"
+    )
 
     @model_validator(mode="before")
     @classmethod

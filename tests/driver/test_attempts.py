@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from raytrain.driver.attempts import rule
+from raytrain.driver.attempts import Failure, Past, Ruling, back_off_s, rule
+from raytrain.driver.watchdog import Hang
 from raytrain.run import Reason
+from raytrain.spec.schema import RestartsSpec
 
 ABORTED = "Collective ops is aborted by: worker 1 has gone"
 
@@ -59,7 +61,9 @@ def error(kind: str, message: str = "no", *, file: str | None = None, traceback:
 def test_rule(
     errors: list[dict[str, Any]], lost: list[int], restarts: int, most: int, restart: bool, reason: str, kind: str
 ) -> None:
-    ruling = rule(errors=errors, lost_ranks=lost, failure="trace", restarts=restarts, max_restarts=most)
+    ruling = rule(
+        Failure(errors=errors, lost_ranks=lost, account="trace"), Past(restarts=restarts), RestartsSpec(max=most)
+    )
     assert (ruling.restart, ruling.reason, ruling.error["kind"]) == (restart, Reason(reason), kind)
 
 
@@ -70,7 +74,7 @@ def test_rule(
 def test_a_loss_names_its_ranks_and_keeps_the_end_of_rays_account(
     ranks: list[int], message: str, rank: int | None
 ) -> None:
-    ruling = rule(errors=[], lost_ranks=ranks, failure="x" * 30_000 + "end", restarts=0, max_restarts=1)
+    ruling = rule(Failure(lost_ranks=ranks, account="x" * 30_000 + "end"), Past(), RestartsSpec())
     assert message in ruling.error["message"]
     assert ruling.error["rank"] == rank
     assert ruling.error["traceback"].endswith("end")
@@ -79,4 +83,119 @@ def test_a_loss_names_its_ranks_and_keeps_the_end_of_rays_account(
 
 def test_an_error_is_handed_on_as_the_rank_told_it() -> None:
     told = error("ValueError", file="model.py") | {"line": 12, "rank": 3, "fix": "mend it"}
-    assert rule(errors=[told], lost_ranks=[], failure="", restarts=0, max_restarts=1).error == told
+    assert rule(Failure(errors=[told]), Past(), RestartsSpec()).error == told
+
+
+HANG = Hang(rank=1, phase="train", epoch=2, step=7, limit_s=60.0)
+SETUP_HANG = Hang(rank=0, phase="setup", epoch=0, step=0, limit_s=600.0)
+OOM = """A worker died: OutOfMemoryError.
+Memory on the node (IP: 10.0.0.7, ID: ab) where the actor was running was 7.6GB / 8.0GB (0.95), above the threshold."""
+AT_STEP_7: dict[str, Any] = {"position": (2, 7), "lost_ranks": [1]}
+
+
+@pytest.mark.parametrize(
+    ("facts", "past", "restart", "budget", "reason", "kind", "words"),
+    [
+        pytest.param(
+            {"lost_ranks": [1], "position": (2, 7)}, {}, True, "max", "worker_lost", "WorkerLost",
+            "the process of rank 1 died in epoch 3, step 7; restart 1 of 3", id="a worker is lost in training",
+        ),
+        pytest.param(
+            {"lost_ranks": [1], "started": False}, {}, True, "startup", "worker_lost", "WorkerLost",
+            "before its first step; restart 1 of 5", id="a worker is lost at start-up",
+        ),
+        pytest.param(
+            {"lost_ranks": [1], "started": False}, {"startups": 5}, False, "", "worker_lost", "WorkerLost",
+            "no restart is left of the 5 that restarts.startup allows", id="start-up never works",
+        ),
+        pytest.param(
+            {"lost_ranks": [1], "started": False}, {"restarts": 3}, True, "startup", "worker_lost", "WorkerLost",
+            "restart 1 of 5", id="start-up has a budget of its own",
+        ),
+        pytest.param(
+            {"errors": [error("UnknownError", "Could not start gRPC server")], "started": False}, {},
+            True, "startup", "worker_lost", "PortTaken", "rank 0 could not listen", id="a port is taken",
+        ),
+        pytest.param(
+            {"errors": [error("UnknownError", "Could not start gRPC server")]}, {},
+            False, "", "user_code", "UnknownError", "Could not start", id="no port is taken in training",
+        ),
+        pytest.param(
+            {"errors": [error("UnavailableError", "failed to connect")], "lost_ranks": [1], "started": False}, {},
+            True, "startup", "worker_lost", "WorkerLost", "rank 1 died", id="who cannot join a dead rank is no cause",
+        ),
+        pytest.param(
+            {"hang": HANG, "lost_ranks": [0, 1]}, {}, True, "max", "hung", "Hung",
+            "no worker advanced for 60.0s; rank 1 stood still in epoch 3, step 7 (train); restart 1 of 3", id="a hang",
+        ),
+        pytest.param(
+            {"hang": SETUP_HANG, "lost_ranks": [0], "started": False}, {}, True, "max", "hung", "Hung",
+            "rank 0 stood still in its set-up", id="a hang at start-up is no start-up fault",
+        ),
+        pytest.param(
+            {"hang": HANG, "errors": [error("ValueError", "broken")]}, {}, True, "max", "hung", "Hung",
+            "no worker advanced", id="what ranks say that were killed for a hang",
+        ),
+        pytest.param(
+            {"preempted": True, "lost_ranks": [1]}, {"restarts": 3}, True, "", "preempted", "Preempted",
+            "a restart that is not counted", id="a node that was taken away",
+        ),
+        pytest.param(
+            {"lost_ranks": [1], "account": OOM}, {}, True, "max", "worker_lost", "OutOfMemory",
+            "ended for memory: Memory on the node (IP: 10.0.0.7", id="memory ran out",
+        ),
+        pytest.param(
+            AT_STEP_7, {"last": Failure(**AT_STEP_7).signature}, False, "", "worker_lost", "WorkerLost",
+            "twice at the same step", id="the same loss at the same step",
+        ),
+        pytest.param(
+            {"hang": HANG, "position": (2, 7)}, {"last": Failure(hang=HANG, position=(2, 7)).signature},
+            False, "", "hung", "Hung", "twice at the same step", id="the same hang at the same step",
+        ),
+        pytest.param(
+            AT_STEP_7, {"last": Failure(position=(2, 8), lost_ranks=[1]).signature},
+            True, "max", "worker_lost", "WorkerLost", "restart 1", id="a loss at another step",
+        ),
+        pytest.param(
+            AT_STEP_7, {"last": Failure(position=(2, 7), lost_ranks=[0]).signature},
+            True, "max", "worker_lost", "WorkerLost", "restart 1", id="the loss of another rank",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_failure_is_charged_to(
+    facts: dict[str, Any], past: dict[str, Any], restart: bool, budget: str, reason: str, kind: str, words: str
+) -> None:
+    ruling = rule(Failure(**facts), Past(**past), RestartsSpec())
+    assert (ruling.restart, ruling.reason, ruling.error["kind"]) == (restart, Reason(reason), kind)
+    assert ruling.budget == budget
+    assert words in ruling.error["message"]
+
+
+def test_failures_at_an_unknown_step_are_never_the_same() -> None:
+    unknown = Failure(lost_ranks=[1], started=False)
+    past = Past().after(unknown, "startup")
+    assert rule(unknown, past, RestartsSpec()).restart
+
+
+def test_the_wait_grows_until_something_is_done() -> None:
+    assert [back_off_s(number) for number in (0, 1, 2, 3, 6, 50)] == [0, 1, 2, 4, 30, 30]
+
+    past, waits = Past(), []
+    for step in range(5):
+        failure = Failure(lost_ranks=[0], position=(0, step), progressed=step == 3)
+        ruling = rule(failure, past, RestartsSpec(max=9))
+        waits.append(ruling.back_off_s)
+        past = past.after(failure, ruling.budget)
+    assert waits == [0, 1, 2, 0, 0]
+    assert past == Past(restarts=5, in_a_row=1, last=("lost", (0,), 0, 4))
+
+
+def test_where_no_rank_is_known_ray_has_the_word() -> None:
+    account = "Training failed due to controller error:\n\nno port could be had\n"
+    ruling = rule(Failure(account=account, started=False), Past(), RestartsSpec())
+    assert "a worker died, before its first step: no port could be had; restart 1 of 5" in ruling.error["message"]
+
+
+def test_a_wait_is_told() -> None:
+    ruling: Ruling = rule(Failure(lost_ranks=[0]), Past(in_a_row=3), RestartsSpec())
+    assert ruling.error["message"].endswith("restart 1 of 3 in 4.00s")

@@ -9,8 +9,9 @@ import pytest
 import ray
 
 from raytrain.driver.collector import Collector
+from raytrain.driver.pulse import Pulse
 from raytrain.driver.recorder import Recorder
-from raytrain.worker.messages import Failed, Finished, Message, Notice
+from raytrain.worker.messages import CheckpointWritten, Failed, Finished, Heartbeat, Message, Notice, StopDecided
 
 
 class LocalMailbox:
@@ -50,7 +51,7 @@ def mailbox(monkeypatch: pytest.MonkeyPatch) -> LocalMailbox:
 
 
 def collect(mailbox: LocalMailbox, recorder: Taken) -> Collector:
-    return Collector(mailbox, cast(Recorder, recorder))
+    return Collector(mailbox, cast(Recorder, recorder), Pulse(2))
 
 
 def test_messages_go_to_the_recorder_and_ends_are_kept(mailbox: LocalMailbox) -> None:
@@ -66,6 +67,22 @@ def test_messages_go_to_the_recorder_and_ends_are_kept(mailbox: LocalMailbox) ->
     assert recorder == notices
     assert [error["kind"] for error in collector.errors] == ["A", "B"]
     assert (collector.finished_ranks, collector.reason) == (2, "early_stopped")
+
+
+def test_heartbeats_go_to_the_pulse_alone(mailbox: LocalMailbox) -> None:
+    recorder = Taken()
+    beat = Heartbeat(rank=0, time=9.0, phase="train", epoch=1, step=3, advanced_at=8.0)
+    with collect(mailbox, recorder) as collector:
+        mailbox.put.put(beat)
+    assert recorder == []
+    assert collector.progressed is False
+
+
+def test_what_was_done_and_where_it_was_stopped_is_kept(mailbox: LocalMailbox) -> None:
+    with collect(mailbox, Taken()) as collector:
+        mailbox.put.put(CheckpointWritten(rank=0, time=0.0, epoch=2, path="p", seconds=0.1))
+        mailbox.put.put(StopDecided(rank=0, time=0.0, epoch=3, reason="fall_back", text="", best=None))
+    assert (collector.progressed, collector.stopped_in) == (True, 3)
 
 
 def test_what_comes_after_the_threads_last_look_is_in_when_it_is_left(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -8,10 +10,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from raytrain.driver.columns import pack, to_arrays
+from raytrain.driver.columns import to_arrays
 from raytrain.errors import UserCodeError
-from raytrain.spec.data import DataSpec
+from raytrain.spec.column import ColumnSpec
 
 ROWS = 9
 COUNT = np.arange(ROWS)
@@ -132,7 +135,7 @@ def test_values_that_no_row_owns_do_not_shift_the_rows() -> None:
 REFUSED: dict[str, tuple[pa.Array, str]] = {
     "null": (pa.array([1, None]), "1 empty cells in column `c`"),
     "null in text": (pa.array(["a", None]), "1 empty cells"),
-    "nulls alone": (pa.nulls(2), "2 empty cells"),
+    "nulls alone": (pa.nulls(2), "column `c`, empty in all of 2 rows"),
     "null in a dictionary's index": (pa.array(["a", None]).dictionary_encode(), "1 empty cells"),
     "null in a dictionary's values": (
         pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array(["a", None])),
@@ -199,48 +202,183 @@ def test_a_missing_column_is_named_with_its_neighbours() -> None:
         to_arrays(pa.table({"x": [1], "label": [1]}), ["x", "labl"])
 
 
-COLUMNS: dict[str, Any] = {
-    "a": np.array([1.0, 2.0], np.float32),
-    "b": np.array([[3, 4], [5, 6]]),
-    "t": np.array(["x", "y"], dtype=object),
-    "y": np.array([0, 1]),
-    "w": np.array([1, 2]),
+def told(array: Any, **options: Any) -> Any:
+    """A column that the spec says something of."""
+    return to_arrays(pa.table({"c": array}), ["c"], {"c": ColumnSpec.model_validate(options)})["c"]
+
+
+NOON = datetime(2024, 1, 1, 12, 0, 0, 500_000)
+BEFORE = datetime(1969, 12, 31, 23, 59, 59)
+RAGGED = [[1, 2, 3], [], [4]]
+
+# What an option makes of a column: the column, the option, what comes out, and as what.
+TOLD: dict[str, tuple[Any, dict[str, Any], Any, type]] = {
+    "empty number": ([1, None], {"fill": 7}, [1, 7], np.int64),
+    "empty number, filled with a fraction": ([1, None], {"fill": 0.5}, [1, 0.5], np.float32),
+    "empty fraction and NaN": ([1.5, None, np.nan], {"fill": 0}, [1.5, 0, 0], np.float32),
+    "empty boolean": ([True, None], {"fill": False}, [1, 0], np.float32),
+    "empty text": (["a", None], {"fill": "none"}, ["a", "none"], np.object_),
+    "empty decimal": (pa.array([Decimal("1.5"), None]), {"fill": 2}, [1.5, 2], np.float32),
+    "nothing but empty cells": (pa.nulls(2), {"fill": 3}, [3, 3], np.int64),
+    "empty in a dictionary": (pa.array(["a", None]).dictionary_encode(), {"fill": "b"}, ["a", "b"], np.object_),
+    "empty elements": ([[1, None], [2, 3]], {"fill": 9}, [[1, 9], [2, 3]], np.int64),
+    "padded": (RAGGED, {"pad": 4}, [[1, 2, 3, 0], [0] * 4, [4, 0, 0, 0]], np.int64),
+    "padded with": (RAGGED, {"pad": 3, "pad_value": -1}, [[1, 2, 3], [-1] * 3, [4, -1, -1]], np.int64),
+    "cut": (RAGGED, {"pad": 2, "truncate": True}, [[1, 2], [0, 0], [4, 0]], np.int64),
+    "padded fractions": ([[0.5], [1.0, 2.0]], {"pad": 2, "pad_value": 0.25}, [[0.5, 0.25], [1, 2]], np.float32),
+    "padded text": ([["a"], ["b", "c"]], {"pad": 2}, [["a", ""], ["b", "c"]], np.object_),
+    "padded text with": ([["a"], []], {"pad": 1, "pad_value": "-"}, [["a"], ["-"]], np.object_),
+    "padded vectors": (
+        pa.array([[[1, 2]], [[3, 4], [5, 6]]], pa.list_(pa.list_(pa.int8(), 2))),
+        {"pad": 2},
+        [[[1, 2], [0, 0]], [[3, 4], [5, 6]]],
+        np.int64,
+    ),
+    "padded, with empty lists filled": ([[1], None, [None]], {"pad": 2, "fill": 5}, [[1, 0], [0, 0], [5, 0]], np.int64),
+    "padded fixed_size_list": (pa.array([[1, 2]], pa.list_(pa.int8(), 2)), {"pad": 3}, [[1, 2, 0]], np.int64),
+    "days": ([NOON, BEFORE], {"timestamp": "days"}, [19723, -1], np.int64),
+    "seconds": ([NOON, BEFORE], {"timestamp": "seconds"}, [1704110400, -1], np.int64),
+    "nanoseconds": ([NOON, BEFORE], {"timestamp": "nanoseconds"}, [1704110400500000000, -1000000000], np.int64),
+    "days with fractions": ([NOON], {"timestamp": "days", "dtype": "float64"}, [19723 + 43200.5 / 86400], np.float64),
+    "nanoseconds in seconds": (
+        pa.array([10**9 * 3 + 5], pa.timestamp("ns", "UTC")),
+        {"timestamp": "seconds"},
+        [3],
+        np.int64,
+    ),
+    "dates": ([date(1970, 1, 3), None], {"timestamp": "hours", "fill": -1}, [48, -1], np.int64),
+    "dates of 64 bits": (pa.array([86400_000], pa.date64()), {"timestamp": "minutes"}, [1440], np.int64),
+    "duration": (pa.array([90], pa.duration("s")), {"timestamp": "minutes"}, [1], np.int64),
+    "time of day": (pa.array([3_600_000], pa.time32("ms")), {"timestamp": "hours"}, [1], np.int64),
+    "text of times": (["1970-01-02", "1970-01-01T00:00:05"], {"timestamp": "seconds"}, [86400, 5], np.int64),
+    "float64": ([1e300], {"dtype": "float64"}, [1e300], np.float64),
+    "float16": ([1.5], {"dtype": "float16"}, [1.5], np.float16),
+    "int32": ([1, 2], {"dtype": "int32"}, [1, 2], np.int32),
+    "whole fractions": ([1.0, 2.0], {"dtype": "uint8"}, [1, 2], np.uint8),
+    "a list of float64": ([[1e300, 1.0]], {"dtype": "float64"}, [[1e300, 1.0]], np.float64),
 }
 
 
-def data_spec(**fields: Any) -> DataSpec:
-    return DataSpec.model_validate({"train": {"inline": {"a": [1.0]}}, **fields})
-
-
-def as_lists(packed: Any) -> Any:
-    if isinstance(packed, tuple):
-        return tuple(as_lists(part) for part in packed)
-    if isinstance(packed, dict):
-        return {name: as_lists(part) for name, part in packed.items()}
-    return packed.tolist()
+@pytest.mark.parametrize("case", TOLD)
+def test_what_the_spec_says_of_a_column(case: str) -> None:
+    column, options, values, dtype = TOLD[case]
+    array = told(column, **options)
+    assert array.dtype == dtype
+    assert array.tolist() == values
 
 
 @pytest.mark.parametrize(
-    ("fields", "packed"),
+    ("column", "options", "field", "got"),
     [
-        ({"features": "a"}, ([1.0, 2.0],)),
-        ({"features": ["a"]}, ([[1.0], [2.0]],)),
-        ({"features": ["b", "a"]}, ([[3.0, 4.0, 1.0], [5.0, 6.0, 2.0]],)),
-        ({"features": {"in": "t"}}, ({"in": ["x", "y"]},)),
-        ({"features": {"p": "a", "q": ["b", "y"]}}, ({"p": [1.0, 2.0], "q": [[3, 4, 0], [5, 6, 1]]},)),
-        ({"features": "a", "label": "y"}, ([1.0, 2.0], [0, 1])),
-        ({"features": "a", "label": {"out": "y", "too": "b"}}, ([1.0, 2.0], {"out": [0, 1], "too": [[3, 4], [5, 6]]})),
-        ({"features": "a", "label": "y", "weight": "w"}, ([1.0, 2.0], [0, 1], [1.0, 2.0])),
+        ([1, None], {"fill": "a"}, "data.columns.c.fill", "'a' for a column of type int64"),
+        (["a", None], {"fill": 1}, "data.columns.c.fill", "1 for a column of type string"),
+        (RAGGED, {"pad": 2}, "data.columns.c.pad", "a list of 3 elements in column `c`"),
+        ([[1], None], {"pad": 2}, "data", "1 empty cells in column `c`"),
+        ([[1], [None]], {"pad": 2}, "data", "1 empty cells in column `c`"),
+        (RAGGED, {"pad": 3, "pad_value": 0.5}, "data.columns.c.pad", "0.5 to pad int64 in column `c`"),
+        ([["a"]], {"pad": 3, "pad_value": 1}, "data.columns.c.pad", "1 to pad text in column `c`"),
+        ([1], {"timestamp": "seconds"}, "data.columns.c.timestamp", "column `c` of type int64"),
+        (["x"], {"timestamp": "seconds"}, "data.columns.c.timestamp", "text in column `c`: Failed to parse"),
+        ([300], {"dtype": "uint8"}, "data", "numbers from 300 to 300 in column `c`"),
+        ([1.5], {"dtype": "int32"}, "data", "numbers from 1.5 to 1.5 in column `c`"),
+        ([1e5], {"dtype": "float16"}, "data", "100000 in column `c`"),
+        (["a"], {"dtype": "int32"}, "data.columns.c.dtype", "text, for int32"),
     ],
 )
-def test_columns_are_packed_as_the_spec_names_them(fields: dict[str, Any], packed: Any) -> None:
-    assert as_lists(pack(COLUMNS, data_spec(**fields))) == packed
+def test_what_the_spec_cannot_say_of_a_column(column: Any, options: dict[str, Any], field: str, got: str) -> None:
+    with pytest.raises(UserCodeError) as refused:
+        told(column, **options)
+    [problem] = refused.value.problems
+    assert problem.field == field
+    assert problem.got.startswith(got)
+    assert problem.expected
 
 
-def test_weights_are_float32() -> None:
-    assert pack(COLUMNS, data_spec(features="a", label="y", weight="w"))[2].dtype == np.float32
+@settings(deadline=None)
+@given(
+    rows=st.lists(st.lists(st.integers(-5, 5), max_size=6), min_size=1, max_size=9),
+    length=st.integers(1, 6),
+    cut=st.integers(0, 9),
+)
+def test_padding_is_what_a_loop_over_the_rows_gives(rows: list[list[int]], length: int, cut: int) -> None:
+    column = pa.chunked_array([pa.array(rows[:cut], pa.list_(pa.int64())), pa.array(rows[cut:], pa.list_(pa.int64()))])
+    expected = [(row + [7] * length)[:length] for row in rows]
+    assert told(column, pad=length, pad_value=7, truncate=True).tolist() == expected
 
 
-def test_text_among_columns_that_form_one_input_is_refused() -> None:
-    with pytest.raises(UserCodeError, match=r"text column `t` .* features: \{t: t, …\}"):
-        pack(COLUMNS, data_spec(features=["a", "t"]))
+def test_columns_that_a_later_step_fills_keep_their_gaps() -> None:
+    table = pa.table({"n": [1, None], "b": [True, None], "t": ["a", None], "u": pa.nulls(2)})
+    arrays = to_arrays(table, ["n", "b", "t", "u"], may_be_empty={"n", "b", "t", "u"})
+    assert [arrays[name].dtype for name in "nbtu"] == [np.float32, np.float32, np.object_, np.float32]
+    assert arrays["t"].tolist() == ["a", None]
+    np.testing.assert_array_equal(arrays["n"], [1, np.nan])
+    np.testing.assert_array_equal(arrays["b"], [1, np.nan])
+    assert to_arrays(table.slice(0, 1), ["n"], may_be_empty={"n"})["n"].dtype == np.float32
+
+
+def test_lists_that_a_later_step_takes_stay_lists() -> None:
+    table = pa.table({"t": [["a", "b"], []], "n": [[1], [2, 3]]})
+    arrays = to_arrays(table, ["t", "n"], may_be_ragged={"t", "n"})
+    assert arrays["t"].tolist() == [["a", "b"], []]
+    assert arrays["n"].tolist() == [[1], [2, 3]]
+
+
+def test_tensors_of_ray_data_itself() -> None:
+    blocks = ray_tensors(np.arange(12, dtype=np.float64).reshape(2, 2, 3))
+    array = to_arrays(pa.table({"c": blocks}), ["c"])["c"]
+    assert array.dtype == np.float32
+    assert array.reshape(-1).tolist() == list(range(12))
+
+
+PICTURE = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+
+
+def png(pixels: Any) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([png(PICTURE), png(PICTURE[:2])]),
+        pa.array([png(PICTURE), png(PICTURE[:2])], pa.large_binary()),
+        pa.array([{"bytes": png(pixels), "path": "a.png"} for pixels in (PICTURE, PICTURE[:2])]),
+    ],
+    ids=["bytes", "large bytes", "Hugging Face"],
+)
+def test_images_in_cells_are_decoded_and_scaled(column: Any) -> None:
+    array = told(column, size=[4, 4])
+    assert array.shape == (2, 4, 4, 3)
+    assert array.dtype == np.uint8
+    np.testing.assert_array_equal(array[0], PICTURE)
+    assert told(column, size=[2, 3], mode="L").shape == (2, 2, 3, 1)
+    assert told(column, size=[2, 3], mode="RGBA").shape == (2, 2, 3, 4)
+
+
+def test_pixels_of_any_size_are_scaled() -> None:
+    ragged = ray_tensors([PICTURE, PICTURE[:2]])
+    with pytest.raises(UserCodeError, match=r"if they are images, data.columns: \{c: \{size: \[HEIGHT, WIDTH\]\}\}"):
+        to_arrays(pa.table({"c": ragged}), ["c"])
+    np.testing.assert_array_equal(told(ragged, size=[4, 4])[0], PICTURE)
+    grey = pa.FixedShapeTensorArray.from_numpy_ndarray(PICTURE[None, :, :, :1].copy())
+    assert told(grey, size=[4, 4], mode="L")[0, :, :, 0].tolist() == PICTURE[:, :, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("cells", "got"), [([b"junk"], "a cell of column `c` that is no image"), ([1], "column `c` of type")]
+)
+def test_what_is_no_image(cells: list[Any], got: str) -> None:
+    with pytest.raises(UserCodeError) as refused:
+        told(cells, size=[2, 2])
+    assert refused.value.problems[0].field == "data.columns.c.size"
+    assert refused.value.problems[0].got.startswith(got)
+
+
+def ray_tensors(arrays: Any) -> Any:
+    from ray.data._internal.tensor_extensions.arrow import ArrowTensorArray, ArrowVariableShapedTensorArray
+
+    if isinstance(arrays, list):
+        return ArrowVariableShapedTensorArray.from_numpy(np.array([*arrays, None], dtype=object)[:-1])
+    return ArrowTensorArray.from_numpy(arrays)

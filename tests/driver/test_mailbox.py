@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from time import perf_counter
 
-from raytrain.driver.mailbox import Mailbox
+from raytrain.driver.mailbox import Mailbox, WorkerProcess
 from raytrain.worker.messages import Finished, Message, Notice
 
 
@@ -54,14 +54,31 @@ def test_what_is_there_is_taken_without_any_wait() -> None:
     assert asyncio.run(tell()) == [notice("last words")]
 
 
-def test_a_stop_once_asked_for_stays_asked_for() -> None:
-    async def tell() -> list[bool]:
+def test_a_stop_outweighs_a_resize_and_counts_for_one_group() -> None:
+    async def tell() -> list[str]:
         mailbox = Mailbox()
-        before = await mailbox.stop_asked()
-        await mailbox.ask_to_stop()
-        return [before, await mailbox.stop_asked(), await mailbox.stop_asked()]
+        told = [await mailbox.asked()]
+        for what in ("resize", "stop", "resize"):
+            await mailbox.ask(what)
+            told.append(await mailbox.asked())
+        await mailbox.begin(1)
+        return [*told, await mailbox.asked()]
 
-    assert asyncio.run(tell()) == [False, True, True]
+    assert asyncio.run(tell()) == ["", "resize", "stop", "stop", ""]
+
+
+def test_the_processes_of_a_lost_group_are_not_the_next_ones() -> None:
+    worker = WorkerProcess(rank=0, node_id="a", address="10.0.0.1", pid=7)
+
+    async def tell() -> list[list[WorkerProcess]]:
+        mailbox = Mailbox()
+        await mailbox.place(0, [worker])
+        told = [await mailbox.placed()]
+        await mailbox.begin(1)
+        await mailbox.place(0, [worker])
+        return [*told, await mailbox.placed()]
+
+    assert asyncio.run(tell()) == [[worker], []]
 
 
 def test_messages_of_a_lost_group_do_not_reach_the_next() -> None:

@@ -163,7 +163,7 @@ def test_ranks_may_be_an_epoch_apart(open_recorder: Open, paths: RunPaths) -> No
 def test_what_a_lost_group_reported_of_an_epoch_does_not_complete_it(open_recorder: Open, paths: RunPaths) -> None:
     recorder = open_recorder()
     recorder.take(epoch_done(1, seconds=100.0))
-    recorder.forget_partial_epochs()
+    recorder.begin_group(2)
     recorder.take(epoch_done(0))
     assert kinds(paths) == ["submitted"]
     recorder.take(epoch_done(1))

@@ -1,4 +1,4 @@
-"""What becomes a table without a cluster; reading files through Ray Data is tested in `tests/integration`."""
+"""What becomes a table without a cluster; reading through Ray Data is tested in `test_sources_reading`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from sklearn import datasets
 
 from raytrain.driver.columns import to_arrays
-from raytrain.driver.sources import _from_user, _inline_table, _sklearn_table, table_of_arrays
+from raytrain.driver.sources.tables import inline_table, sklearn_table, table_of_arrays
+from raytrain.driver.sources.user_rows import as_rows
 from raytrain.errors import UserCodeError
 from raytrain.spec.sklearn_sets import SKLEARN_SETS
 
@@ -27,14 +28,14 @@ class Elements:
 
 
 def read(value: Any) -> dict[str, Any]:
-    table = _from_user(value, "data.py:load", "data.train.python")
+    table = as_rows(value, "data.py:load", "data.train.python")
     return {name: array.tolist() for name, array in to_arrays(table, table.column_names).items()}
 
 
 @pytest.mark.parametrize("name", SKLEARN_SETS)
 def test_a_set_of_scikit_learn_has_the_rows_and_columns_that_the_client_was_promised(name: str) -> None:
     facts = SKLEARN_SETS[name]
-    table = _sklearn_table(name)
+    table = sklearn_table(name)
     loaded = getattr(datasets, f"load_{name}")()
     assert table.num_rows == facts.rows
     assert sorted(table.column_names) == sorted(facts.columns)
@@ -50,7 +51,7 @@ def test_a_set_of_scikit_learn_has_the_rows_and_columns_that_the_client_was_prom
 
 
 def test_classes_stay_whole_numbers() -> None:
-    assert to_arrays(_sklearn_table("digits"), ["digit"])["digit"].dtype == np.int64
+    assert to_arrays(sklearn_table("digits"), ["digit"])["digit"].dtype == np.int64
 
 
 @pytest.mark.parametrize(
@@ -63,14 +64,14 @@ def test_classes_stay_whole_numbers() -> None:
     ],
 )
 def test_inline_rows_and_columns_are_a_table(value: Any, columns: dict[str, Any]) -> None:
-    table = _inline_table(value, "data.train.inline")
+    table = inline_table(value, "data.train.inline")
     assert {name: array.tolist() for name, array in to_arrays(table, table.column_names).items()} == columns
 
 
 @pytest.mark.parametrize("value", [{"x": [1, "a"]}, [{"x": 1}, {"x": "a"}], {"x": [1, [2]]}, {"x": [2**70]}])
 def test_inline_values_of_several_types_in_a_column_are_refused(value: Any) -> None:
     with pytest.raises(UserCodeError, match=r"data.train.inline: got rows that do not fit together"):
-        _inline_table(value, "data.train.inline")
+        inline_table(value, "data.train.inline")
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,7 @@ def test_inline_values_of_several_types_in_a_column_are_refused(value: Any) -> N
         pytest.param(np.arange(5)[::-1], id="reversed"),
         pytest.param(np.arange(9.0)[::4], id="strided"),
         pytest.param(np.arange(24).reshape(4, 3, 2), id="tensor"),
+        pytest.param(np.arange(6).reshape(3, 2)[0][None], id="one row"),
         pytest.param(np.asfortranarray(np.arange(12).reshape(4, 3)), id="columns first in memory"),
         pytest.param(np.arange(12).reshape(4, 3)[:, ::2], id="every second element"),
         pytest.param(np.arange(12).reshape(4, 3)[1:3], id="rows in the middle"),
@@ -128,7 +130,7 @@ def test_what_a_function_may_return(value: Any, columns: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("value", [[], {}, {"x": []}, {"x": np.zeros((0, 2, 2))}, pd.DataFrame({"x": []}), Elements()])
 def test_nothing_is_a_table_without_rows(value: Any) -> None:
-    assert _from_user(value, "data.py:load", "data.train.python").num_rows == 0
+    assert as_rows(value, "data.py:load", "data.train.python").num_rows == 0
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,9 @@ def test_counts_that_just_suffice(job: JobSpec, counts: tuple[int, int, int]) ->
         ({"validation": INLINE}, {"train": None, "validation": 7}, (None, 7, 0)),
         ({"validation": 0.1}, {"train": None}, (None, None, 0)),
         ({"validation": 0.9, "test": 0.05}, {"train": 1}, (0, 1, 0)),
+        ({"validation": 0.1, "group": "g"}, {"train": 100}, (None, None, 0)),
+        ({"test": {"where": {"g": 1}}}, {"train": 100}, (None, 0, None)),
+        ({"test": {"where": {"g": 1}}, "validation": INLINE}, {"train": 9, "validation": 7}, (None, 7, None)),
     ],
 )
 def test_rows_of_each_split(data: dict[str, Any], sources: dict[str, int | None], rows: tuple[int | None, ...]) -> None:

@@ -9,9 +9,9 @@ INLINE = {"inline": {"a": [1]}}
 KNOWN = ("a", "b", "y", "w", "group")
 
 
-def found(columns: dict[str, tuple[str, ...] | None] | None = None, **parts: Any) -> list[tuple[str, str, str]]:
+def found(known: dict[str, tuple[str, ...] | None] | None = None, **parts: Any) -> list[tuple[str, str, str]]:
     data = DataSpec.model_validate({"train": INLINE, "features": "a"} | parts)
-    problems = column_problems(data, columns or {"train": KNOWN})
+    problems = column_problems(data, known or {"train": KNOWN})
     return [(problem.field, problem.got, problem.fix) for problem in problems]
 
 
@@ -30,6 +30,27 @@ def found(columns: dict[str, tuple[str, ...] | None] | None = None, **parts: Any
             {"preprocess": [{"scale": {"columns": ["a"], "by": 2.0}}, {"standardize": {"columns": ["y"]}}]},
             "data.preprocess.1.standardize.columns", "the column `y`, which the model does not get", "",
         ),
+        ({"group": "grou"}, "data.group", "group `grou`, which is no column", "did you mean `group`?"),
+        ({"test": {"where": {"fold": 1}}}, "data.test.where", "test.where `fold`, which is no column", ""),
+        ({"columns": {"aa": {"fill": 0}}}, "data.columns.aa", "columns `aa`, which is no column", "did you mean `a`?"),
+        ({"columns": {"b": {"fill": 0}}}, "data.columns.b", "the column `b`, which the model does not get", ""),
+        (
+            {"preprocess": [{"standardize": {"columns": ["c"], "into": ["made"]}}], "features": ["a", "made"]},
+            "data.preprocess.0.standardize.columns", "preprocess.0.standardize.columns `c`, which is no column", "",
+        ),
+        (
+            {"preprocess": [{"standardize": {"columns": ["a"], "into": ["made"]}}]},
+            "data.preprocess.0.standardize.into", "the column `made`, which the model does not get", "",
+        ),
+        (
+            {"preprocess": [{"concatenate": {"columns": ["a", "b"], "into": "made"}}], "features": "maid"},
+            "data.features", "features `maid`, which is no column", "did you mean `made`?",
+        ),
+        ({"adapt": {"words": "b"}}, "data.adapt.words", "b, which is no input of the model", ""),
+        (
+            {"adapt": {"words": "a"}, "features": ["a", "b"]},
+            "data.adapt.words", "a, which is no input of the model", "did you mean `a`?",
+        ),
     ],
 )  # fmt: skip
 def test_columns_that_are_not_there(parts: dict[str, Any], field: str, got: str, fix: str) -> None:
@@ -39,6 +60,33 @@ def test_columns_that_are_not_there(parts: dict[str, Any], field: str, got: str,
 def test_columns_that_are_there() -> None:
     steps = [{"scale": {"columns": ["a"], "by": 2.0}}, {"one_hot": {"columns": ["y"], "classes": 3}}]
     assert found(features=["a", "b"], label="y", weight="w", stratify="group", preprocess=steps) == []
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"preprocess": [{"standardize": {"columns": ["b"], "into": ["made"]}}], "features": ["a", "made"]},
+        {"preprocess": [{"tokenize": {"columns": ["a"]}}, {"pad": {"columns": ["a"], "length": 2}}]},
+        {
+            "preprocess": [
+                {"scale": {"columns": ["b"], "by": 2.0}},
+                {"concatenate": {"columns": ["a", "b"], "into": "made"}},
+            ],
+            "features": "made",
+            "columns": {"b": {"fill": 0}},
+        },
+        {"features": {"in": ["a", "b"], "words": "w"}, "adapt": {"scaled": ["a", "b"], "x": "in", "y": "w"}},
+        {"features": ["a", "b"], "adapt": {"scaled": ["a", "b"]}},
+        {"validation": {"where": {"group": 1}}, "test": {"where": {"group": 2}}},
+        {"validation": 0.1, "group": "group"},
+    ],
+)
+def test_columns_that_steps_make_or_that_decide_the_split(parts: dict[str, Any]) -> None:
+    assert found(**parts) == []
+
+
+def test_a_source_of_its_own_is_not_split() -> None:
+    assert found({"train": KNOWN, "validation": ("a",)}, validation=INLINE, test=0.1, group="group") == []
 
 
 def test_unknown_sources_are_left_to_the_driver() -> None:

@@ -38,20 +38,20 @@ def folder(tmp_path: Path) -> Path:
     ],
 )
 def test_paths_folders_globs_and_lists(folder: Path, names: str | list[str], found: list[str]) -> None:
-    assert find_files(names, folder, suffix=".csv") == [folder / name for name in found]
+    assert find_files(names, folder, kind="csv") == [folder / name for name in found]
 
 
 def test_absolute_paths_and_globs_on_this_machine(folder: Path) -> None:
     outside = folder.parent / "outside.csv"
-    assert find_files(str(outside), folder, suffix=".csv") == [outside]
-    assert find_files(str(folder.parent / "out*.csv"), folder, suffix=".csv") == [outside]
+    assert find_files(str(outside), folder, kind="csv") == [outside]
+    assert find_files(str(folder.parent / "out*.csv"), folder, kind="csv") == [outside]
 
 
 @pytest.mark.parametrize(
     "names", ["s3://b/x.csv", "gs://b/*", "hdfs://h/x", "/no/such/x.csv", "/no/such/*.csv", ["a.csv", "s3://b/x"]]
 )
 def test_what_only_the_cluster_can_know(folder: Path, names: str | list[str]) -> None:
-    assert find_files(names, folder, suffix=".csv") is None
+    assert find_files(names, folder, kind="csv") is None
 
 
 @pytest.mark.parametrize(
@@ -70,15 +70,15 @@ def test_what_only_the_cluster_can_know(folder: Path, names: str | list[str]) ->
 )
 def test_refused(folder: Path, names: str | list[str], got: str) -> None:
     with pytest.raises(SpecError, match=got):
-        find_files(names, folder, suffix=".csv")
+        find_files(names, folder, kind="csv")
 
 
 def test_a_folder_without_such_files_and_a_near_name(folder: Path) -> None:
-    with pytest.raises(SpecError, match=r"a folder without \.parquet files"):
-        find_files("sub", folder, suffix=".parquet")
+    with pytest.raises(SpecError, match=r"a folder without parquet files"):
+        find_files("sub", folder, kind="parquet")
     (folder / "students.csv").touch()
     with pytest.raises(SpecError, match=r"did you mean `students\.csv`"):
-        find_files("student.csv", folder, suffix=".csv")
+        find_files("student.csv", folder, kind="csv")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from raytrain.spec.promise import promise
 from raytrain.spec.schema import JobSpec
+from raytrain.spec.tiers import Tier
 
 
 def spec(workers: int, *, sync: bool = False, layer: dict[str, Any] | None = None) -> JobSpec:
@@ -35,3 +36,21 @@ def spec(workers: int, *, sync: bool = False, layer: dict[str, Any] | None = Non
 )
 def test_promise(given: JobSpec, said: str) -> None:
     assert said in promise(given)
+
+
+@pytest.mark.parametrize(
+    ("workers", "tier", "shuffle", "said"),
+    [
+        (2, "sharded", True, "another order of the rows than one process'"),
+        (2, "streaming", True, "another order of the rows than one process'"),
+        (1, "streaming", True, "another order of the rows than one process'"),
+        (1, "sharded", True, "that of plain Keras in one process"),
+        (2, "sharded", False, "that of one process; random layers"),
+        (2, "streaming", False, "that of one process; random layers"),
+        (2, None, True, "that of one process; random layers"),
+    ],
+)
+def test_the_promise_of_a_tier(workers: int, tier: Tier | None, shuffle: bool, said: str) -> None:
+    given = spec(workers)
+    given = given.model_copy(update={"data": given.data.model_copy(update={"shuffle": shuffle})})
+    assert said in promise(given, tier)

@@ -1,8 +1,11 @@
 import gzip
+import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from raytrain.errors import Problem, SpecError
 from raytrain.spec.source import Source
@@ -10,14 +13,14 @@ from raytrain.spec.sources import SourceFacts, inspect_source, source_columns
 
 
 def facts(folder: Path, **source: Any) -> tuple[int | None, tuple[str, ...] | None]:
-    found = inspect_source(Source(**source), folder)
-    assert source_columns(Source(**source), folder) == found.columns
+    found = inspect_source(Source.model_validate(source), folder)
+    assert source_columns(Source.model_validate(source), folder) == found.columns
     return found.rows, found.columns
 
 
 def problem(folder: Path, **source: Any) -> Problem:
     with pytest.raises(SpecError) as caught:
-        inspect_source(Source(**source), folder)
+        inspect_source(Source.model_validate(source), folder)
     return caught.value.problems[0]
 
 
@@ -100,7 +103,9 @@ def test_parquet_metadata(tmp_path: Path) -> None:
     assert facts(tmp_path, parquet="table") == (5, ("x", "y", "k"))
     assert facts(tmp_path, parquet="table/k=2/*.parquet") == (3, ("x", "y", "k"))
     parquet.write_table(pa.table({"z": [1]}), tmp_path / "table" / "k=2" / "c.parquet")
-    assert "z, k" in problem(tmp_path, parquet="table").got
+    found = problem(tmp_path, parquet="table")
+    assert (found.file, found.got) == ("table/k=2/c.parquet", "the columns z")
+    assert found.expected == "x, y, as in table/k=1/a.parquet"
 
 
 def test_what_is_no_parquet(tmp_path: Path) -> None:
@@ -112,9 +117,120 @@ def test_what_is_no_parquet(tmp_path: Path) -> None:
     )
 
 
-def test_what_only_the_cluster_can_know(tmp_path: Path) -> None:
-    for source in (Source(python="data.py:load"), Source(csv="s3://b/x.csv"), Source(parquet="/no/such/folder")):
-        assert inspect_source(source, tmp_path) == SourceFacts(rows=None, columns=None)
+ELSEWHERE: list[dict[str, Any]] = [
+    {"python": "data.py:load"},
+    {"csv": "s3://b/x.csv"},
+    {"parquet": "/no/such/folder"},
+    {"images": "gs://b/pictures"},
+    {"delta": "s3://b/table"},
+    {"sql": {"query": "select 1", "connect": "data.py:connect"}},
+    {"iceberg": {"table": "a.b"}},
+    {"huggingface": "mnist"},
+]
+
+
+@pytest.mark.parametrize("source", ELSEWHERE, ids=lambda source: next(iter(source)))
+def test_what_only_the_cluster_can_know(source: dict[str, Any], tmp_path: Path) -> None:
+    assert inspect_source(Source.model_validate(source), tmp_path) == SourceFacts(rows=None, columns=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "got", "line"),
+    [
+        ("", "an empty file", 0),
+        ('{"x": 1}\n{"x": 1, "y"', "Expecting ':' delimiter", 2),
+        ('{"x": 1}\n\n{"x": "a"}\n', "text in column `x`", 3),
+        ('{"x": 1}\n{"x": true}\n', "true or false in column `x`", 2),
+        ('{"x": 1}\n{"y": 1}\n', "a row without `x`", 2),
+        ("[1]\n", "a value that is no row", 0),
+        ("3\n", "a value that is no row", 1),
+        ("\udcff\n", "can't decode", 0),
+    ],
+)
+def test_bad_json_names_its_file_and_line(tmp_path: Path, text: str, got: str, line: int) -> None:
+    (tmp_path / "t.jsonl").write_bytes(text.encode("utf-8", "surrogateescape"))
+    found = problem(tmp_path, json="t.jsonl")
+    assert got in found.got
+    assert (found.file, found.line) == ("t.jsonl", line)
+
+
+def test_json_columns_are_those_of_the_first_row(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"a": 1, "b": null}\n{"a": 0.5, "b": "x", "c": 1}\n')
+    assert facts(tmp_path, json="t.jsonl") == (2, ("a", "b"))
+
+
+def npy(shape: str, descr: str = "<f4", data: int = 0) -> bytes:
+    """A .npy file, written without numpy."""
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(data)
+
+
+def test_numpy_headers(tmp_path: Path) -> None:
+    (tmp_path / "x.npy").write_bytes(npy("(3, 2)", data=24))
+    (tmp_path / "t.npy").write_bytes(npy("(3,)", "<U5", data=60))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("image.npy", npy("(4, 2, 2)", "|u1", data=16))
+        archive.writestr("label.npy", npy("(4,)", "<i8", data=32))
+    assert facts(tmp_path, numpy="x.npy") == (3, ("data",))
+    assert facts(tmp_path, numpy="a.npz") == (4, ("image", "label"))
+    assert facts(tmp_path, numpy={"a": "x.npy", "b": "t.npy"}) == (3, ("a", "b"))
+    for source, size in (("x.npy", 24), ("t.npy", 60), ("a.npz", 48), (["x.npy", "x.npy"], 48)):
+        assert inspect_source(Source(numpy=source), tmp_path).bytes == size
+
+
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        (npy("(3, 2)", data=23), "23 bytes of data where the header tells of 24"),
+        (npy("()", data=4), "a single value"),
+        (npy("(3,)", "|O", data=24), "Python objects"),
+        (b"\x93NUMPY\x01\x00\x05\x00what?", "invalid syntax"),
+        (b"PK\x03\x04 and nonsense", "not a zip file"),
+        (b"x", "no array of numpy"),
+    ],
+)
+def test_bad_numpy_files(content: bytes, got: str, tmp_path: Path) -> None:
+    (tmp_path / "x.npy").write_bytes(content)
+    found = problem(tmp_path, numpy="x.npy")
+    assert (found.file, got in found.got) == ("x.npy", True), found
+
+
+def test_numpy_columns_of_several_lengths(tmp_path: Path) -> None:
+    (tmp_path / "x.npy").write_bytes(npy("(3,)", data=12))
+    (tmp_path / "y.npy").write_bytes(npy("(2,)", data=8))
+    assert problem(tmp_path, numpy={"x": "x.npy", "y": "y.npy"}).got == "different numbers of rows, x: 3, y: 2"
+
+
+def test_records_are_counted_by_their_lengths(tmp_path: Path) -> None:
+    record = (5).to_bytes(8, "little") + bytes(4 + 5 + 4)
+    (tmp_path / "a.tfrecord").write_bytes(record * 3)
+    assert facts(tmp_path, tfrecords="a.tfrecord") == (3, None)
+    (tmp_path / "a.tfrecord").write_bytes((record * 3)[:-1])
+    assert problem(tmp_path, tfrecords="a.tfrecord").got == "the end of the file within record 3"
+
+
+def test_lines_of_text(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\n\nthree")
+    assert facts(tmp_path, text="a.txt") == (3, ("text",))
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ({"images": {"size": [2, 2]}}, "expected one of path and table, got none"),
+        ({"images": {"path": "p", "table": {"csv": "t.csv"}}}, "expected one of path and table, got both"),
+        ({"images": {"table": {"csv": "t.csv"}}}, "expected a size beside table"),
+        ({"images": {"path": "p", "classes": ["a", "a"]}}, "expected each class once"),
+        ({"images": {"path": "p", "size": [2]}}, "at least 2 items"),
+        ({"images": {"path": "p", "size": [0, 2]}}, "greater than 0"),
+        ({"images": {"path": "p", "mode": "BGR"}}, "'RGB', 'RGBA' or 'L'"),
+        ({"sql": {"query": "select 1"}}, "connect"),
+        ({"csv": "a.csv", "json": "a.json"}, "exactly one of"),
+    ],
+)
+def test_specs_that_are_refused(source: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(why)):
+        Source.model_validate(source)
 
 
 def test_sklearn_sets(tmp_path: Path) -> None:

@@ -1,0 +1,206 @@
+"""The files that a source names, on this machine's disks or in an object store, with the file system that opens them.
+
+Runs in: the driver.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import fs
+
+from raytrain.driver.sources.reasons import reason_of
+from raytrain.errors import Problem, SpecError, UserCodeError
+from raytrain.spec.files import FILE_NAMES, find_files, is_hidden, is_uri, is_wild, partitions_of
+from raytrain.spec.schemas import check_same_columns
+
+_WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
+_QUERY = re.compile(r"\?[^/]*=.*$")  # s3://bucket/key?endpoint_override=…; a `?` without `=` is a glob's
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Files in order.
+
+    Attributes:
+        filesystem: opens them, in this process and in others.
+        paths: as the file system knows them.
+        sizes: bytes of each, compressed as they are.
+        names: the files as a user names them: paths, or URIs.
+        partitions: for each file, the values of the folders `column=value` above it, typed.
+    """
+
+    filesystem: Any
+    paths: tuple[str, ...]
+    sizes: tuple[int, ...]
+    names: tuple[str, ...]
+    partitions: tuple[dict[str, int | str], ...]
+
+    @property
+    def bytes(self) -> int:
+        return sum(self.sizes)
+
+    def select(self, names: Sequence[str]) -> Listing:
+        """These of the files, in this order."""
+        positions = {name: position for position, name in enumerate(self.names)}
+        return self.take([positions[name] for name in names])
+
+    def take(self, positions: Sequence[int]) -> Listing:
+        return Listing(
+            filesystem=self.filesystem,
+            paths=tuple(self.paths[position] for position in positions),
+            sizes=tuple(self.sizes[position] for position in positions),
+            names=tuple(self.names[position] for position in positions),
+            partitions=tuple(self.partitions[position] for position in positions),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """What metadata tells of files: the rows of each, where it does, and their bytes in memory, estimated."""
+
+    rows: tuple[int, ...] | None
+    bytes: int
+
+
+def list_files(names: str | Sequence[str], folder: Path, *, kind: str, field: str) -> Listing:
+    """The files that `names` stand for: paths, folders and globs, of one file system.
+
+    Args:
+        names: a name or several; relative ones lie within `folder`.
+        folder: the job's own folder.
+        kind: of the source, one of `raytrain.spec.files.FILE_NAMES`.
+        field: where the source stands in the spec, for error messages.
+
+    Raises:
+        UserCodeError: a file is missing, or its file system cannot be reached.
+    """
+    given = [names] if isinstance(names, str) else list(names)
+    remote = [is_uri(name) for name in given]
+    if any(remote) and not all(remote):
+        both = f"{given[remote.index(True)]} beside {given[remote.index(False)]}"
+        raise UserCodeError(Problem(field=field, got=both, expected="files of one file system"))
+    if any(remote):
+        return _remote(given, kind, field)
+    try:
+        found = find_files(given, folder, kind=kind)
+    except SpecError as error:
+        raise UserCodeError(*(replace(problem, field=field) for problem in error.problems)) from error
+    if found is None:
+        missing = next(name for name in given if find_files(name, folder, kind=kind) is None)
+        got = f"{missing}, which {'matches no file' if is_wild(missing) else 'does not exist'} on the cluster"
+        raise UserCodeError(Problem(field=field, got=got, expected="a path that every node sees"))
+    paths = [str(path) for path in found]
+    within = [str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path) for path in found]
+    return Listing(
+        filesystem=fs.LocalFileSystem(),
+        paths=tuple(paths),
+        sizes=tuple(path.stat().st_size for path in found),
+        names=tuple(paths),
+        partitions=_typed(within),
+    )
+
+
+def _remote(uris: list[str], kind: str, field: str) -> Listing:
+    first = uris[0]
+    scheme, query = first.partition("://")[0], "".join(_QUERY.findall(first))
+    try:
+        filesystem = open_filesystem(re.split(r"[*?\[]", first)[0] + query)[0]
+        files: list[fs.FileInfo] = []
+        for uri in uris:
+            path = _QUERY.sub("", uri).partition("://")[2]
+            found = _expand(filesystem, path.rstrip("/"), kind)
+            if not found:
+                got = f"{uri}, {_missing(filesystem, path, kind)}"
+                raise UserCodeError(Problem(field=field, got=got, expected=f"at least one {kind} file"))
+            files += found
+    except (OSError, pa.ArrowException, ValueError, ImportError) as error:
+        got = f"{first}, which cannot be reached: {reason_of(error)}"
+        fix = "give the cluster its credentials and endpoint in environment.env_vars"
+        raise UserCodeError(
+            Problem(field=field, got=got, expected="a URI that the cluster can read", fix=fix)
+        ) from error
+    return Listing(
+        filesystem=filesystem,
+        paths=tuple(info.path for info in files),
+        sizes=tuple(info.size or 0 for info in files),
+        names=tuple(f"{scheme}://{info.path}{query}" for info in files),
+        partitions=_typed([info.path for info in files]),
+    )
+
+
+def open_filesystem(name: str) -> tuple[Any, str]:
+    """The file system of a path or URI, and the path within it.
+
+    Arrow's own for s3, gs, hdfs and abfs; fsspec's for any other, such as hf.
+    """
+    if not is_uri(name):
+        return fs.LocalFileSystem(), name
+    try:
+        found: tuple[Any, str] = fs.FileSystem.from_uri(name)
+    except pa.ArrowInvalid as error:
+        if "Unrecognized filesystem" not in str(error):
+            raise
+        import fsspec
+
+        filesystem, path = fsspec.core.url_to_fs(name)
+        found = fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
+    return found
+
+
+def _expand(filesystem: Any, path: str, kind: str) -> list[Any]:
+    """The files of a path, folder or glob of a file system, sorted; none where nothing is there."""
+    if is_wild(path):
+        root = re.split(r"[*?\[]", path)[0].rpartition("/")[0]
+        matches = re.compile(_glob_pattern(path)).fullmatch
+        return [info for info in _walk(filesystem, root) if matches(info.path)]
+    info = filesystem.get_file_info(path)
+    if info.type == fs.FileType.File:
+        return [info]
+    if info.type == fs.FileType.NotFound:
+        return []
+    belongs = FILE_NAMES[kind].search
+    return [file for file in _walk(filesystem, path) if belongs(file.base_name)]
+
+
+def _walk(filesystem: Any, root: str) -> list[Any]:
+    selector = fs.FileSelector(root, recursive=True, allow_not_found=True)
+    found = [info for info in filesystem.get_file_info(selector) if info.type == fs.FileType.File]
+    below = len(PurePosixPath(root).parts)
+    return sorted(
+        (info for info in found if not is_hidden(PurePosixPath(info.path).parts[below:])), key=lambda info: info.path
+    )
+
+
+def _glob_pattern(path: str) -> str:
+    """A glob as a regular expression in which `*` and `?` stay within a folder and `**/` crosses folders."""
+    words = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+    parts = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", path)
+    return "".join(words.get(part, part if part.startswith("[") else re.escape(part)) for part in parts)
+
+
+def _missing(filesystem: Any, path: str, kind: str) -> str:
+    if is_wild(path):
+        return "which matches no file"
+    exists = filesystem.get_file_info(path.rstrip("/")).type != fs.FileType.NotFound
+    return f"a folder without {kind} files" if exists else "which does not exist"
+
+
+def _typed(paths: Sequence[str]) -> tuple[dict[str, int | str], ...]:
+    """A partition column is of whole numbers where every folder's value is one, written as numbers are; else text.
+
+    Raises:
+        SpecError: a file that lies in other partitions than the first.
+    """
+    partitions = [partitions_of(path) for path in paths]
+    for path, values in zip(paths, partitions, strict=True):
+        check_same_columns(list(values), path, list(partitions[0]), paths[0])
+    whole = {name for name in partitions[0] if all(_WHOLE.fullmatch(values[name]) for values in partitions)}
+    return tuple(
+        {name: int(value) if name in whole else value for name, value in values.items()} for values in partitions
+    )

@@ -1,0 +1,178 @@
+"""What follows a worker group, with groups that end as a script says; real ones are for the integration tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from raytrain.driver import elastic, groups
+from raytrain.driver.attempts import Failure
+from raytrain.driver.groups import GroupEnd, Groups
+from raytrain.events import types
+from raytrain.events.summary import RunSummary
+from raytrain.run import RunPaths
+from raytrain.spec.request import JobRequest
+from raytrain.spec.schema import JobSpec
+
+LOST = Failure(lost_ranks=[1], position=(2, 7), account="a worker died")
+BROKEN = Failure(errors=[{"kind": "ValueError", "message": "no", "file": "model.py", "rank": 0, "traceback": ""}])
+
+
+def end(finished: str = "", failure: Failure = LOST, **facts: Any) -> GroupEnd:
+    given = {"stopped_in": None, "preempted": False, "queue_timed_out": False} | facts
+    return GroupEnd(finished=finished, failure=failure, **given)
+
+
+class Told:
+    """Stands for the recorder."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[type[types.Event], dict[str, Any]]] = []
+        self.summary = RunSummary(run="case-1")
+
+    def record(self, kind: type[types.Event], **fields: Any) -> None:
+        self.events.append((kind, fields))
+
+
+class Asked:
+    """Stands for the stop; asked for once so many waits are over."""
+
+    def __init__(self, after: int | None = None) -> None:
+        self.waits: list[float] = []
+        self._after = after
+
+    @property
+    def asked(self) -> bool:
+        return self._after is not None and len(self.waits) >= self._after
+
+    def wait(self, seconds: float) -> bool:
+        self.waits.append(seconds)
+        return self.asked
+
+
+class Case:
+    """Runs a script of group ends."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> None:
+        self.told, self.stop, self.sizes = Told(), Asked(), list[int]()
+        self.free: list[dict[str, float]] = [{"CPU": 8.0}]
+        self.own_node_goes = False
+        job = {"name": "case", "model": "model.py:build", "data": {"train": {"csv": "a.csv"}, "features": "x"}}
+        self.request = JobRequest(
+            run="case-1", attempt=1, submitted_at=0.0, storage="/runs", spec=JobSpec.model_validate(job | spec)
+        )
+        monkeypatch.setattr(groups, "free_resources", lambda: self.free)
+        monkeypatch.setattr(Groups, "_own_node_is_going", lambda _: self.own_node_goes)
+
+    def run(self, *ends: GroupEnd) -> tuple[str, str]:
+        self._script: Iterator[GroupEnd] = iter(ends)
+        parts: Sequence[Any] = (self.request, RunPaths(Path("/runs/case-1")), self.told, None, None, self.stop)
+        status, reason, self.error = Groups(*cast(Any, parts)).run()
+        assert next(self._script, None) is None
+        return str(status), str(reason)
+
+    def recorded(self, kind: type[types.Event]) -> list[dict[str, Any]]:
+        return [fields for of, fields in self.told.events if of is kind]
+
+
+@pytest.fixture
+def case(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def make(**spec: Any) -> Case:
+        made = Case(monkeypatch, **spec)
+
+        def run_group(self: Groups) -> GroupEnd:
+            made.sizes.append(self._workers)
+            return next(made._script)
+
+        monkeypatch.setattr(Groups, "_run_group", run_group)
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        ("completed", "SUCCEEDED"),
+        ("early_stopped", "SUCCEEDED"),
+        ("stopped_by_user", "STOPPED"),
+        ("diverged", "FAILED"),
+    ],
+)
+def test_a_group_that_finished_ends_the_run(case: Any, reason: str, status: str) -> None:
+    assert case().run(end(reason)) == (status, reason)
+
+
+def test_a_lost_worker_is_followed_by_another_group(case: Any) -> None:
+    made = case()
+    assert made.run(end(), end("completed")) == ("SUCCEEDED", "completed")
+    [failed] = made.recorded(types.AttemptFailed)
+    assert failed["retrying"] is True
+    assert made.recorded(types.WorkerLost)[0]["ranks"] == [1]
+
+
+def test_the_same_loss_twice_ends_the_run(case: Any) -> None:
+    made = case()
+    assert made.run(end(), end()) == ("FAILED", "worker_lost")
+    assert "twice at the same step" in made.error["message"]
+
+
+def test_an_error_of_the_users_is_not_tried_again(case: Any) -> None:
+    assert case().run(end(failure=BROKEN)) == ("FAILED", "user_code")
+
+
+def test_a_stop_in_the_wait_for_the_next_group_is_heard(case: Any) -> None:
+    made = case()
+    made.stop = Asked(after=1)
+    assert made.run(end()) == ("STOPPED", "stopped_by_user")
+
+
+def test_falling_back_is_counted(case: Any) -> None:
+    made = case(divergence={"action": "fall_back", "learning_rate_factor": 0.5, "max": 2})
+    fell = end("fall_back", stopped_in=3)
+    assert made.run(fell, fell, end("completed")) == ("SUCCEEDED", "completed")
+    told = made.recorded(types.FellBack)
+    assert [(event["epoch"], event["learning_rate_factor"]) for event in told] == [(3, 0.5), (3, 0.25)]
+
+    again = case(divergence={"action": "fall_back", "max": 2})
+    assert again.run(fell, fell, fell) == ("FAILED", "diverged")
+
+
+def test_a_resize_takes_the_room_there_is(case: Any) -> None:
+    made = case(scaling={"workers": 4, "min_workers": 2})
+    made.free = [{"CPU": 4.0}]
+    assert made.run(end("resize"), end("completed")) == ("SUCCEEDED", "completed")
+    assert made.sizes == [4, 4]
+    assert made.recorded(types.Resized) == []
+
+
+def test_a_lost_node_makes_the_group_smaller(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elastic, "SETTLE_S", 0.0)
+    made = case(scaling={"workers": 4, "min_workers": 2})
+    rooms = iter([[{"CPU": 4.0}], [{"CPU": 3.0}]])
+    monkeypatch.setattr(groups, "free_resources", lambda: next(rooms))
+    assert made.run(end(), end("completed")) == ("SUCCEEDED", "completed")
+    assert made.sizes == [4, 3]
+    assert made.recorded(types.Resized) == [{"workers": 3, "before": 4}]
+
+
+def test_a_node_that_goes_costs_no_restart(case: Any) -> None:
+    made = case(restarts={"max": 0})
+    gone = end("stopped_by_user", preempted=True)
+    assert made.run(gone, gone, end("completed")) == ("SUCCEEDED", "completed")
+    assert made.recorded(types.AttemptFailed) == []
+
+
+def test_where_the_drivers_own_node_goes_the_run_stops(case: Any) -> None:
+    made = case()
+    made.own_node_goes = True
+    assert made.run(end("stopped_by_user", preempted=True)) == ("STOPPED", "preempted")
+
+
+def test_no_room_in_time(case: Any) -> None:
+    made = case(scaling={"workers": 4, "queue_timeout": "2m"})
+    assert made.run(end(queue_timed_out=True)) == ("FAILED", "resources")
+    assert made.error["message"] == "the cluster had no room for 4 CPU within 2m00s"
