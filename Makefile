@@ -20,7 +20,7 @@ IS_WHOLE := $(FITS)$(if $(UV),,; import pip)
 IN_PLACE := $(shell $(BIN)/python -c '$(FITS)' 2>/dev/null && cat $(VENV)/.installed 2>/dev/null)
 PACKAGE := import sys; print("python%d.%d-venv" % sys.version_info[:2])
 
-.PHONY: help bench conformance demo test test-unit test-integration lint clean again
+.PHONY: help bench chaos conformance demo test test-unit test-integration lint clean again
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -31,13 +31,16 @@ demo: $(VENV)/.installed  ## install into .venv and train jobs/digits on two wor
 test: test-unit test-integration  ## run all tests, the quick ones first
 
 test-unit: $(VENV)/.installed  ## run the tests that start no cluster
-	$(BIN)/python -m pytest --ignore=tests/integration
+	$(BIN)/python -m pytest --ignore=tests/integration --ignore=tests/chaos
 
-test-integration: $(VENV)/.installed  ## run the tests on a real Ray cluster
-	$(BIN)/python -m pytest tests/integration
+test-integration: $(VENV)/.installed  ## run the tests on a real Ray cluster, faults among them
+	$(BIN)/python -m pytest tests/chaos tests/integration
 
 conformance: $(VENV)/.installed  ## hold 1, 2 and 3 workers against plain Keras and print the table
 	CONFORMANCE_WORKERS=1,2,3 $(BIN)/python -m pytest -q tests/conformance
+
+chaos: $(VENV)/.installed  ## let every fault happen, about 90 minutes, and print what it came to
+	CHAOS=full $(BIN)/python -m pytest -q -rN --tb=short tests/chaos
 
 bench: $(VENV)/.installed  ## measure how fast the command starts
 	$(BIN)/python -m tests.benchmarks.start_up

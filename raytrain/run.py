@@ -43,6 +43,8 @@ class Reason(StrEnum):
     STOPPED_BY_USER = "stopped_by_user"
     DIVERGED = "diverged"
     WORKER_LOST = "worker_lost"
+    HUNG = "hung"
+    PREEMPTED = "preempted"
     DRIVER_LOST = "driver_lost"
     USER_CODE = "user_code"
     SPEC_REFUSED = "spec_refused"
@@ -92,6 +94,26 @@ class RunPaths:
         return self.root / "spec.json"
 
     @property
+    def request(self) -> Path:
+        """The `JobRequest` of the last attempt: how the run was submitted."""
+        return self.root / "request.json"
+
+    @property
+    def package(self) -> Path:
+        """The job's folder as it was uploaded, so that a run can be resumed where that folder is gone."""
+        return self.root / "job.zip"
+
+    @property
+    def stop_now(self) -> Path:
+        """Made by `raytrain stop --now`; the driver looks for it once it is told to stop."""
+        return self.root / ".stop-now"
+
+    @property
+    def leases(self) -> Path:
+        """One file an attempt, see `raytrain.events.lease`."""
+        return self.root / "attempts"
+
+    @property
     def events(self) -> Path:
         return self.root / "events.jsonl"
 
@@ -111,6 +133,11 @@ class RunPaths:
     def weights(self) -> Path:
         """Stands in for `model` where Keras cannot save the model whole."""
         return self.root / "model.weights.h5"
+
+    @property
+    def preprocessing(self) -> Path:
+        """What the preprocessing steps learned from the train rows."""
+        return self.root / "preprocessing.json"
 
     @property
     def summary(self) -> Path:
@@ -135,6 +162,10 @@ class RunPaths:
 
     def attempt_logs(self, attempt: int) -> Path:
         return self.logs / f"attempt-{attempt}"
+
+    def stacks(self, attempt: int, group: int) -> Path:
+        """The stacks of all ranks of a worker group that hung."""
+        return self.attempt_logs(attempt) / f"stacks-{group}.txt"
 
     def driver_log(self, attempt: int) -> Path:
         return self.attempt_logs(attempt) / "driver.log"

@@ -232,12 +232,15 @@ class Gatherer:
             return
 
     def _note(self, event: Event) -> None:
+        """What an earlier attempt came to counts no more: the run goes on as the last one."""
         self._heard_at = self.clock()
+        if event.attempt < self.attempt:
+            return
         self._started = True
         if isinstance(event, AttemptStarted) or event.attempt > self.attempt:
             self._finished = None
         if event.attempt > self.attempt:
-            self.attempt, self._job, self._ended_since = event.attempt, None, None
+            self.attempt, self._job, self._ended_since, self._missing_since = event.attempt, None, None, None
         if isinstance(event, RunFinished):
             self._finished = event
 

@@ -64,8 +64,11 @@ def test_no_package_index_is_named() -> None:
 def test_every_third_party_import_is_declared() -> None:
     """Also imports inside functions; packages that come with a declared one by design are named here."""
     provided = {"sklearn": "scikit-learn", "yaml": "pyyaml", "numpy": "tensorflow", "pandas": "ray", "h5py": "keras"}
-    provided |= {"ml_dtypes": "tensorflow"}
-    declared = {name.lower() for name in NEEDED}
+    provided |= {"ml_dtypes": "tensorflow", "PIL": "pillow", "google": "tensorflow", "fsspec": "ray"}
+    provided |= {"google_crc32c": "google-crc32c"}
+    extras = PROJECT["optional-dependencies"]
+    sources = [Requirement(text).name for kind in ("delta", "iceberg", "lance", "huggingface") for text in extras[kind]]
+    declared = {name.lower() for name in (*NEEDED, *sources)}
     for path in sorted((ROOT / "raytrain").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

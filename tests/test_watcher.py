@@ -251,6 +251,19 @@ def test_follows_the_next_attempt(tmp_path: Path) -> None:
     assert cluster.asked[-1] == f"{RUN}-a2"
 
 
+def test_what_the_attempt_before_came_to_ends_nothing(tmp_path: Path) -> None:
+    log(tmp_path / RUN, submitted(), started(), finished("STOPPED", "stopped_by_user"))
+    time = Time().at(5, lambda: log(tmp_path / RUN, started(attempt=2), finished(attempt=2)))
+    gatherer = Gatherer(
+        RUN, attempt=2, paths=RunPaths(tmp_path / RUN), jobs=FakeCluster([job(RunStatus.PENDING)]), clock=time.clock
+    )
+
+    items = list(watch(gatherer, sleep=time.sleep))
+
+    shown = [item.status for item in items if isinstance(item, StatusChange)]
+    assert shown == ["PENDING", "SUCCEEDED"]
+
+
 def test_a_driver_that_dies_without_a_word(tmp_path: Path) -> None:
     cluster = FakeCluster([job(RunStatus.RUNNING), job(RunStatus.FAILED, message="exit code 137\nKilled")])
 

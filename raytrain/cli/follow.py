@@ -1,4 +1,4 @@
-"""Follows a run to its end for `submit`, `watch` and `wait`: the stream, the fold, the display, and how it is left."""
+"""Follows one attempt of a run to its end: the stream, the fold, the display, and how it is left."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import sys
 import time
 from typing import Protocol, TextIO
 
-from raytrain.cli.outcome import exit_code, print_run
 from raytrain.cli.output import Output, is_terminal
 from raytrain.cli.plain import PlainDisplay
 from raytrain.cli.tails import Tail
-from raytrain.errors import ExitCode, Problem, StateUnknown, WaitTimedOut
+from raytrain.errors import Problem, WaitTimedOut
 from raytrain.events import figures
 from raytrain.events.summary import RunSummary
 from raytrain.events.types import Event
@@ -34,9 +33,9 @@ class NoDisplay:
     def close(self) -> None: ...
 
 
-def open_display(stream: TextIO, out: Output) -> Display:
-    """The display that fits `stream`, which is stdout or stderr."""
-    if out.quiet:
+def open_display(stream: TextIO | None, out: Output) -> Display:
+    """The display that fits `stream`, which is stdout, stderr, or None for no display."""
+    if out.quiet or stream is None:
         return NoDisplay()
     if is_terminal(stream):
         from raytrain.cli.live import LiveDisplay
@@ -78,36 +77,6 @@ def follow(
             display.note(line)
     finally:
         display.close()
-
-
-def follow_to_end(
-    gatherer: Gatherer,
-    summary: RunSummary,
-    out: Output,
-    *,
-    display: Display,
-    timeout_s: float | None = None,
-    job_log: Tail | None = None,
-) -> ExitCode:
-    """Follows the run and prints what it came to, or what is known when the wait ends before the run does.
-
-    Ctrl-C leaves the run alone and says how to come back.
-
-    Raises:
-        WaitTimedOut, StateUnknown: as `follow`; what is known was printed.
-    """
-    try:
-        follow(gatherer, summary, display, deadline=Deadline(summary.run, timeout_s), job_log=job_log)
-    except KeyboardInterrupt:
-        say_detached(summary.run, out)
-        raise
-    except (WaitTimedOut, StateUnknown) as error:
-        if isinstance(error, StateUnknown):
-            summary.conclude(RunStatus.UNKNOWN)
-        print_run(summary, out)
-        raise
-    print_run(summary, out)
-    return exit_code(summary.status)
 
 
 def absorb(summary: RunSummary, item: Event | StatusChange | Idle) -> None:

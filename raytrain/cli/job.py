@@ -32,10 +32,17 @@ def read_job(
         from raytrain.spec.checks import check_job
         from raytrain.spec.load import load_job
 
-    short = {"name": name, "scaling.workers": workers, "storage": storage}
-    given = [f"{field}={_as_yaml(value)}" for field, value in short.items() if value is not None]
-    loaded = load_job(job, overrides=[*(overrides or ()), *given])
+    given = overrides_of(overrides, name=name, workers=workers, storage=storage)
+    loaded = load_job(job, overrides=given)
     return loaded, check_job(loaded)
+
+
+def overrides_of(
+    overrides: Sequence[str] | None, *, name: str | None, workers: int | None, storage: str | None
+) -> list[str]:
+    """Every `--set` argument, the ones that the short options stand for last."""
+    short = {"name": name, "scaling.workers": workers, "storage": storage}
+    return [*(overrides or ()), *(f"{field}={_as_yaml(value)}" for field, value in short.items() if value is not None)]
 
 
 def _as_yaml(value: str | int) -> str:

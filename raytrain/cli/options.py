@@ -63,6 +63,12 @@ Name = Annotated[str | None, typer.Option(metavar="NAME", help="The job's name; 
 Workers = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="How many workers; the same as --set scaling.workers=N.")
 ]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the run to its end.")]
+Detach = Annotated[bool, typer.Option("--detach", "-d", help="The same as --no-wait.")]
+Attached = Annotated[
+    bool,
+    typer.Option("--attached", help="Ctrl-C stops the run politely, so that it can be resumed, instead of detaching."),
+]
 Timeout = Annotated[
     float | None,
     typer.Option(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from raytrain.spec.checks import JobFacts
     from raytrain.spec.load import LoadedJob
     from raytrain.spec.schema import JobSpec
+    from raytrain.spec.tiers import Tier
 
 
 def command(
@@ -66,7 +67,7 @@ def _plan_lines(spec: JobSpec, facts: JobFacts, target: Target, parcel: Parcel) 
 
     yield "model", model_words(spec)
     yield "data", data_words(spec)
-    yield from shard_lines(spec, facts)
+    yield from shard_lines(spec, facts, *foreseen_tier(spec, facts, target))
     yield "workers", f"{spec.scaling.workers}, each with {_resources(spec)}"
     yield "cluster", f"{target.address.url or 'none yet'} ({target.address.source}){target.size}"
     yield "storage", spec.storage
@@ -80,7 +81,7 @@ def _plan_object(spec: JobSpec, facts: JobFacts, target: Target, parcel: Parcel)
     return {
         "schema_version": 1,
         "name": spec.name,
-        **shards_object(spec, facts),
+        **shards_object(spec, facts, *foreseen_tier(spec, facts, target)),
         "epochs": spec.fit.epochs,
         "workers": spec.scaling.workers,
         "resources_per_worker": _resource_amounts(spec),
@@ -97,6 +98,24 @@ def _plan_object(spec: JobSpec, facts: JobFacts, target: Target, parcel: Parcel)
         "warnings": list(target.warnings),
         "spec": spec.model_dump(mode="json", exclude_none=True),
     }
+
+
+def foreseen_tier(spec: JobSpec, facts: JobFacts, target: Target) -> tuple[Tier | None, str]:
+    """The tier that the rows would be kept in there, if that can be told yet, and why.
+
+    Raises:
+        SpecError: the tier that is asked for cannot hold them, or leaves no CPU to read them with.
+    """
+    from raytrain.spec.tiers import capacity_of, check_free_cpus, foresee_tier
+
+    scaling = spec.scaling
+    capacity = capacity_of(target.nodes, workers=scaling.workers)
+    tier, why = foresee_tier(facts.bytes, capacity, cache=spec.data.cache)
+    if tier is not None and target.nodes:
+        check_free_cpus(
+            tier, cluster_cpus=capacity.cpus, workers=scaling.workers, cpus_per_worker=scaling.cpus_per_worker
+        )
+    return tier, why
 
 
 def _resource_amounts(spec: JobSpec) -> dict[str, float]:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from raytrain.cli.follow import absorb
 from raytrain.cli.tails import FetchedTail, FileTail, Tail
 from raytrain.cluster.connect import connect_to, locate
-from raytrain.cluster.find import find_run
+from raytrain.cluster.find import find_run, latest_attempt
 from raytrain.cluster.index import RunRecord, remembered
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.submit import dashboard_page
-from raytrain.errors import NotFound, Problem
+from raytrain.errors import ClusterError, NotFound, Problem
 from raytrain.events.summary import RunSummary
 from raytrain.run import RunPaths, RunStatus, submission_id
 from raytrain.watcher import Gatherer, look
@@ -64,7 +64,18 @@ def paths(record: RunRecord) -> RunPaths | None:
 def gatherer(record: RunRecord) -> Gatherer:
     """Gathers the facts of the run from its directory and its cluster."""
     jobs = connect_to(record.address) if record.address else None
-    return Gatherer(record.run, paths=paths(record), jobs=jobs)
+    return Gatherer(record.run, attempt=_last_attempt(record, jobs), paths=paths(record), jobs=jobs)
+
+
+def _last_attempt(record: RunRecord, jobs: JobsApi | None) -> int:
+    """The run's log tells of later attempts; where this machine does not see it, the cluster's jobs do."""
+    directory = paths(record)
+    if jobs is None or (directory is not None and directory.events.is_file()):
+        return record.attempt
+    try:
+        return max(record.attempt, latest_attempt(record.run, jobs.jobs()))
+    except ClusterError:
+        return record.attempt
 
 
 def begun(record: RunRecord) -> RunSummary:
@@ -74,6 +85,7 @@ def begun(record: RunRecord) -> RunSummary:
         run=record.run,
         name=record.name,
         storage=str(directory.root) if directory else None,
+        attempts=record.attempt,
         submitted_at=record.submitted_at or None,
         dashboard_url=dashboard_page(record.address, record.run) if record.address else None,
     )
@@ -82,7 +94,8 @@ def begun(record: RunRecord) -> RunSummary:
 def seen_now(record: RunRecord, gathering: Gatherer | None = None) -> RunSummary:
     """The run as it stands, after one look; UNKNOWN when it has not ended and its cluster does not answer."""
     summary = begun(record)
-    events, verdict = look(gathering or gatherer(record))
+    gathering = gathering or gatherer(record)
+    events, verdict = look(gathering)
     for event in events:
         absorb(summary, event)
     if verdict.final:
@@ -91,6 +104,9 @@ def seen_now(record: RunRecord, gathering: Gatherer | None = None) -> RunSummary
             summary.warnings.append(verdict.message)
     elif summary.status is RunStatus.PENDING:
         summary.status = verdict.status
+    elif summary.status.is_terminal:  # an earlier attempt ended, and the present one has not said a word yet
+        summary.status, summary.reason, summary.error = verdict.status, None, None
+    summary.attempts = max(summary.attempts, gathering.attempt)
     return summary
 
 

@@ -11,10 +11,11 @@ from raytrain.spec.promise import promise
 if TYPE_CHECKING:
     from raytrain.spec.checks import JobFacts
     from raytrain.spec.schema import JobSpec
+    from raytrain.spec.tiers import Tier
 
 
-def shards_object(spec: JobSpec, facts: JobFacts) -> dict[str, Any]:
-    """Rows, batches and steps, null where the rows are counted on the cluster only."""
+def shards_object(spec: JobSpec, facts: JobFacts, tier: Tier | None, why: str) -> dict[str, Any]:
+    """Rows, batches and steps, null where the rows are counted on the cluster only; and the tier, if it is known."""
     train = facts.plans.get("train")
     return {
         "rows": {split: plan.rows for split, plan in facts.plans.items()} or None,
@@ -22,7 +23,9 @@ def shards_object(spec: JobSpec, facts: JobFacts) -> dict[str, Any]:
         "per_worker_batch_size": per_worker_batch_sizes(spec),
         "steps_per_epoch": train.steps if train else None,
         "dropped_rows": train.dropped if train else None,
-        "promise": promise(spec),
+        "tier": tier,
+        "tier_reason": why,
+        "promise": promise(spec, tier),
         "splits": {
             split: {
                 "rows": plan.rows,
@@ -35,7 +38,7 @@ def shards_object(spec: JobSpec, facts: JobFacts) -> dict[str, Any]:
     }
 
 
-def shard_lines(spec: JobSpec, facts: JobFacts) -> Iterator[tuple[str, str]]:
+def shard_lines(spec: JobSpec, facts: JobFacts, tier: Tier | None, why: str) -> Iterator[tuple[str, str]]:
     """Label and text of each line; what is not known yet is said in words."""
     splits = ["train", *(split for split in ("validation", "test") if getattr(spec.data, split) is not None)]
     known = [f"{figures.count(facts.plans[split].rows)} {split}" for split in splits if split in facts.plans]
@@ -44,7 +47,8 @@ def shard_lines(spec: JobSpec, facts: JobFacts) -> Iterator[tuple[str, str]]:
         known.append(f"{', '.join(unknown)}: unknown until the cluster has read the source")
     yield "rows", ", ".join(known)
     yield "batch", f"{spec.fit.global_batch_size} rows, {_per_worker(spec)}"
-    yield "answer", promise(spec)
+    yield "tier", f"{tier} ({why})" if tier else why
+    yield "answer", promise(spec, tier)
     train = facts.plans.get("train")
     if train is None:
         yield "epochs", f"{spec.fit.epochs}; the steps of each follow from the rows"

@@ -48,11 +48,11 @@ def standings(*, limit: int | None = None, storage: str | None = None) -> tuple[
     records = runs_in(storage) if storage else remembered()
     shown = records[::-1][:limit]
     stored = {record.run: _stored(record) for record in shown}
-    open_runs = [record for record in shown if not _ended(stored[record.run])]
+    open_runs = [record for record in shown if not _ended(stored[record.run], record)]
     jobs = _jobs_of(record.address for record in open_runs if record.address)
     rows = [
         _row(record, stored[record.run])
-        if _ended(stored[record.run])
+        if _ended(stored[record.run], record)
         else _open_row(record, stored[record.run], jobs.get(record.address))
         for record in shown
     ]
@@ -72,7 +72,10 @@ def _stored(record: RunRecord) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _ended(stored: dict[str, Any]) -> bool:
+def _ended(stored: dict[str, Any], record: RunRecord) -> bool:
+    """Whether the run's last attempt has ended as far as its directory tells."""
+    if int(stored.get("attempts") or 1) < record.attempt:
+        return False
     return stored.get("status") in [str(status) for status in RunStatus if status.is_terminal]
 
 
@@ -91,7 +94,8 @@ def _jobs_of(addresses: Iterable[str]) -> dict[str, dict[str, JobInfo] | None]:
 
 def _open_row(record: RunRecord, stored: dict[str, Any], jobs: dict[str, JobInfo] | None) -> dict[str, Any]:
     """A run whose directory does not say that it ended: its job has the last word, and without that nobody."""
-    job = (jobs or {}).get(submission_id(record.run, int(stored.get("attempts") or 1)))
+    attempt = max(record.attempt, int(stored.get("attempts") or 1))
+    job = (jobs or {}).get(submission_id(record.run, attempt))
     verdict = judge(
         Facts(
             started=bool(stored),
@@ -105,8 +109,10 @@ def _open_row(record: RunRecord, stored: dict[str, Any], jobs: dict[str, JobInfo
         grace_s=0.0,
         patience_s=1.0,
     )
-    status = verdict.status if verdict.final else stored.get("status", verdict.status)
-    return _row(record, stored) | {"status": str(status), "reason": verdict.reason or stored.get("reason")}
+    is_old = attempt > int(stored.get("attempts") or 1)  # the present attempt has not said a word yet
+    status = verdict.status if verdict.final or is_old else stored.get("status", verdict.status)
+    reason = verdict.reason or (None if is_old else stored.get("reason"))
+    return _row(record, stored) | {"status": str(status), "reason": reason, "attempts": attempt}
 
 
 def _row(record: RunRecord, stored: dict[str, Any]) -> dict[str, Any]:

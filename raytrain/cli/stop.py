@@ -7,15 +7,17 @@ from typing import Annotated
 import typer
 
 from raytrain.cli import options, runs
-from raytrain.cli.follow import NoDisplay, follow_to_end
+from raytrain.cli.attend import attend
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.outcome import print_standing
 from raytrain.cli.output import Output
+from raytrain.cluster.index import RunRecord
 from raytrain.run import submission_id
 
 
 def command(
     run: options.Run,
+    now: Annotated[bool, typer.Option("--now", help="Kill it at once, without a checkpoint.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has stopped.")] = True,
     address: options.Address = None,
     storage: options.Storage = None,
@@ -25,6 +27,9 @@ def command(
     quiet: options.Quiet = False,
 ) -> None:
     """Stop a run and wait until it has stopped.
+
+    The workers finish their step and save a checkpoint, so that raytrain resume can go on from there; with --now they
+    are killed, and resume goes on from the last checkpoint that there is.
 
     Exit code 0 once the run is over, however it ended; a run that had ended before is left as it is.
     """
@@ -36,9 +41,20 @@ def command(
         out.say(f"{record.run} had ended before: {summary.status}")
         print_standing(summary, out)
         return
+    if now:
+        _ask_at_once(record, out)
     runs.connect(record).stop(submission_id(record.run, gatherer.attempt))
     out.say(f"stopping {record.run}")
     if wait:
-        follow_to_end(gatherer, summary, out, display=NoDisplay(), timeout_s=timeout)
+        attend(record, summary, out, gatherer=gatherer, timeout_s=timeout)
     else:
         print_standing(summary, out)
+
+
+def _ask_at_once(record: RunRecord, out: Output) -> None:
+    """Leaves the sign that the driver looks for; the Jobs API knows one kind of stop only."""
+    directory = runs.paths(record)
+    if directory is not None and directory.root.is_dir():
+        directory.stop_now.touch()
+    else:
+        out.warn(f"the directory of {record.run} is out of sight here, so it is stopped politely")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raytrain.cli import options
-from raytrain.cli.job import read_job
+from raytrain.cli.job import overrides_of, read_job
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
 from raytrain.errors import ExitCode
@@ -26,8 +26,9 @@ def command(
     workers: options.Workers = None,
     storage: options.Storage = None,
     address: options.Address = None,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the run to its end.")] = True,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="The same as --no-wait.")] = False,
+    wait: options.Wait = True,
+    detach: options.Detach = False,
+    attached: options.Attached = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "--dryrun", help="Show the plan; start nothing.")] = False,
     timeout: options.Timeout = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; submit asks nothing today.")] = False,
@@ -41,7 +42,8 @@ def command(
     Where it goes: --address, else RAYTRAIN_ADDRESS, RAY_API_SERVER_ADDRESS, RAY_ADDRESS, a cluster running on this
     machine, else a local cluster that is started and stays up until raytrain down.
 
-    With --no-wait stdout holds the run's id alone. Ctrl-C while waiting leaves the run alone.
+    With --no-wait stdout holds the run's id alone. Ctrl-C while waiting leaves the run alone; with --attached it stops
+    the run. A run whose driver is lost is submitted again while this waits, as often as restarts.driver says.
 
     Exit code 0 SUCCEEDED, 3 job refused, 4 cluster unreachable, 10 FAILED, 11 STOPPED, 12 unknown, 124 timed out.
     """
@@ -55,12 +57,25 @@ def command(
         return None
     from raytrain.cluster.submit import submit
 
-    submitted = submit(loaded, address=address, submitted_at=submitted_at, progress=out.say)
+    overrides = overrides_of(set_, name=name, workers=workers, storage=storage)
+    submitted = submit(loaded, address=address, overrides=overrides, submitted_at=submitted_at, progress=out.say)
     out.warn(*(f"warning: {warning}" for warning in submitted.warnings))
     if not wait or detach:
         _print_pending(submitted, out)
         return None
-    return _follow(submitted, out, timeout_s=timeout, verbose=verbose)
+    from raytrain.cli.attend import attend
+
+    out.say(f"run {submitted.run}", f"dashboard: {submitted.request.dashboard_url}")
+    return attend(
+        submitted.record,
+        _begun(submitted),
+        out,
+        stream=sys.stderr,
+        timeout_s=timeout,
+        verbose=verbose,
+        attached=attached,
+        resubmits=True,
+    )
 
 
 def _print_pending(submitted: Submitted, out: Output) -> None:
@@ -71,21 +86,6 @@ def _print_pending(submitted: Submitted, out: Output) -> None:
     out.say(
         f"dashboard: {submitted.request.dashboard_url}",
         f"next:  raytrain watch {submitted.run}    raytrain stop {submitted.run}",
-    )
-
-
-def _follow(submitted: Submitted, out: Output, *, timeout_s: float | None, verbose: bool) -> ExitCode:
-    from raytrain.cli import runs
-    from raytrain.cli.follow import follow_to_end, open_display
-
-    out.say(f"run {submitted.run}", f"dashboard: {submitted.request.dashboard_url}")
-    return follow_to_end(
-        runs.gatherer(submitted.record),
-        _begun(submitted),
-        out,
-        display=open_display(sys.stderr, out),
-        timeout_s=timeout_s,
-        job_log=runs.job_log(submitted.record) if verbose else None,
     )
 
 

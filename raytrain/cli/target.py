@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Where a job would go. `size` says in words what the cluster has, empty where that is unknown."""
+    """Where a job would go.
+
+    Attributes:
+        size: what the cluster has, in words; empty where that is unknown.
+        nodes: the resources of each node, in Ray's names; none where they are unknown.
+    """
 
     address: Address
     size: str = ""
+    nodes: tuple[Mapping[str, float], ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -45,7 +52,8 @@ def find_target(scaling: ScalingSpec, address: str | None) -> Target:
         nodes = api.nodes()
     except ClusterUnreachable as error:
         return Target(address=where, warnings=(f"the cluster does not answer now: {error}",))
-    return Target(address=where, size=f", {_size(nodes)}", warnings=warnings)
+    resources = tuple(node.resources for node in nodes)
+    return Target(address=where, size=f", {_size(nodes)}", nodes=resources, warnings=warnings)
 
 
 def _to_be_started(scaling: ScalingSpec, where: Address) -> Target:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raytrain.cli import options, runs
-from raytrain.cli.follow import NoDisplay, follow_to_end
+from raytrain.cli.attend import attend
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
 from raytrain.errors import ExitCode
@@ -24,5 +24,4 @@ def command(
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
     record = runs.find(run, address=address, storage=storage)
-    gatherer = runs.gatherer(record)
-    return follow_to_end(gatherer, runs.begun(record), out, display=NoDisplay(), timeout_s=timeout)
+    return attend(record, runs.begun(record), out, timeout_s=timeout)

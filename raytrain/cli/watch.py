@@ -7,14 +7,15 @@ from dataclasses import asdict
 from typing import Any
 
 from raytrain.cli import options, runs
-from raytrain.cli.follow import Deadline, follow_to_end, open_display, say_detached
+from raytrain.cli.attend import attend, may_resubmit, resubmit
+from raytrain.cli.follow import Deadline, say_detached
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.outcome import exit_code
 from raytrain.cli.output import Output
 from raytrain.errors import ExitCode
 from raytrain.events.types import SCHEMA_VERSION, Event
-from raytrain.run import RunStatus
-from raytrain.watcher import Gatherer, Idle, StatusChange, watch
+from raytrain.run import Reason, RunStatus
+from raytrain.watcher import Gatherer, Idle, StatusChange, Verdict, watch
 
 
 def command(
@@ -30,34 +31,38 @@ def command(
     """Follow a run until it ends.
 
     A live table on a terminal, a line an epoch elsewhere; with --json one event a line. Ctrl-C leaves the run alone.
+    A run whose driver is lost is submitted again while this watches, as often as restarts.driver says.
     Exit code 0 SUCCEEDED, 10 FAILED, 11 STOPPED, 12 unknown, 124 when --timeout passed.
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
     record = runs.find(run, address=address, storage=storage)
-    gatherer = runs.gatherer(record)
     if not out.json:
-        job_log = runs.job_log(record) if verbose else None
-        display = open_display(sys.stdout, out)
         summary = runs.begun(record)
-        return follow_to_end(gatherer, summary, out, display=display, timeout_s=timeout, job_log=job_log)
+        return attend(record, summary, out, stream=sys.stdout, timeout_s=timeout, verbose=verbose, resubmits=True)
+    deadline = Deadline(record.run, timeout)
     try:
-        return exit_code(_print_events(gatherer, out, Deadline(record.run, timeout)))
+        while True:
+            gatherer = runs.gatherer(record)
+            last = _print_events(gatherer, out, deadline)
+            if last.reason != Reason.DRIVER_LOST or not may_resubmit(record, gatherer.attempt):
+                return exit_code(last.status)
+            record = resubmit(record, gatherer.attempt, out)
     except KeyboardInterrupt:
         say_detached(record.run, out)
         raise
 
 
-def _print_events(gatherer: Gatherer, out: Output, deadline: Deadline) -> RunStatus:
+def _print_events(gatherer: Gatherer, out: Output, deadline: Deadline) -> Verdict:
     """One object a line: every event as it stands in the log, and every change of the status."""
-    status = RunStatus.UNKNOWN
+    last = Verdict(status=RunStatus.UNKNOWN)
     for item in watch(gatherer):
         if isinstance(item, StatusChange):
-            status = item.status
+            last = item
         if not isinstance(item, Idle):
             out.result_json(item_object(item), indent=None)
         if not (isinstance(item, StatusChange) and item.final):
             deadline.check()
-    return status
+    return last
 
 
 def item_object(item: Event | StatusChange) -> dict[str, Any]:

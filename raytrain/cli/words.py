@@ -29,6 +29,8 @@ _REASON_IN_WORDS = {
     Reason.STOPPED_BY_USER: "stopped by the user",
     Reason.DIVERGED: "the loss is no number any more",
     Reason.WORKER_LOST: "a worker was lost",
+    Reason.HUNG: "the workers hung",
+    Reason.PREEMPTED: "its node was taken away",
     Reason.DRIVER_LOST: "the driver was lost",
     Reason.USER_CODE: "the job's own code or data failed",
     Reason.SPEC_REFUSED: "the job was refused on the cluster",
@@ -41,6 +43,8 @@ _REASON_IN_WORDS = {
 
 def waiting_for(summary: RunSummary, job_message: str = "") -> str:
     """What a run without an epoch yet is busy with."""
+    if summary.queued_for:
+        return f"waiting for {summary.queued_for}"
     if summary.status is RunStatus.RETRYING:
         return "starting again after a failure"
     if not summary.phases and summary.status is RunStatus.PENDING:
@@ -57,6 +61,7 @@ def verdict(summary: RunSummary) -> Iterator[str]:
     """The lines that say how a run stands or ended; what is unknown is left out."""
     yield f"{summary.run}: {summary.status}" + (f" ({reason_in_words(summary.reason)})" if summary.reason else "")
     starting = not summary.epochs and summary.status in (RunStatus.PENDING, RunStatus.RUNNING)
+    starting = starting or summary.status is RunStatus.QUEUED
     facts = [
         ("now", waiting_for(summary) if starting else ""),
         ("error", _error(summary.error)),
@@ -84,7 +89,7 @@ def next_steps(summary: RunSummary) -> Iterator[str]:
     if summary.status is RunStatus.SUCCEEDED:
         commands = [f"raytrain metrics {run}", f"raytrain status {run} --json"]
     elif summary.status.is_terminal:
-        commands = [f"raytrain logs {run}", f"raytrain logs {run} --rank 0"]
+        commands = [f"raytrain resume {run}", f"raytrain logs {run}", f"raytrain logs {run} --rank 0"]
     else:
         commands = [f"raytrain watch {run}", f"raytrain stop {run}"]
     yield "next:  " + "    ".join(commands)

@@ -62,8 +62,15 @@ def find_run(
     raise _not_found(ref, names, unanswered)
 
 
+def latest_attempt(run: str, jobs: Iterable[JobInfo]) -> int:
+    """The last attempt of a run among a cluster's jobs; 1 where there is none."""
+    attempts = (parse_submission_id(job.submission_id)[1] for job in jobs if job.metadata.get("raytrain_run") == run)
+    return max(attempts, default=1)
+
+
 def runs_of_jobs(jobs: Iterable[JobInfo], address: str) -> list[RunRecord]:
-    """The runs among a cluster's jobs, told by their metadata; further attempts of a run add nothing."""
+    """The runs among a cluster's jobs, told by their metadata; of a further attempt only its number counts."""
+    jobs = list(jobs)
     records: dict[str, RunRecord] = {}
     for job in jobs:
         run = job.metadata.get("raytrain_run") or ""
@@ -77,6 +84,7 @@ def runs_of_jobs(jobs: Iterable[JobInfo], address: str) -> list[RunRecord]:
                 address=address,
                 storage=job.metadata.get("storage", ""),
                 submitted_at=job.start_time or 0.0,
+                attempt=latest_attempt(run, jobs),
             ),
         )
     return list(records.values())

@@ -26,6 +26,7 @@ class RunRecord:
         storage: the directory that holds the run's, as the cluster sees it; empty when unknown.
         submitted_at: seconds since the epoch; 0 when unknown.
         job: the job's file or folder, as absolute path; empty when unknown.
+        attempt: the last one submitted from this machine.
     """
 
     run: str
@@ -34,6 +35,7 @@ class RunRecord:
     storage: str = ""
     submitted_at: float = 0.0
     job: str = ""
+    attempt: int = 1
 
 
 def index_path(environ: Mapping[str, str] | None = None) -> Path:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from raytrain.cluster.jobs_api import JobsApi, NodeInfo, Versions
 from raytrain.errors import ClusterIncompatible, Problem, SpecError
+from raytrain.spec.placement import LITTLE, needs_in_words, needs_of, room
 
 if TYPE_CHECKING:
     from raytrain.spec.schema import ScalingSpec
@@ -22,8 +23,6 @@ ALLOW_SKEW = "RAYTRAIN_ALLOW_VERSION_SKEW"
 # At least the first and below the second, as in pyproject.toml; a test holds the two together.
 RAY_RANGE = ((2, 60), (2, 61))
 PYTHON_RANGE = ((3, 11), (3, 14))
-# Ray counts resources in ten-thousandths.
-_LITTLE = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,17 +95,16 @@ def placement(scaling: ScalingSpec, nodes: Sequence[NodeInfo], *, is_local: bool
     """Whether all workers can be placed on these nodes when nothing else runs; a worker never spans two nodes."""
     if not nodes:
         return Fit()
-    needs = {"CPU": scaling.cpus_per_worker, "GPU": scaling.gpus_per_worker, **scaling.resources_per_worker}
-    needs = {name: amount for name, amount in needs.items() if amount > 0}
-    rooms = [_room(node, needs) for node in nodes]
+    needs = needs_of(scaling)
+    rooms = room((node.resources for node in nodes), needs)
     if not any(rooms):
         return Fit(problems=tuple(_too_large_for_every_node(needs, nodes, is_local)))
-    if sum(rooms) < scaling.workers:
-        one = _worker_words(needs)
+    if sum(rooms) < (scaling.min_workers or scaling.workers):
+        one = needs_in_words(needs)
         return Fit(
             problems=(
                 Problem(
-                    got=f"{scaling.workers} workers with {one} each",
+                    got=f"{_workers(scaling)} with {one} each",
                     expected=f"at most {sum(rooms)}, which is what the cluster's {_nodes(nodes)} can hold",
                     fix=_larger(scaling.workers * scaling.cpus_per_worker, is_local, "scaling.workers"),
                     field="scaling.workers",
@@ -114,7 +112,7 @@ def placement(scaling: ScalingSpec, nodes: Sequence[NodeInfo], *, is_local: bool
             )
         )
     cpus = sum(node.resources.get("CPU", 0) for node in nodes)
-    if cpus - scaling.workers * scaling.cpus_per_worker < 1 - _LITTLE:
+    if cpus - scaling.workers * scaling.cpus_per_worker < 1 - LITTLE:
         return Fit(
             warnings=(
                 f"the workers take {scaling.workers * scaling.cpus_per_worker:g} of the cluster's {cpus:g} CPUs and "
@@ -136,9 +134,8 @@ def this_python() -> str:
     return ".".join(map(str, sys.version_info[:3]))
 
 
-def _room(node: NodeInfo, needs: Mapping[str, float]) -> int:
-    """How many workers a node holds at most."""
-    return min(int((node.resources.get(name, 0.0) + _LITTLE) / amount) for name, amount in needs.items())
+def _workers(scaling: ScalingSpec) -> str:
+    return f"{scaling.workers} workers" if scaling.min_workers is None else f"{scaling.min_workers} workers at least"
 
 
 def _too_large_for_every_node(
@@ -146,11 +143,11 @@ def _too_large_for_every_node(
 ) -> Sequence[Problem]:
     fields = {"CPU": "scaling.cpus_per_worker", "GPU": "scaling.gpus_per_worker"}
     largest = {name: max(node.resources.get(name, 0.0) for node in nodes) for name in needs}
-    lacking = {name: amount for name, amount in needs.items() if largest[name] + _LITTLE < amount}
+    lacking = {name: amount for name, amount in needs.items() if largest[name] + LITTLE < amount}
     if not lacking:
         return [
             Problem(
-                got=f"{_worker_words(needs)} for one worker",
+                got=f"{needs_in_words(needs)} for one worker",
                 expected=f"what one of the cluster's {_nodes(nodes)} has all of",
                 fix="ask for less per worker",
                 field="scaling",
@@ -173,10 +170,6 @@ def _larger(cpus: float, is_local: bool, field: str) -> str:
     if is_local:
         return f"lower {field}; or raytrain down, then raytrain up --cpus {int(cpus + 1.999)}"
     return f"lower {field}, or use a larger cluster"
-
-
-def _worker_words(needs: Mapping[str, float]) -> str:
-    return ", ".join(f"{amount:g} {name}" for name, amount in needs.items())
 
 
 def _nodes(nodes: Sequence[NodeInfo]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from raytrain.cluster.index import RunRecord, remember
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.package import Package, pack_job, pack_raytrain
 from raytrain.cluster.preflight import check_cluster, installed_ray, this_python
+from raytrain.cluster.resume import fingerprint, keep_request, spec_file_of
 from raytrain.cluster.submission import Submission, build_submission, check_no_secrets
 from raytrain.cluster.upload import UploadPlan, check_size, list_upload
 from raytrain.run import mint_run_id, submission_id
@@ -79,6 +80,8 @@ def submit(
     address: str | None = None,
     run: str | None = None,
     attempt: int = 1,
+    begun_at: float | None = None,
+    overrides: Sequence[str] = (),
     submitted_at: float | None = None,
     environ: Mapping[str, str] | None = None,
     progress: Progress | None = None,
@@ -90,6 +93,8 @@ def submit(
         address: what `--address` was given.
         run: the run's id, when this is a further attempt of one.
         attempt: counted from 1.
+        begun_at: when the first attempt was submitted, where this is not the first.
+        overrides: the `--set` arguments that `job` has taken in, which a later attempt is to apply again.
         submitted_at: when the user's command began, seconds since the epoch; now when left out.
         environ: this process's own environment when left out.
         progress: told in a few words what is being done.
@@ -104,17 +109,20 @@ def submit(
     connection = connect(address, environ=environ, progress=progress)
     tell(f"using {connection.address.url} ({connection.address.source})")
     warnings = check_cluster(connection.api, job.spec.scaling, environ, is_local=connection.is_ours)
-    request = _request(job, connection, run, attempt, submitted_at, parcel)
+    run = run or mint_run_id(job.spec.name, now=datetime.fromtimestamp(submitted_at))
+    request = _request(job, connection, run, attempt, submitted_at, parcel, overrides)
     submission = _send(job, connection, request, parcel, tell)
     record = RunRecord(
         run=request.run,
         name=job.spec.name,
         address=connection.address.url,
         storage=request.storage,
-        submitted_at=submitted_at,
-        job=str(job.folder),
+        submitted_at=begun_at or submitted_at,
+        job=str(job.folder / spec_file_of(job)) if spec_file_of(job) else "",
+        attempt=attempt,
     )
     remember(record, environ)
+    keep_request(request, environ)
     return Submitted(record=record, connection=connection, request=request, submission=submission, warnings=warnings)
 
 
@@ -135,9 +143,14 @@ def storage_for(storage: str, folder: Path, *, shares_this_machine: bool) -> str
 
 
 def _request(
-    job: LoadedJob, connection: Connection, run: str | None, attempt: int, submitted_at: float, parcel: Parcel
+    job: LoadedJob,
+    connection: Connection,
+    run: str,
+    attempt: int,
+    submitted_at: float,
+    parcel: Parcel,
+    overrides: Sequence[str],
 ) -> JobRequest:
-    run = run or mint_run_id(job.spec.name, now=datetime.fromtimestamp(submitted_at))
     return JobRequest(
         run=run,
         attempt=attempt,
@@ -146,6 +159,9 @@ def _request(
         storage=storage_for(job.spec.storage, job.folder, shares_this_machine=connection.shares_this_machine),
         base_model=BASE_MODEL_FILE if parcel.base_model else None,
         dashboard_url=dashboard_page(connection.address.url, submission_id(run, attempt)),
+        overrides=list(overrides),
+        spec_file=spec_file_of(job),
+        files=fingerprint(parcel.plan, spec_file_of(job)),
         client={"raytrain": __version__, "python": this_python(), "ray": installed_ray()},
     )
 

@@ -19,7 +19,7 @@ def model_words(spec: JobSpec) -> str:
 
 
 def data_words(spec: JobSpec) -> str:
-    """`sklearn: digits`, `csv: a.csv, b.csv`, `inline`, …"""
+    """`sklearn: digits`, `csv: a.csv, b.csv`, `images: pictures`, `sql: SELECT …`, `inline`, …"""
     source = spec.data.train
     if source.kind == "inline":
         return "inline"
@@ -27,7 +27,14 @@ def data_words(spec: JobSpec) -> str:
 
 
 def _listed(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(map(str, value.values()))
+    for name in ("path", "table", "query"):
+        if (part := getattr(value, name, None)) is not None:
+            return _listed(part.value if hasattr(part, "kind") else part)
+    return str(value)
 
 
 def _cut(text: str) -> str:

@@ -9,8 +9,11 @@ import logging
 import os
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
+from raytrain.events.lease import LeaseKeeper, LeaseTaken, claim
+from raytrain.events.store import write_whole
 from raytrain.run import RunPaths, RunStatus, submission_id
 from raytrain.spec.request import REQUEST_FILE, JobRequest
 from raytrain.worker.logs import copy_output
@@ -34,8 +37,30 @@ def main() -> int:
     if refusal is not None:
         paths = RunPaths.of(tempfile.mkdtemp(prefix="raytrain-"), request.run)
         paths.root.mkdir()
-    with copy_output(paths.driver_log(request.attempt)):
+    try:
+        lease = claim(paths, request.attempt)
+    except LeaseTaken as taken:
+        print(f"{taken}: this one writes nothing and ends", flush=True)  # noqa: T201  the job's log on the dashboard
+        return 1
+    with LeaseKeeper(paths, lease, _end_at_once), copy_output(paths.driver_log(request.attempt)):
         return 0 if _run(request, paths, refusal) is RunStatus.SUCCEEDED else 1
+
+
+def _end_at_once(attempt: int) -> None:
+    """The run goes on as a later attempt: what this one still writes would be wrong."""
+    print(f"attempt {attempt} has taken the run over; this one ends", flush=True)  # noqa: T201  the job's log
+    os._exit(1)
+
+
+def keep_job(paths: RunPaths, folder: Path) -> None:
+    """Keeps what a later attempt needs: how the run was submitted, and the job's folder as it came here."""
+    write_whole(paths.request, (folder / REQUEST_FILE).read_text())
+    aside = paths.package.with_name(f".{paths.package.name}.{os.getpid()}.tmp")
+    with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                archive.write(file, file.relative_to(folder).as_posix())
+    aside.replace(paths.package)
 
 
 def open_directory(paths: RunPaths) -> OSError | None:
@@ -72,9 +97,10 @@ def _run(request: JobRequest, paths: RunPaths, refusal: OSError | None) -> RunSt
         submitted_at=request.submitted_at,
         dashboard_url=request.dashboard_url,
     )
-    paths.spec.write_text(request.spec.model_dump_json(indent=1))
+    write_whole(paths.spec, request.spec.model_dump_json(indent=1))
     if refusal is not None:
         return storage_refused(request, recorder, refusal)
+    keep_job(paths, Path.cwd())
     recorder.start_gauges()
     recorder.phase("driver")
     return run_job(request, paths, recorder)

@@ -5,60 +5,169 @@ Runs in: the driver. The rule is pure; `raytrain.driver.job` obeys it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from raytrain.driver.watchdog import Hang
+from raytrain.events import figures
 from raytrain.run import Reason
+from raytrain.spec.schema import RestartsSpec
 
 # What a healthy rank raises when another one has gone: a symptom, never the cause.
 _COLLATERAL = {"UnavailableError", "AbortedError", "CancelledError", "DeadlineExceededError", "InternalError"}
+# What TensorFlow and the sockets below it say of a port that somebody else took in between.
+_PORT_TAKEN = re.compile(r"address already in use|could not start grpc server|failed to bind|errno 98", re.IGNORECASE)
+# Ray's memory monitor names the node and what each process held.
+_OUT_OF_MEMORY = re.compile(r"out ?of ?memory|memory usage threshold|OOM", re.IGNORECASE)
+_MEMORY_ACCOUNT = re.compile(r"[^\n.]*Memory on the node[^\n]*")
+
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 30.0
+
+Budget = Literal["max", "startup", ""]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """All that is known of how a worker group ended without finishing.
+
+    Attributes:
+        errors: what the ranks reported, first come first (see `user_code.describe_failure`).
+        lost_ranks: ranks whose process died.
+        account: Ray Train's own, for when no rank could say anything.
+        hang: what the watchdog found, before it ended the group.
+        preempted: a node was taken away that its owner had announced.
+        started: a rank was past its first step.
+        position: epoch and step of the rank that had come furthest; None before the first step.
+        progressed: a checkpoint or an epoch was done since the group began.
+    """
+
+    errors: Sequence[dict[str, Any]] = ()
+    lost_ranks: Sequence[int] = ()
+    account: str = ""
+    hang: Hang | None = None
+    preempted: bool = False
+    started: bool = True
+    position: tuple[int, int] | None = None
+    progressed: bool = False
+
+    @property
+    def signature(self) -> tuple[Any, ...] | None:
+        """Equal for two failures of the same kind, in the same rank, at the same step; None where that is unknown."""
+        if self.position is None:
+            return None
+        if self.hang is not None:
+            return ("hung", self.hang.rank, self.hang.epoch, self.hang.step)
+        return ("lost", tuple(self.lost_ranks), *self.position) if self.lost_ranks else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """The failures of this attempt before the present one. `in_a_row`: those since anything was done last."""
+
+    restarts: int = 0
+    startups: int = 0
+    in_a_row: int = 0
+    last: tuple[Any, ...] | None = None
+
+    def after(self, failure: Failure, budget: Budget) -> Past:
+        return Past(
+            restarts=self.restarts + (budget == "max"),
+            startups=self.startups + (budget == "startup"),
+            in_a_row=0 if failure.progressed else self.in_a_row + 1,
+            last=failure.signature,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ruling:
-    """Whether to start another group, and if not, why the run ends; `error` is shown either way."""
+    """Whether to start another group after `back_off_s`, and if not, why the run ends; `error` is shown either way.
+
+    `budget`: which of the spec's `restarts` the new group is charged to; none when it is free.
+    """
 
     restart: bool
     reason: Reason
     error: dict[str, Any]
+    back_off_s: float = 0.0
+    budget: Budget = ""
 
 
-def rule(
-    *, errors: Sequence[dict[str, Any]], lost_ranks: Sequence[int], failure: str, restarts: int, max_restarts: int
-) -> Ruling:
-    """What to do about a failed group.
-
-    Args:
-        errors: what the ranks reported, first come first (see `user_code.describe_failure`).
-        lost_ranks: ranks whose process died.
-        failure: Ray Train's own account, for when no rank could say anything.
-        restarts: groups started so far besides the first.
-    """
-    own = [error for error in errors if not _is_collateral(error)]
-    if own:
+def rule(failure: Failure, past: Past, limits: RestartsSpec) -> Ruling:
+    """What to do about a failed group."""
+    own = [error for error in failure.errors if not failure.hang and not _is_collateral(error, failure)]
+    port_taken = bool(own) and not failure.started and all(_is_port_taken(error) for error in own)
+    if own and not port_taken:
         refused = own[0]["kind"] in ("SpecError", "UserCodeError") and own[0]["file"] is None
         reason = Reason.SPEC_REFUSED if refused else Reason.INTERNAL if own[0].get("internal") else Reason.USER_CODE
         return Ruling(restart=False, reason=reason, error=own[0])
-    left = max_restarts - restarts
-    error = _lost(lost_ranks, failure)
-    return Ruling(restart=left > 0, reason=Reason.WORKER_LOST, error=error)
+    reason = Reason.HUNG if failure.hang else Reason.PREEMPTED if failure.preempted else Reason.WORKER_LOST
+    error = _account(failure, own[0] if port_taken else None)
+    if failure.signature is not None and failure.signature == past.last:
+        again = f"{error['message']}, twice at the same step: a restart would end there again"
+        return Ruling(restart=False, reason=reason, error=error | {"message": again})
+    budget: Budget = "" if failure.preempted else "max" if failure.started or failure.hang else "startup"
+    used, most = (past.startups, limits.startup) if budget == "startup" else (past.restarts, limits.max)
+    if budget and used >= most:
+        ended = f"{error['message']}; no restart is left of the {most} that restarts.{budget} allows"
+        return Ruling(restart=False, reason=reason, error=error | {"message": ended})
+    wait_s = back_off_s(0 if failure.progressed else past.in_a_row)
+    counted = f"restart {used + 1} of {most}" if budget else "a restart that is not counted"
+    words = f"{error['message']}; {counted}" + (f" in {figures.seconds(wait_s)}" if wait_s else "")
+    return Ruling(restart=True, reason=reason, error=error | {"message": words}, back_off_s=wait_s, budget=budget)
 
 
-def _is_collateral(error: dict[str, Any]) -> bool:
-    return error["kind"] in _COLLATERAL and "ollective" in f"{error['message']}{error['traceback']}"
+def back_off_s(failures_in_a_row: int) -> float:
+    """How long to wait before the next group: nothing after the first failure, then 1, 2, 4, … seconds, 30 at most."""
+    if failures_in_a_row == 0:
+        return 0.0
+    return float(min(_FIRST_WAIT_S * 2 ** min(failures_in_a_row - 1, 10), _LONGEST_WAIT_S))
 
 
-def _lost(ranks: Sequence[int], failure: str) -> dict[str, Any]:
-    who = f"rank {', '.join(map(str, ranks))}" if ranks else "a worker"
-    return {
-        "kind": "WorkerLost",
-        "message": f"the process of {who} died",
-        "rank": ranks[0] if ranks else None,
-        "file": None,
-        "line": None,
-        "field": None,
-        "internal": False,
-        "fix": "look at the rank's log; memory running out is the usual cause",
-        "traceback": failure[-20_000:],
-    }
+def _is_collateral(error: dict[str, Any], failure: Failure) -> bool:
+    """Before the first step there is no collective to be aborted yet: a connection fails then."""
+    if error["kind"] not in _COLLATERAL:
+        return False
+    joining = bool(failure.lost_ranks) and not failure.started and error["file"] is None
+    return joining or "ollective" in f"{error['message']}{error['traceback']}"
+
+
+def _is_port_taken(error: dict[str, Any]) -> bool:
+    return error["file"] is None and bool(_PORT_TAKEN.search(str(error["message"])))
+
+
+def _account(failure: Failure, port_taken: dict[str, Any] | None) -> dict[str, Any]:
+    """The failure in words, as `AttemptFailed` carries it."""
+    where = f" in epoch {failure.position[0] + 1}, step {failure.position[1]}" if failure.position else ""
+    who = f"rank {', '.join(map(str, failure.lost_ranks))}" if failure.lost_ranks else "a worker"
+    kind, fix = "WorkerLost", "look at the rank's log; memory running out is the usual cause"
+    message = f"the process of {who} died{where or ', before its first step'}{_last_words(failure)}"
+    rank = failure.lost_ranks[0] if failure.lost_ranks else None
+    if failure.hang is not None:
+        kind, rank, fix = "Hung", failure.hang.rank, "the stacks in the attempt's logs show where each rank stood"
+        message = _hung(failure.hang)
+    elif port_taken is not None:
+        kind, rank, fix = "PortTaken", port_taken["rank"], "another process took the port; nothing to mend"
+        message = f"rank {rank} could not listen on its port"
+    elif failure.preempted:
+        kind, fix = "Preempted", ""
+        message = f"the node of {who} was taken away{where}"
+    elif _OUT_OF_MEMORY.search(failure.account):
+        kind, fix = "OutOfMemory", "a smaller fit.global_batch_size, or nodes with more memory"
+        told = _MEMORY_ACCOUNT.search(failure.account)
+        message = f"the process of {who} was ended for memory{where}" + (f": {told[0].strip()[:400]}" if told else "")
+    body = dict.fromkeys(("file", "line", "field")) | {"internal": False, "traceback": failure.account[-20_000:]}
+    return {"kind": kind, "message": message, "rank": rank, "fix": fix} | body
+
+
+def _last_words(failure: Failure) -> str:
+    """What Ray says, where no rank is known to be the one."""
+    lines = [line.strip() for line in failure.account.splitlines() if line.strip()]
+    return f": {lines[-1][:300]}" if lines and not failure.lost_ranks else ""
+
+
+def _hung(hang: Hang) -> str:
+    place = "in its set-up" if hang.phase == "setup" else f"in epoch {hang.epoch + 1}, step {hang.step} ({hang.phase})"
+    return f"no worker advanced for {figures.seconds(hang.limit_s)}; rank {hang.rank} stood still {place}"

@@ -6,20 +6,25 @@ forces the retired Keras 2, and picks ports without holding them.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray.train.backend import Backend, BackendConfig
 
+from raytrain.driver.mailbox import WorkerProcess
 from raytrain.worker import setup
 
 
 class KerasBackend(Backend):  # type: ignore[misc]
-    """Tells every worker who the others are, before TensorFlow starts."""
+    """Tells every worker who the others are, before TensorFlow starts, and the driver where they are."""
 
-    def on_start(self, worker_group: Any, backend_config: Any) -> None:
-        addresses = worker_group.execute(_hold_port)
+    def on_start(self, worker_group: Any, backend_config: KerasConfig) -> None:
+        started = worker_group.execute(_start)
+        workers = [WorkerProcess(rank=rank, **place) for rank, (_, place) in enumerate(started)]
+        ray.get(backend_config.mailbox.place.remote(backend_config.group, workers))
+        addresses = [address for address, _ in started]
         ray.get(
             [
                 worker_group.execute_single_async(rank, setup.configure, addresses, rank)
@@ -30,11 +35,18 @@ class KerasBackend(Backend):  # type: ignore[misc]
 
 @dataclass
 class KerasConfig(BackendConfig):  # type: ignore[misc]
+    """`mailbox`: the driver's, told of `group`'s processes."""
+
+    mailbox: Any = None
+    group: int = 0
+
     @property
     def backend_cls(self) -> type[KerasBackend]:
         return KerasBackend
 
 
-def _hold_port() -> str:
+def _start() -> tuple[str, dict[str, Any]]:
     setup.import_ahead()
-    return setup.hold_port(ray.util.get_node_ip_address())
+    address = ray.util.get_node_ip_address()
+    node = ray.get_runtime_context().get_node_id()
+    return setup.hold_port(address), {"node_id": node, "address": address, "pid": os.getpid()}

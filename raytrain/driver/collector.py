@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import ray
 
+from raytrain.driver.pulse import Pulse
 from raytrain.driver.recorder import Recorder
 from raytrain.worker import messages
 
@@ -22,17 +23,22 @@ class Collector:
     Attributes:
         errors: what failing ranks reported, in order of arrival.
         finished_ranks: how many ranks said that they are done.
-        reason: why training ended, from the first rank that is done.
+        reason: why training ended, from the last rank that is done.
+        stopped_in: the epoch in which the workers decided to stop; None when they did not.
+        progressed: an epoch or a checkpoint was done.
     """
 
-    def __init__(self, mailbox: Any, recorder: Recorder) -> None:
+    def __init__(self, mailbox: Any, recorder: Recorder, pulse: Pulse) -> None:
         self._mailbox = mailbox
         self._recorder = recorder
+        self._pulse = pulse
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._collect, name="raytrain-collector", daemon=True)
         self.errors: list[dict[str, Any]] = []
         self.finished_ranks = 0
         self.reason = ""
+        self.stopped_in: int | None = None
+        self.progressed = False
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -49,13 +55,19 @@ class Collector:
 
     def _take(self, wait_s: float) -> None:
         for message in ray.get(self._mailbox.take.remote(wait_s)):
+            self._pulse.note(message)
             match message:
+                case messages.Heartbeat():
+                    pass
                 case messages.Failed():
                     self.errors.append(message.error)
                 case messages.Finished():
                     self.finished_ranks += 1
-                    self.reason = message.reason
+                    self.reason = str(message.reason)
                 case _:
+                    if isinstance(message, messages.StopDecided):
+                        self.stopped_in = message.epoch
+                    self.progressed |= isinstance(message, (messages.EpochDone, messages.CheckpointWritten))
                     self._record(message)
 
     def _record(self, message: messages.Message) -> None:

@@ -1,97 +1,217 @@
-"""From the spec's `data` to what the workers are fed: read, split, preprocess, pack, put into Ray's object store.
+"""From the spec's `data` to what the workers are fed: read, choose a tier, split, preprocess, pack.
 
-Runs in: the driver. Each node's workers read the packed arrays from its object store without copying them.
+Runs in: the driver.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import ray
+from ray.data.block import BlockAccessor
 
-from raytrain.driver.columns import pack, to_arrays
-from raytrain.driver.preprocess import preprocess
-from raytrain.driver.sources import read_table
-from raytrain.driver.splits import split_rows
-from raytrain.errors import SpecError
-from raytrain.spec.checks import SPLITS, check_counts, plan_splits
-from raytrain.spec.checks import split_rows as count_rows
+from raytrain.driver.capacity import free_disk_bytes, measure, spilled_bytes
+from raytrain.driver.passes import PassSource, split_marks
+from raytrain.driver.pipeline import Pipeline
+from raytrain.driver.sources import Read, explain, number_classes_alike, read_source, rows_per_file
+from raytrain.driver.splits import TRAIN, Splitter, key_columns, make_splitter, read_key
+from raytrain.driver.tiers import Dataset, DealtDataset, SharedDataset, spill_notices
+from raytrain.errors import Problem, SpecError, UserCodeError
+from raytrain.spec.checks import SPLITS, check_counts
 from raytrain.spec.schema import JobSpec
-from raytrain.spec.shards import ShardPlan, SplitCounts
+from raytrain.spec.shards import SplitCounts
 from raytrain.spec.source import Source
-from raytrain.worker.shards import Shards, SharedShards
+from raytrain.spec.tiers import TierChoice, check_free_cpus, choose_tier
+from raytrain.worker.packed import map_arrays
 
-
-@dataclass(frozen=True, kw_only=True)
-class Dataset:
-    """The job's data, ready to be trained on.
-
-    Attributes:
-        refs: for each split, the object reference of its `raytrain.worker.feed.Arrays`.
-        plans: how the workers read each split.
-    """
-
-    refs: dict[str, ray.ObjectRef]
-    plans: dict[str, ShardPlan]
-
-    @contextlib.contextmanager
-    def serve(self) -> Iterator[Shards]:
-        """What one worker group reads its rows from, while the block runs."""
-        yield SharedShards(refs=self.refs)
+_EXAMPLE_ROWS = 8
 
 
 def load_dataset(spec: JobSpec, folder: Path) -> Dataset:
-    """Reads everything the job trains on.
+    """Makes everything the job trains on ready, in the tier that holds it.
 
     Raises:
         UserCodeError: the data cannot be read or fed.
-        SpecError: the true row counts do not fit the splits, the batch or the workers.
+        SpecError: the true row counts do not fit the splits, the batch or the workers; or the tier that is asked for
+            does not hold the data, or its workers leave no CPU to read with.
     """
-    data = spec.data
-    own = {part: source for part in SPLITS if isinstance(source := getattr(data, part), Source)}
-    tables = {part: read_table(source, folder, field=f"data.{part}") for part, source in own.items()}
-    rows = count_rows(data, {part: table.num_rows for part, table in tables.items()})
-    counts = SplitCounts(**{part: rows[part] or 0 for part in SPLITS})
+    scaling = spec.scaling
+    capacity = measure(scaling.workers)
+    named = {part: source for part in SPLITS if isinstance(source := getattr(spec.data, part), Source)}
+    sources = {
+        part: _LazySource.of(source, folder, part) for part, source in number_classes_alike(named, folder).items()
+    }
+    tier = choose_tier(
+        sum(source.estimate_bytes() for source in sources.values()),
+        object_store_bytes=capacity.object_store_bytes,
+        worker_memory_bytes=capacity.memory_bytes,
+        local_disk_bytes=free_disk_bytes(scaling.workers),
+        cache=spec.data.cache,
+    )
+    check_free_cpus(
+        tier.tier,
+        cluster_cpus=capacity.cpus,
+        workers=scaling.workers,
+        cpus_per_worker=scaling.cpus_per_worker,
+    )
+    pipeline = Pipeline(spec, folder)
+    if tier.tier == "shared":
+        return _load_shared(spec, sources, pipeline, tier)
+    return _load_dealt(spec, sources, pipeline, tier)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LazySource:
+    """A source and what is known of it before its rows are read."""
+
+    source: Source
+    folder: Path
+    part: str
+    read: Read
+
+    @classmethod
+    def of(cls, source: Source, folder: Path, part: str) -> _LazySource:
+        read = read_source(source, folder, field=f"data.{part}")
+        return cls(source=source, folder=folder, part=part, read=read)
+
+    @property
+    def field(self) -> str:
+        return f"data.{self.part}.{self.source.kind}"
+
+    def explain(self, error: Exception) -> Exception:
+        return explain(error, self.source, self.folder, f"data.{self.part}")
+
+    def estimate_bytes(self) -> int:
+        if self.read.bytes is not None:
+            return self.read.bytes
+        first = self.table(rows=_EXAMPLE_ROWS)
+        row_bytes: int = first.nbytes // first.num_rows
+        return self.rows() * row_bytes
+
+    def rows(self) -> int:
+        """How many rows; reads them if no metadata tells."""
+        if self.read.rows is not None:
+            return self.read.rows
+        try:
+            counted: int = self.read.dataset.count()
+            return counted
+        except Exception as error:
+            raise self.explain(error) from error
+
+    def table(self, *, columns: Sequence[str] | None = None, rows: int | None = None) -> pa.Table:
+        """The rows, or the first ones, in the driver's memory."""
+        dataset = self.read.dataset if columns is None else self.read.dataset.select_columns(list(columns))
+        tables = list(self._tables(dataset if rows is None else dataset.limit(rows)))
+        try:
+            table = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            rows_per_file(self.source, self.folder, field=f"data.{self.part}")  # names the file whose types differ
+            raise self.explain(error) from error
+        if table.num_rows == 0:
+            raise UserCodeError(Problem(field=self.field, got="no rows", expected="at least one row"))
+        return table
+
+    def tables(self) -> Iterator[pa.Table]:
+        """All rows, a block at a time."""
+        return self._tables(self.read.dataset)
+
+    def columns(self, wanted: Callable[[list[str]], list[str]]) -> list[str]:
+        """The columns that are wanted of those that the source has."""
+        try:
+            offered = self.read.dataset.columns() or []
+        except Exception as error:
+            raise self.explain(error) from error
+        return wanted(offered)
+
+    def dataset(self, columns: list[str], order: Sequence[int] | None) -> ray.data.Dataset:
+        """These columns, the files in the order given."""
+        read = self.read
+        if order is not None:
+            files = [self.read.files[file] for file in order]
+            read = read_source(self.source, self.folder, field=f"data.{self.part}", files=files)
+        return read.dataset.select_columns(columns)
+
+    def _tables(self, dataset: ray.data.Dataset) -> Iterator[pa.Table]:
+        try:
+            for bundle in dataset.iter_internal_ref_bundles():
+                for ref in bundle.block_refs:
+                    yield BlockAccessor.for_block(ray.get(ref)).to_arrow()
+        except Exception as error:
+            raise self.explain(error) from error
+
+
+def _load_shared(
+    spec: JobSpec, sources: Mapping[str, _LazySource], pipeline: Pipeline, tier: TierChoice
+) -> SharedDataset:
+    """Everything through the driver's memory into the object store."""
+    spilled_before = spilled_bytes()
+    tables = {part: source.table() for part, source in sources.items()}
+    splitter = make_splitter(spec, tables["train"].num_rows, read_key(tables["train"], spec.data))
+    counts = _counts(spec, splitter, {part: table.num_rows for part, table in tables.items()})
+    marks = splitter.of(0, tables["train"].num_rows)
+    parts = {split: tables["train"].filter(pa.array(marks == number)) for number, split in enumerate(SPLITS)}
+    parts |= {part: table for part, table in tables.items() if part != "train"}
+    pipeline.fit(lambda: iter([parts["train"]]))
+    refs = {
+        split: ray.put(map_arrays(np.ascontiguousarray, pipeline.apply(table)))
+        for split, table in parts.items()
+        if table.num_rows
+    }
+    notices = tuple(spill_notices(spilled_bytes() - spilled_before))
+    return SharedDataset(spec=spec, counts=counts, tier=tier, pipeline=pipeline, notices=notices, refs=refs)
+
+
+def _load_dealt(
+    spec: JobSpec, sources: Mapping[str, _LazySource], pipeline: Pipeline, tier: TierChoice
+) -> DealtDataset:
+    """Only what is fitted, and the column that rows are split by, passes through the driver."""
+    rows = {part: source.rows() for part, source in sources.items()}
+    train = sources["train"]
+    keys = key_columns(spec.data)
+    key = read_key(train.table(columns=keys), spec.data) if keys else None
+    splitter = make_splitter(spec, rows["train"], key)
+    counts = _counts(spec, splitter, rows)
+    pipeline.fit(lambda: _train_rows(train.tables(), splitter))
+    reordered = tier.tier == "streaming" and spec.data.shuffle and len(train.read.files) > 1
+    passes = {
+        part: PassSource(
+            field=source.field,
+            dataset=partial(source.dataset, source.columns(pipeline.columns_to_read)),
+            rows=rows[part],
+            marks=splitter.of if part == "train" else split_marks(SPLITS.index(part)),
+            file_rows=rows_per_file(source.source, source.folder, field=f"data.{part}")
+            if reordered and part == "train"
+            else (),
+            explain=source.explain,
+        )
+        for part, source in sources.items()
+    }
+    example = pipeline.apply(train.table(rows=_EXAMPLE_ROWS))
+    return DealtDataset(spec=spec, counts=counts, tier=tier, pipeline=pipeline, sources=passes, example=example)
+
+
+def _counts(spec: JobSpec, splitter: Splitter, rows: Mapping[str, int]) -> SplitCounts:
+    """Rows of each split, those of sources of their own among them.
+
+    Raises:
+        SpecError: they do not fit the batch or the workers.
+    """
+    own = {part: count for part, count in rows.items() if part != "train"}
+    counts = SplitCounts(**{part: own.get(part, getattr(splitter.counts, part)) for part in SPLITS})
     problems = check_counts(spec, counts)
     if problems:
         raise SpecError(*problems)
-    plans = plan_splits(spec, counts)
-    names = _columns_to_read(spec, tables["train"].column_names)
-    columns = {part: to_arrays(table, names) for part, table in tables.items()}
-    fractions = SplitCounts(
-        train=counts.train, **{part: 0 if part in own else rows[part] or 0 for part in ("validation", "test")}
-    )
-    chosen = split_rows(fractions, seed=spec.fit.seed, stratify_by=_stratify_by(spec, columns["train"]))
-    parts = {part: {name: array[chosen[part]] for name, array in columns["train"].items()} for part in plans}
-    parts |= {part: columns[part] for part in own if part != "train"}
-    packed = {part: pack(arrays, data) for part, arrays in preprocess(parts, data.preprocess, folder).items()}
-    return Dataset(refs={part: ray.put(_contiguous(arrays)) for part, arrays in packed.items()}, plans=plans)
+    return counts
 
 
-def _columns_to_read(spec: JobSpec, offered: list[str]) -> list[str]:
-    """The columns that are needed; all of them when the user's own function may look at any."""
-    needed = [name for name in spec.data.used_columns if name in offered]
-    if any(step.python for step in spec.data.preprocess):
-        return list(dict.fromkeys([*needed, *offered]))
-    return spec.data.used_columns
-
-
-def _stratify_by(spec: JobSpec, columns: dict[str, Any]) -> Any:
-    if spec.data.stratify is False:
-        return None
-    name = spec.data.label if spec.data.stratify is True else spec.data.stratify
-    assert isinstance(name, str)
-    return columns[name]
-
-
-def _contiguous(arrays: Any) -> Any:
-    if isinstance(arrays, dict):
-        return {name: _contiguous(array) for name, array in arrays.items()}
-    if isinstance(arrays, tuple):
-        return tuple(_contiguous(array) for array in arrays)
-    return np.ascontiguousarray(arrays)
+def _train_rows(tables: Iterator[pa.Table], splitter: Splitter) -> Iterator[pa.Table]:
+    at = 0
+    for table in tables:
+        marks = splitter.of(at, at + table.num_rows)
+        at += table.num_rows
+        yield table.filter(pa.array(marks == TRAIN))

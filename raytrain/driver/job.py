@@ -5,34 +5,36 @@ Runs in: the driver.
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import ray
 
-from raytrain.driver import attempts
-from raytrain.driver.collector import Collector
 from raytrain.driver.curves import draw_curves
 from raytrain.driver.mailbox import start_mailbox
 from raytrain.driver.recorder import Recorder
+from raytrain.driver.stop import Stop
 from raytrain.errors import SpecError, UserCodeError
 from raytrain.events import types
 from raytrain.run import Reason, RunPaths, RunStatus
 from raytrain.spec.request import JobRequest
 from raytrain.worker.user_code import describe_failure
 
-_STOP_GRACE_S = 20.0
+if TYPE_CHECKING:
+    from raytrain.driver.groups import Outcome
+
+_ELASTIC_PROMISE = (
+    "the number of workers follows the cluster (scaling.min_workers): the answer is that of one worker up to rounding,"
+    " but two such runs are not the same to the last bit"
+)
 
 
 def run_job(request: JobRequest, paths: RunPaths, recorder: Recorder) -> RunStatus:
     """Runs the attempt to its end and records it; returns the final status."""
-    stopping = _Stopping()
+    stop = Stop(paths, recorder)
     try:
-        status, reason, error = _attempt(request, paths, recorder, stopping)
+        status, reason, error = _attempt(request, paths, recorder, stop)
     except (SpecError, UserCodeError) as refused:
         where = describe_failure(refused, Path.cwd())
         status, error = RunStatus.FAILED, where
@@ -42,7 +44,7 @@ def run_job(request: JobRequest, paths: RunPaths, recorder: Recorder) -> RunStat
     except Exception as failed:  # noqa: BLE001  the boundary: what the user's data code raises ends up here
         error = describe_failure(failed, Path.cwd())
         status, reason = RunStatus.FAILED, Reason.USER_CODE if error["file"] else Reason.INTERNAL
-    stopping.end()
+    stop.end()
     _draw(recorder, paths)
     recorder.record(types.RunFinished, status=str(status), reason=str(reason), error=error)
     return status
@@ -72,46 +74,15 @@ def storage_refused(request: JobRequest, recorder: Recorder, refusal: OSError) -
     return RunStatus.FAILED
 
 
-class _Stopping:
-    """The polite stop: SIGTERM asks the workers to end after the epoch; past the grace period the driver ends alone."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._over = threading.Event()
-        self._mailbox: Any = None
-        self._finish: Any = None
-
-    def listen(self, mailbox: Any, finish: Any) -> None:
-        self._mailbox, self._finish = mailbox, finish
-        signal.signal(signal.SIGTERM, self._on_signal)
-
-    def end(self) -> None:
-        """The run has come to its own end: a stop that was asked for late changes nothing any more."""
-        self._over.set()
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            return
-        self.asked = True
-        threading.Thread(target=self._ask, daemon=True).start()
-
-    def _ask(self) -> None:
-        self._mailbox.ask_to_stop.remote()
-        if self._over.wait(_STOP_GRACE_S):
-            return
-        self._finish()
-        os._exit(1)
-
-
-def _attempt(
-    request: JobRequest, paths: RunPaths, recorder: Recorder, stopping: _Stopping
-) -> tuple[RunStatus, Reason, dict[str, Any] | None]:
+def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Stop) -> Outcome:
     mailbox = start_mailbox()
-    stopping.listen(mailbox, lambda: _record_stopped(recorder))
-    train_import = threading.Thread(target=_import_trainer, daemon=True)
-    train_import.start()
+    stop.reach(mailbox)
+    groups_import = threading.Thread(target=_import_groups, daemon=True)
+    groups_import.start()
     from raytrain.driver.datasets import load_dataset
 
+    if request.spec.scaling.min_workers is not None:
+        recorder.record(types.Warned, message=_ELASTIC_PROMISE)
     dataset = load_dataset(request.spec, Path.cwd())
     recorder.phase("data")
     recorder.record(
@@ -125,52 +96,16 @@ def _attempt(
             }
             for split, plan in dataset.plans.items()
         },
+        tier=dataset.tier.tier,
     )
-    train_import.join()
-    from raytrain.driver.trainer import run_group
+    for text in dataset.notices:
+        recorder.record(types.Warned, message=text)
+    groups_import.join()
+    from raytrain.driver.groups import Groups
 
-    restarts = 0
-    while True:
-        recorder.forget_partial_epochs()
-        recorder.record(types.AttemptStarted, workers=request.spec.scaling.workers, restart=restarts)
-        ray.get(mailbox.begin.remote(restarts))
-        with Collector(mailbox, recorder) as collector, dataset.serve() as shards:
-            result = run_group(request, shards, mailbox, paths=paths.root, restart=restarts)
-        if collector.finished_ranks == request.spec.scaling.workers:
-            return _verdict(Reason(collector.reason), recorder)
-        if stopping.asked:
-            return RunStatus.STOPPED, Reason.STOPPED_BY_USER, None
-        ruling = attempts.rule(
-            errors=collector.errors,
-            lost_ranks=result.lost_ranks,
-            failure=str(result.failure),
-            restarts=restarts,
-            max_restarts=request.spec.restarts.max,
-        )
-        if ruling.reason is Reason.WORKER_LOST:
-            recorder.record(types.WorkerLost, message=ruling.error["message"], ranks=list(result.lost_ranks))
-        recorder.record(types.AttemptFailed, error=ruling.error, retrying=ruling.restart)
-        if not ruling.restart:
-            return RunStatus.FAILED, ruling.reason, ruling.error
-        restarts += 1
+    return Groups(request, paths, recorder, dataset, mailbox, stop).run()
 
 
-def _verdict(reason: Reason, recorder: Recorder) -> tuple[RunStatus, Reason, dict[str, Any] | None]:
-    if reason is Reason.DIVERGED:
-        rows = recorder.summary.epoch_rows()
-        message = f"the loss was no number any more after epoch {rows[-1]['epoch'] + 1}"
-        fix = "lower the learning rate, scale the inputs, or set clipnorm on the optimizer"
-        error = {"kind": "Diverged", "message": message, "fix": fix, "rank": None, "file": None, "line": None}
-        return RunStatus.FAILED, reason, error | {"field": None, "traceback": None}
-    if reason is Reason.STOPPED_BY_USER:
-        return RunStatus.STOPPED, reason, None
-    return RunStatus.SUCCEEDED, reason, None
-
-
-def _record_stopped(recorder: Recorder) -> None:
-    recorder.record(types.RunFinished, status=str(RunStatus.STOPPED), reason=str(Reason.STOPPED_BY_USER))
-
-
-def _import_trainer() -> None:
+def _import_groups() -> None:
     """Imports what is needed later while the data is read."""
-    import raytrain.driver.trainer  # noqa: F401
+    import raytrain.driver.groups  # noqa: F401

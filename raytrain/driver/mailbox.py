@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -15,19 +16,32 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from raytrain.worker.messages import Message
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkerProcess:
+    """Where a rank runs."""
+
+    rank: int
+    node_id: str
+    address: str
+    pid: int
+
+
 class Mailbox:
-    """Queue of messages, and the flag that asks the workers to stop."""
+    """Queue of messages, what is asked of the workers, and where they are."""
 
     def __init__(self) -> None:
         self._messages: list[Message] = []
         self._arrived = asyncio.Event()
-        self._stop_asked = False
+        self._asked = ""
         self._group = 0
+        self._placed: list[WorkerProcess] = []
 
     async def begin(self, group: int) -> None:
         """From now on only messages of this worker group count: one that was lost may still have some on their way."""
         self._group = group
+        self._asked = ""
         self._messages.clear()
+        self._placed = []
 
     async def put(self, message: Message, group: int = 0) -> None:
         if group != self._group:
@@ -44,11 +58,22 @@ class Mailbox:
         taken, self._messages = self._messages, []
         return taken
 
-    async def ask_to_stop(self) -> None:
-        self._stop_asked = True
+    async def ask(self, what: str) -> None:
+        """Asks this group's workers to `stop` after the step, or for a `resize` after the epoch; a stop outweighs."""
+        if self._asked != "stop":
+            self._asked = what
 
-    async def stop_asked(self) -> bool:
-        return self._stop_asked
+    async def asked(self) -> str:
+        return self._asked
+
+    async def place(self, group: int, workers: list[WorkerProcess]) -> None:
+        """The group's processes run."""
+        if group == self._group:
+            self._placed = workers
+
+    async def placed(self) -> list[WorkerProcess]:
+        """The group's processes, none before they run."""
+        return self._placed
 
 
 def start_mailbox() -> Any:

@@ -19,6 +19,7 @@ from raytrain.events.summary import RunSummary, summarize
 from raytrain.run import RunPaths
 from raytrain.spec.request import JobRequest
 from raytrain.worker import messages
+from raytrain.worker.stopping import Pause
 
 
 class Recorder:
@@ -45,6 +46,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._epochs: dict[int, dict[int, messages.EpochDone]] = defaultdict(dict)
         self._phase_ranks: dict[str, set[int]] = defaultdict(set)
+        self._workers = request.spec.scaling.workers
         self._gauges: Gauges | None = None
 
     def start_gauges(self) -> None:
@@ -86,11 +88,22 @@ class Recorder:
                     trainable_parameters=message.trainable_parameters,
                 )
             case messages.CheckpointWritten():
-                self.record(types.CheckpointSaved, epoch=message.epoch, path=message.path, seconds=message.seconds)
+                self.record(
+                    types.CheckpointSaved,
+                    epoch=message.epoch,
+                    path=message.path,
+                    seconds=message.seconds,
+                    step=message.step,
+                    blocked_s=message.blocked_s,
+                )
+            case messages.CheckpointFailed():
+                self.record(types.CheckpointFailed, epoch=message.epoch, why=message.why, given_up=message.given_up)
             case messages.CheckpointBroken(rank=0):
                 self.record(types.CheckpointSkipped, path=message.path, why=message.why)
             case messages.RestoredFrom():
-                self.record(types.Restored, epoch=message.epoch, path=message.path)
+                self.record(types.Restored, epoch=message.epoch, path=message.path, step=message.step)
+            case messages.StopDecided(reason=Pause.RESIZE | Pause.FALL_BACK):
+                pass  # the driver says itself what follows
             case messages.StopDecided():
                 self.record(
                     types.EarlyStop,
@@ -98,6 +111,7 @@ class Recorder:
                     reason=message.reason,
                     message=message.text,
                     best=message.best,
+                    step=message.step,
                 )
             case messages.Tested():
                 self.record(types.TestEnd, metrics=message.metrics)
@@ -106,9 +120,11 @@ class Recorder:
             case messages.Notice():
                 self.record(types.Warned, message=message.text)
 
-    def forget_partial_epochs(self) -> None:
-        """A new worker group begins: what a lost one reported of an unfinished epoch does not count."""
+    def begin_group(self, workers: int) -> None:
+        """A worker group of this size begins: what a lost one reported of an unfinished epoch does not count."""
+        self._workers = workers
         self._epochs.clear()
+        self._phase_ranks.clear()
 
     def close(self) -> None:
         for writer in self._writers:
@@ -117,13 +133,13 @@ class Recorder:
     def _take_phase(self, message: messages.PhaseDone) -> None:
         ranks = self._phase_ranks[message.name]
         ranks.add(message.rank)
-        if len(ranks) == self._request.spec.scaling.workers:
+        if len(ranks) == self._workers:
             self.phase(message.name, message.time)
 
     def _take_epoch(self, message: messages.EpochDone) -> None:
         ranks = self._epochs[message.epoch]
         ranks[message.rank] = message
-        if len(ranks) < self._request.spec.scaling.workers:
+        if len(ranks) < self._workers:
             return
         parts = [part for _, part in sorted(self._epochs.pop(message.epoch).items())]
         seconds = max(part.seconds for part in parts)

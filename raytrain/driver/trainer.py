@@ -5,82 +5,97 @@ Runs in: the driver.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
-from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
+from ray.train.v2.api.exceptions import ControllerError, PreemptionError, TrainingFailedError, WorkerGroupError
 
 from raytrain.driver.backend import KerasConfig
+from raytrain.spec.placement import needs_of
 from raytrain.spec.request import JobRequest
 from raytrain.spec.schema import ScalingSpec
 from raytrain.worker.loop import LoopConfig, train_loop
 from raytrain.worker.setup import thread_environment
-from raytrain.worker.shards import Shards
+
+# Ray Train gives the placement up after a minute and tries again without end; how long a job queues is for its spec.
+_PLACEMENT_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
+_WITHOUT_LIMIT_S = 30 * 24 * 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupResult:
-    """How a worker group ended. `lost_ranks`: those whose process died; `failure`: what else Ray Train raised."""
+    """How a worker group ended.
+
+    Attributes:
+        lost_ranks: those whose process died.
+        preempted: a process died with its node, whose end Ray had announced.
+        queue_timed_out: the cluster had no room for the workers in time.
+        failure: what Ray Train raised.
+    """
 
     lost_ranks: tuple[int, ...] = ()
+    preempted: bool = False
+    queue_timed_out: bool = False
     failure: Exception | None = None
 
     @property
-    def ok(self) -> bool:
-        return self.failure is None
+    def account(self) -> str:
+        return "" if self.failure is None else str(self.failure)
 
 
-def run_group(request: JobRequest, shards: Shards, mailbox: Any, *, paths: Path, restart: int) -> GroupResult:
+def run_group(request: JobRequest, config: LoopConfig) -> GroupResult:
     """Trains with one worker group; returns when all workers have ended or one has failed.
 
     Args:
-        shards: where the workers get their rows from.
-        paths: the run's directory.
-        restart: how many groups of this attempt came before.
+        request: the job, whose `scaling.workers` is this group's size.
+        config: what every worker is handed.
     """
     scaling = request.spec.scaling
-    config = LoopConfig(
-        request=request.model_dump_json(),
-        run_directory=str(paths),
-        folder=str(Path.cwd()),
-        shards=shards,
-        mailbox=mailbox,
-        group=restart,
-    )
+    os.environ[_PLACEMENT_TIMEOUT] = str(scaling.queue_timeout or _WITHOUT_LIMIT_S)
     with tempfile.TemporaryDirectory(prefix="raytrain-train-") as scratch:
         trainer = DataParallelTrainer(
             train_loop,
             train_loop_config={"config": config},
-            backend_config=KerasConfig(),
+            backend_config=KerasConfig(mailbox=config.mailbox, group=config.group),
             scaling_config=_scaling(scaling),
             run_config=RunConfig(
-                name=request.run if restart == 0 else f"{request.run}-restart-{restart}",
+                name=_name(request, config.group),
                 storage_path=scratch,
-                failure_config=FailureConfig(max_failures=0, max_preemption_failures=0),
+                failure_config=FailureConfig(max_failures=0, max_preemption_failures=0, controller_failure_limit=0),
                 worker_runtime_env={"env_vars": _worker_environment(scaling)},
             ),
         )
         try:
             trainer.fit()
         except WorkerGroupError as error:
-            lost = [rank for rank, cause in error.worker_failures.items() if _is_death(cause)]
-            return GroupResult(lost_ranks=tuple(sorted(lost)), failure=error)
+            causes = {rank: _cause(error) for rank, error in error.worker_failures.items()}
+            lost = sorted(rank for rank, cause in causes.items() if isinstance(cause, ray.exceptions.RayError))
+            taken = any(getattr(cause, "preempted", False) for cause in causes.values())
+            return GroupResult(lost_ranks=tuple(lost), preempted=taken, failure=error)
         except (TrainingFailedError, ray.exceptions.RayError) as error:
-            return GroupResult(failure=error)
+            cause = error.controller_failure if isinstance(error, ControllerError) else error
+            return GroupResult(
+                preempted=isinstance(error, PreemptionError),
+                queue_timed_out=isinstance(cause, WorkerGroupStartupTimeoutError),
+                failure=error,
+            )
     return GroupResult()
 
 
+def _name(request: JobRequest, group: int) -> str:
+    """Of the Train run on the dashboard, which no other group of the run may have."""
+    attempt = f"-a{request.attempt}" if request.attempt > 1 else ""
+    return f"{request.run}{attempt}" + (f"-group-{group}" if group else "")
+
+
 def _scaling(scaling: ScalingSpec) -> ScalingConfig:
-    resources = {"CPU": scaling.cpus_per_worker, **scaling.resources_per_worker}
-    if scaling.gpus_per_worker:
-        resources["GPU"] = scaling.gpus_per_worker
     return ScalingConfig(
-        num_workers=scaling.workers, use_gpu=scaling.gpus_per_worker > 0, resources_per_worker=resources
+        num_workers=scaling.workers, use_gpu=scaling.gpus_per_worker > 0, resources_per_worker=needs_of(scaling)
     )
 
 
@@ -93,6 +108,6 @@ def _worker_environment(scaling: ScalingSpec) -> dict[str, str]:
     }
 
 
-def _is_death(error: Exception) -> bool:
-    """Whether a worker's failure is the loss of its process or node rather than an exception in it."""
-    return isinstance(getattr(error, "health_check_failure", error), ray.exceptions.RayError)
+def _cause(error: Exception) -> Exception:
+    """What a worker's failure is in truth: the loss of its process or node, or an exception in it."""
+    return getattr(error, "health_check_failure", error)

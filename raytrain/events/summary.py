@@ -24,6 +24,7 @@ class RunSummary:
     run: str
     name: str = ""
     status: RunStatus = RunStatus.PENDING
+    queued_for: str | None = None
     reason: str | None = None
     attempts: int = 1
     restarts: int = 0
@@ -50,14 +51,18 @@ class RunSummary:
     def add(self, event: types.Event) -> None:
         match event:
             case types.Submitted():
+                self._begin_attempt(event)
                 self.name, self.workers = event.name, event.workers
                 self.global_batch_size, self.epochs_planned = event.global_batch_size, event.epochs
-                self.storage, self.submitted_at = event.storage, event.submitted_at
+                self.storage = event.storage
                 self.dashboard_url = event.dashboard_url or None
             case types.AttemptStarted():
                 self.status, self.reason, self.error = RunStatus.RUNNING, None, None
-                self.attempts = max(self.attempts, event.attempt)
-                self.restarts += 1 if event.restart else 0
+                self.attempts, self.workers = max(self.attempts, event.attempt), event.workers
+            case types.Queued():
+                self.status, self.queued_for = RunStatus.QUEUED, event.needs
+            case types.Placed():
+                self.status, self.queued_for = RunStatus.RUNNING, None
             case types.Phase():
                 self.phases.setdefault(event.name, event.since_submit_s)
             case types.Sharded():
@@ -72,6 +77,7 @@ class RunSummary:
             case types.AttemptFailed():
                 self.error = event.error
                 self.status = RunStatus.RETRYING if event.retrying else RunStatus.FAILED
+                self.restarts += 1 if event.retrying else 0
             case types.TestEnd():
                 self.test = event.metrics
             case types.ModelSaved():
@@ -79,8 +85,16 @@ class RunSummary:
             case types.Warned():
                 self.warnings.append(event.message)
             case types.RunFinished():
-                self.status, self.reason = RunStatus(event.status), event.reason
+                self.status, self.reason, self.queued_for = RunStatus(event.status), event.reason, None
                 self.error, self.finished_at = event.error, event.time
+
+    def _begin_attempt(self, event: types.Submitted) -> None:
+        """A further attempt takes up a run that had ended; times go on counting from the first command."""
+        if self.submitted_at is None:
+            self.submitted_at = event.submitted_at
+        if event.attempt > 1:
+            self.status, self.reason, self.error, self.finished_at = RunStatus.PENDING, None, None, None
+            self.attempts = event.attempt
 
     def _add_epoch(self, event: types.EpochEnd) -> None:
         self._forget_after(event.epoch - 1)  # of a group that was lost before its first checkpoint
@@ -128,6 +142,7 @@ class RunSummary:
             "name": self.name,
             "status": str(self.status),
             "reason": self.reason,
+            "queued_for": self.queued_for,
             "attempts": self.attempts,
             "restarts": self.restarts,
             "workers": self.workers,

@@ -41,12 +41,28 @@ class Submitted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptStarted(Event):
-    """A worker group is asked for. `restart` counts Ray Train's own restarts of the group within the attempt."""
+    """A worker group is asked for. `restart`: how many groups of the attempt have failed before."""
 
     type: ClassVar[str] = "attempt_started"
     workers: int
     restart: int = 0
     versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queued(Event):
+    """The cluster has no room for the workers yet. `needs`: what they lack, in words."""
+
+    type: ClassVar[str] = "queued"
+    needs: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed(Event):
+    """The worker group's processes run. `ranks`: for each rank its `node` (an address) and `pid`."""
+
+    type: ClassVar[str] = "placed"
+    ranks: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,13 +164,17 @@ class CheckpointSkipped(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyStop(Event):
-    """Training ends after `epoch` for `reason` (a `Reason`), before the epochs asked for are done."""
+    """Training ends after `epoch` for `reason` (a `Reason`), before the epochs asked for are done.
+
+    `step`: steps done of the epoch, where it ends within it; else 0.
+    """
 
     type: ClassVar[str] = "early_stop"
     epoch: int
     reason: str
     message: str
     best: dict[str, Any] | None = None
+    step: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,22 +1,25 @@
-"""Checkpoints at an epoch's end: everything that decides the future, as plain arrays and JSON, never pickle.
+"""Checkpoints: everything that decides the future, as plain arrays and JSON, never pickle.
 
 Runs in: every Train worker reads; only the chief writes.
 
-A checkpoint is a directory `epoch-<k>` with `variables.npz` (weights, optimizer, seed generators, statistics, in the
-model's own order), `best.npz` (the best epoch's weights, when they are to be restored), `state.json` and, last,
-`MANIFEST.json` with a SHA-256 of each file. It is written under another name and renamed; a reader that finds a hash
-wrong skips to the one before.
+A checkpoint is a directory, `epoch-<k>` at the end of an epoch and `epoch-<k>-step-<n>` within one, with
+`variables.npz` (weights, optimizer, seed generators, statistics, in the model's own order), `best.npz` (the best
+epoch's weights, when they are to be restored), within an epoch `rank-<r>.npz` (what differs between the workers until
+the epoch ends), `state.json` and, last, `MANIFEST.json` with a SHA-256 of each file. It is written under another name
+and renamed; a reader that finds a hash wrong skips to the one before.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +27,39 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
-_NAME = re.compile(r"epoch-(\d+)")
+_NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?(?:\.(\d+))?")
 _CALLBACK = re.compile(r"callback-(\d+)\.npz")
 MANIFEST = "MANIFEST.json"
 Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where in the training a checkpoint was taken, which names its directory; later ones are greater.
+
+    Attributes:
+        epochs_done: whole epochs.
+        step: steps done of the next one; 0 at an epoch's end.
+        again: how many checkpoints of the same moment came before and must not be touched until this one stands.
+    """
+
+    epochs_done: int
+    step: int = 0
+    again: int = 0
+
+    @classmethod
+    def parse(cls, name: str) -> Place | None:
+        match = _NAME.fullmatch(name)
+        if match is None:
+            return None
+        epoch, step, again = (int(part or 0) for part in match.groups())
+        return cls(epoch if step else epoch + 1, step, again)
+
+    @property
+    def name(self) -> str:
+        within = f"epoch-{self.epochs_done:06d}-step-{self.step:06d}"
+        moment = within if self.step else f"epoch-{self.epochs_done - 1:06d}"
+        return f"{moment}.{self.again}" if self.again else moment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,57 +67,73 @@ class Snapshot:
     """What a checkpoint holds.
 
     Attributes:
-        epoch: the last one that is done, counted from 0.
+        epoch: the last one that is done, counted from 0; -1 when none is.
+        step: steps done of the epoch after; 0 at an epoch's end.
         state: whatever else decides the future, as JSON.
         callback_weights: weights that a callback of the user's keeps, by its place among them.
+        ranks: within an epoch, what each worker has of its own (see `pack`).
     """
 
     epoch: int
+    step: int = 0
     variables: list[Array]
     best_weights: list[Array] | None
     state: dict[str, Any]
     callback_weights: dict[int, list[Array]] = field(default_factory=dict)
+    ranks: list[bytes] = field(default_factory=list)
 
 
-def write(root: Path, snapshot: Snapshot, *, keep: int) -> Path:
-    """Commits a checkpoint under `root` and removes all but the newest `keep`."""
-    final = path_of(root, snapshot.epoch)
-    aside = root / f".{final.name}.{os.getpid()}.tmp"
-    for left in root.glob(".epoch-*.tmp"):  # by a chief that was killed
-        shutil.rmtree(left)
+def write(root: Path, snapshot: Snapshot, *, keep: int, at: Callable[[str], None] = lambda point: None) -> Path:
+    """Commits a checkpoint under `root` and removes what `kept` does not name.
+
+    Args:
+        at: called between any two steps of it that change the disk, with the name of what was done.
+    """
+    place = _free_place(root, snapshot)
+    aside = root / f".{place.name}.{os.getpid()}.tmp"
+    shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    _save(aside / "variables.npz", snapshot.variables)
-    if snapshot.best_weights is not None:
-        _save(aside / "best.npz", snapshot.best_weights)
-    for place, weights in snapshot.callback_weights.items():
-        _save(aside / f"callback-{place}.npz", weights)
-    (aside / "state.json").write_text(json.dumps({"epoch": snapshot.epoch, **snapshot.state}))
-    manifest = {file.name: _sha256(file) for file in sorted(aside.iterdir())}
-    (aside / MANIFEST).write_text(json.dumps(manifest))
-    for file in aside.iterdir():
-        _flush_to_disk(file)
-    shutil.rmtree(final, ignore_errors=True)
-    aside.rename(final)
+    try:
+        _fill(aside, snapshot, at)
+        final = root / place.name
+        aside.rename(final)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)  # a full disk must not be kept full by what failed
+        raise
+    at("renamed")
     _flush_to_disk(root)
-    later = [path for path in _newest_first(root) if path.name > final.name]  # broken, of a history that was left
-    for old in [*later, *[path for path in _newest_first(root) if path not in later][keep:]]:
-        shutil.rmtree(old)
+    with contextlib.suppress(OSError):  # what cannot be removed now is removed after a later save
+        _prune(root, place, best_epoch=snapshot.state.get("progress", {}).get("best_epoch"), keep=keep, at=at)
     return final
 
 
-def read_newest(root: Path, *, skipped: Callable[[Path, str], None]) -> tuple[Path, Snapshot] | None:
-    """The newest whole checkpoint under `root`; `skipped` is told of each broken one passed over, and why."""
-    for path in _newest_first(root):
+def kept(places: Sequence[Place], *, newest: Place, best_epoch: int | None, keep: int) -> set[Place]:
+    """Which checkpoints stay when `newest` has just been written.
+
+    The newest `keep`, the newest at an epoch's end (which another number of workers can go on from, too) and the best
+    epoch's. What is later than the one just written is broken, of a history that was left.
+    """
+    latest = {(place.epochs_done, place.step): place for place in sorted(places) if place <= newest}
+    ordered = sorted(latest.values(), reverse=True)
+    epoch_ends = [place for place in ordered if place.step == 0]
+    best = [place for place in epoch_ends if best_epoch is not None and place.epochs_done == best_epoch + 1]
+    return {*ordered[:keep], *epoch_ends[:1], *best}
+
+
+def read_newest(
+    root: Path, *, skipped: Callable[[Path, str], None], usable: Callable[[Snapshot], bool] = lambda snapshot: True
+) -> tuple[Path, Snapshot] | None:
+    """The newest whole checkpoint under `root` that is `usable`; `skipped` is told of each broken one, and why."""
+    for place in sorted(_places(root), reverse=True):
+        path = root / place.name
         try:
-            return path, read(path)
+            snapshot = read(path)
         except (OSError, ValueError, KeyError) as error:
             skipped(path, str(error))
+            continue
+        if usable(snapshot):
+            return path, snapshot
     return None
-
-
-def path_of(root: Path, epoch: int) -> Path:
-    """Where the checkpoint of an epoch, counted from 0, stands."""
-    return root / f"epoch-{epoch:06d}"
 
 
 def read(path: Path) -> Snapshot:
@@ -102,12 +150,14 @@ def read(path: Path) -> Snapshot:
     best = path / "best.npz"
     return Snapshot(
         epoch=state.pop("epoch"),
+        step=state.pop("step", 0),
         variables=_load(path / "variables.npz"),
         best_weights=_load(best) if best.name in manifest else None,
         state=state,
         callback_weights={
             int(match[1]): _load(path / name) for name in manifest if (match := _CALLBACK.fullmatch(name))
         },
+        ranks=[(path / f"rank-{rank}.npz").read_bytes() for rank in range(state.pop("ranks", 0))],
     )
 
 
@@ -125,23 +175,77 @@ def assign_all(variables: Sequence[Any], values: Sequence[Array]) -> None:
         variable.assign(value)
 
 
-def _newest_first(root: Path) -> list[Path]:
-    if not root.is_dir():
-        return []
-    found = [(int(match[1]), path) for path in root.iterdir() if (match := _NAME.fullmatch(path.name))]
-    return [path for _, path in sorted(found, reverse=True)]
+def pack(arrays: Sequence[Array], state: dict[str, Any]) -> bytes:
+    """Arrays and JSON as the bytes of one npz file."""
+    buffer = io.BytesIO()
+    np.savez(buffer, state=np.frombuffer(json.dumps(state).encode(), np.uint8), **_named(arrays))
+    return buffer.getvalue()
 
 
-def _save(path: Path, arrays: Sequence[Array]) -> None:
+def unpack(packed: bytes) -> tuple[list[Array], dict[str, Any]]:
+    with np.load(io.BytesIO(packed), allow_pickle=False) as archive:
+        return _unnamed(archive), json.loads(archive["state"].tobytes())
+
+
+def _fill(folder: Path, snapshot: Snapshot, at: Callable[[str], None]) -> None:
+    """Writes every file of a checkpoint, the manifest last, all of it flushed to the disk."""
+    at("created")
+    arrays = {"variables.npz": snapshot.variables}
+    if snapshot.best_weights is not None:
+        arrays["best.npz"] = snapshot.best_weights
+    arrays |= {f"callback-{place}.npz": weights for place, weights in snapshot.callback_weights.items()}
+    for name, values in arrays.items():
+        np.savez(folder / name, **_named(values))
+        at(name)
+    for rank, packed in enumerate(snapshot.ranks):
+        (folder / f"rank-{rank}.npz").write_bytes(packed)
+        at(f"rank-{rank}.npz")
+    state = {**snapshot.state, "epoch": snapshot.epoch, "step": snapshot.step, "ranks": len(snapshot.ranks)}
+    (folder / "state.json").write_text(json.dumps(state))
+    at("state.json")
+    manifest = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    at(MANIFEST)
+    for file in [*sorted(folder.iterdir()), folder]:
+        _flush_to_disk(file)
+    at("flushed")
+
+
+def _prune(root: Path, newest: Place, *, best_epoch: int | None, keep: int, at: Callable[[str], None]) -> None:
+    """Removes the checkpoints that are not `kept`, and what killed writers left."""
+    places = _places(root)
+    for old in set(places) - kept(places, newest=newest, best_epoch=best_epoch, keep=keep):
+        (root / old.name).rename(root / f".{old.name}.old.tmp")  # one that is half removed must not be read
+        at(f"{old.name} set aside")
+    for left in root.glob(".epoch-*.tmp"):
+        shutil.rmtree(left)
+        at(f"{left.name} removed")
+
+
+def _free_place(root: Path, snapshot: Snapshot) -> Place:
+    place = Place(snapshot.epoch + 1, snapshot.step)
+    same = [other.again for other in _places(root) if replace(other, again=0) == place]
+    return replace(place, again=max(same) + 1) if same else place
+
+
+def _places(root: Path) -> list[Place]:
+    names = [path.name for path in root.iterdir()] if root.is_dir() else []
+    return [place for name in names if (place := Place.parse(name)) is not None and place.name == name]
+
+
+def _named(arrays: Sequence[Array]) -> dict[str, Any]:
     """Arrays under `<index>.<type>`; those of types that are not NumPy's own, such as bfloat16, as bytes."""
-    named: dict[str, Any] = {f"{index}.{array.dtype.name}": _plain(array) for index, array in enumerate(arrays)}
-    np.savez(path, **named)
+    return {f"{index}.{array.dtype.name}": _plain(array) for index, array in enumerate(arrays)}
+
+
+def _unnamed(archive: Any) -> list[Array]:
+    keys = sorted((key for key in archive.files if key != "state"), key=lambda key: int(key.partition(".")[0]))
+    return [_of_type(archive[key], key.partition(".")[2]) for key in keys]
 
 
 def _load(path: Path) -> list[Array]:
     with np.load(path, allow_pickle=False) as archive:
-        keys = sorted(archive.files, key=lambda key: int(key.partition(".")[0]))
-        return [_of_type(archive[key], key.partition(".")[2]) for key in keys]
+        return _unnamed(archive)
 
 
 def _plain(array: Array) -> Array:

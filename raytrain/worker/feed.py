@@ -1,31 +1,28 @@
-"""Feeds Keras from this worker's slices of the global batches of rows held in memory.
+"""Feeds Keras from this worker's slices of the global batches, whatever tier the rows are kept in.
 
 Runs in: every Train worker.
 
-The order of an epoch is a pure function of (seed, epoch) and is the same on every worker, whatever their number; the
-slice of each global batch is `raytrain.spec.shards.worker_slice`. Batches are gathered a chunk of steps at a time by a
-thread, while TensorFlow computes the chunk before.
+The slice of each global batch is `raytrain.spec.shards.worker_slice`. Batches are gathered a chunk of steps at a time
+by a thread, while TensorFlow computes the chunk before.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 from keras import tree
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
+from keras.src.trainers.data_adapters.data_adapter_utils import class_weight_to_sample_weights
 
 from raytrain.spec.shards import ShardPlan, worker_slice
-
-Arrays = Any
-"""(features,), (features, labels) or (features, labels, weights); each an array (rows, …) or a dict of arrays."""
+from raytrain.worker.packed import Array, Arrays, map_arrays, row_count
+from raytrain.worker.readers import InMemory, Reader, Reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,50 +42,75 @@ class Chunk:
     is_last: bool = True
 
 
-def epoch_order(rows: int, *, seed: int, epoch: int, shuffle: bool) -> npt.NDArray[np.int64]:
-    """The order in which all workers together see the rows in an epoch (counted from 0), shape (rows,)."""
-    if not shuffle:
-        return np.arange(rows)
-    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, epoch])).permutation(rows)
-
-
 class Feed(DataAdapter):  # type: ignore[misc]
     """One split of the data as one worker reads it; Keras takes it for `x` in `fit` and `evaluate`.
 
     Args:
-        arrays: all rows of the split, the same on every worker.
+        rows: what the split is read from, or all its rows as arrays, the same on every worker.
+        class_weight: makes the third array, sample weights, from the labels.
         chunk_steps: how many steps are gathered, and run by one call of the train function, at a time.
+
+    Attributes:
+        epoch: whose order the next iteration has.
+        first_step: steps of the epoch that the next iteration leaves out, and only that one.
+        waited_s: seconds that the training thread has waited for rows so far.
     """
 
     def __init__(
-        self, arrays: Arrays, *, plan: ShardPlan, rank: int, seed: int, shuffle: bool, chunk_steps: int = 1
+        self,
+        rows: Reader | Arrays,
+        *,
+        plan: ShardPlan,
+        rank: int,
+        seed: int,
+        shuffle: bool,
+        class_weight: Mapping[int, float] | None = None,
+        chunk_steps: int = 1,
     ) -> None:
-        self._arrays = arrays
+        self._reader = rows if isinstance(rows, Reader) else InMemory(rows)
         self._plan = plan
         self._rank = rank
         self._seed = seed
         self._shuffle = shuffle
+        self._class_weight = class_weight
         self.chunk_steps = chunk_steps
         self.epoch = 0
+        self.first_step = 0
         self.waited_s = 0.0
 
     def __iter__(self) -> Iterator[Chunk]:
-        """The epoch's chunks; `waited_s` grows by the seconds the training thread waited for each."""
-        order = epoch_order(self._plan.rows, seed=self._seed, epoch=self.epoch, shuffle=self._shuffle)
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="raytrain-feed") as gatherer:
-            starts = iter(self._chunks())
-            ahead = [gatherer.submit(self._gather, order, *chunk) for chunk in itertools.islice(starts, 2)]
+        """The epoch's chunks; an iterator that is dropped midway ends its thread and its reading at once."""
+        first_step, self.first_step = self.first_step, 0
+        reading = self._reader.open(self._plan, self._rank, seed=self._seed, epoch=self.epoch, shuffle=self._shuffle)
+        gatherer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="raytrain-feed")
+        try:
+            starts = iter(self._chunks(first_step))
+            ahead = [gatherer.submit(self._gather, reading, *chunk) for chunk in itertools.islice(starts, 2)]
             while ahead:
                 began = perf_counter()
                 chunk = ahead.pop(0).result()
                 self.waited_s += perf_counter() - began
-                ahead += [gatherer.submit(self._gather, order, *bounds) for bounds in itertools.islice(starts, 1)]
+                ahead += [gatherer.submit(self._gather, reading, *bounds) for bounds in itertools.islice(starts, 1)]
                 yield chunk
+        finally:
+            reading.close()
+            gatherer.shutdown(cancel_futures=True)
+
+    def all_rows(self) -> Iterator[Arrays]:
+        """Every row of the split, a part at a time, in the source's order: the same on every worker."""
+        return self._reader.all_rows()
 
     def example_batch(self) -> Arrays:
-        """A batch of this worker, as tensors, for Keras to learn the shapes from."""
+        """A batch of this worker's size, as tensors, for Keras to learn the shapes from; its rows may be any."""
+        return tree.map_structure(lambda tensor: tensor[0], self.example_chunk().data)
+
+    def example_chunk(self) -> Chunk:
+        """A first step to trace a step from; nothing is read for it."""
         start, stop = worker_slice(self._plan.batch_rows(0), self._plan.workers, self._rank)
-        return self._take(np.arange(start, max(stop, start + 1)) % self._plan.rows)
+        rows = np.arange(max(1, stop - start))[None, :] % row_count(self._reader.example)
+        data = map_arrays(lambda array: array[rows], self._reader.example)
+        share = (stop - start) / self._plan.batch_rows(0)
+        return Chunk(data=self._to_tensors(data), steps=1, share=share, is_last=False)
 
     @property
     def rows_per_epoch(self) -> int:
@@ -102,8 +124,7 @@ class Feed(DataAdapter):  # type: ignore[misc]
     @property
     def global_batch_bytes(self) -> int:
         """Size of a whole global batch, the same on every worker."""
-        rows = self._plan.rows
-        return sum(int(array.nbytes) // rows for array in tree.flatten(self._arrays)) * self._plan.global_batch_size
+        return self._reader.bytes_per_row * self._plan.global_batch_size
 
     @property
     def num_batches(self) -> int:
@@ -121,30 +142,33 @@ class Feed(DataAdapter):  # type: ignore[misc]
     def partial_batch_size(self) -> int | None:
         return self._plan.batch_rows(self._plan.steps - 1) if self.has_partial_batch else None
 
-    def _slice(self, step: int) -> tuple[int, int]:
-        return worker_slice(self._plan.batch_rows(step), self._plan.workers, self._rank)
-
-    def _chunks(self) -> Iterator[tuple[int, int]]:
-        """(first step, steps) of each chunk; a partial global batch is a chunk of its own."""
+    def _chunks(self, first_step: int) -> Iterator[tuple[int, int]]:
+        """(first step, steps) of each chunk from a step on; a partial global batch is a chunk of its own."""
         full = self._plan.steps - (1 if self.has_partial_batch else 0)
-        for first in range(0, full, self.chunk_steps):
+        for first in range(first_step, full, self.chunk_steps):
             yield first, min(self.chunk_steps, full - first)
-        if self.has_partial_batch:
+        if self.has_partial_batch and first_step <= full:
             yield full, 1
 
-    def _gather(self, order: npt.NDArray[np.int64], first: int, steps: int) -> Chunk:
+    def _gather(self, reading: Reading, first: int, steps: int) -> Chunk:
         batch_rows = self._plan.batch_rows(first)
         start, stop = worker_slice(batch_rows, self._plan.workers, self._rank)
-        begins = np.arange(first, first + steps)[:, None] * self._plan.global_batch_size
-        places = begins + np.arange(start, stop)[None, :]
-        if start == stop:
-            places = begins
         return Chunk(
-            data=self._take(order[places]),
+            data=self._to_tensors(reading.take(first, steps)),
             steps=steps,
             share=(stop - start) / batch_rows,
             is_last=first + steps == self._plan.steps,
         )
 
-    def _take(self, rows: npt.NDArray[np.int64]) -> Arrays:
-        return tree.map_structure(lambda array: tf.convert_to_tensor(array[rows]), self._arrays)
+    def _to_tensors(self, data: Arrays) -> Arrays:
+        if self._class_weight is not None:
+            features, labels = data
+            data = features, labels, _class_weights(labels, self._class_weight)
+        return map_arrays(tf.convert_to_tensor, data)
+
+
+def _class_weights(labels: Array, class_weight: Mapping[int, float]) -> Array:
+    """The weight of each row's class, shape (steps, per_worker_batch); Keras looks up a row at a time, this a label."""
+    flat = labels.reshape(-1, *labels.shape[2:])
+    distinct, places = np.unique(flat, axis=0, return_inverse=True)
+    return class_weight_to_sample_weights(distinct, class_weight)[places].reshape(labels.shape[:2])  # type: ignore[no-any-return]

@@ -5,8 +5,10 @@ Runs in: every Train worker. Knows nothing of Ray: who the other workers are sta
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
 
@@ -16,18 +18,26 @@ from keras.src.random.seed_generator import global_seed_generator
 
 from raytrain.run import Reason, RunPaths
 from raytrain.spec.schema import JobSpec
-from raytrain.worker import checkpoint, components, messages, saving, steps
+from raytrain.worker import checkpoint, components, fault, messages, model_file, steps
 from raytrain.worker.batch_norm import plain_layers, synchronized
-from raytrain.worker.feed import Arrays, Feed
+from raytrain.worker.fall_back import FallBacks
+from raytrain.worker.feed import Feed
 from raytrain.worker.feeds import make_feeds, set_steps_per_execution
+from raytrain.worker.heartbeat import Position
+from raytrain.worker.hooks import Hooks, make_hooks
 from raytrain.worker.mending import mend
 from raytrain.worker.model import build_model
+from raytrain.worker.packed import Arrays
+from raytrain.worker.pulse import Left
+from raytrain.worker.readers import Reader
 from raytrain.worker.reporting import Channel, ReportingHook, scalars
 from raytrain.worker.restoring import newest_checkpoint
-from raytrain.worker.setup import release_port
-from raytrain.worker.statistics import StatisticsHook
+from raytrain.worker.saving import FLUSH_S
+from raytrain.worker.setup import own_address, release_port
+from raytrain.worker.stopping import Pause
 from raytrain.worker.strategy import join
 from raytrain.worker.user_callbacks import act_on_batches, for_rank
+from raytrain.worker.writer import Writer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,89 +45,110 @@ class WorkerJob:
     """What one worker is to do.
 
     Attributes:
-        splits: `train`, and `validation` and `test` where there are any: all rows of each.
+        splits: `train`, and `validation` and `test` where there are any: what each is read from.
         folder: the user's own files.
         base_model: the saved model to start from, if any.
+        group: which worker group of the attempt this is.
+        fall_backs: how often training has fallen back from a loss that was no finite number.
+        position: where this rank is, for those who watch it.
     """
 
     spec: JobSpec
-    splits: Mapping[str, Arrays]
+    splits: Mapping[str, Reader | Arrays]
     rank: int
     folder: Path
     paths: RunPaths
     base_model: Path | None = None
+    group: int = 0
+    fall_backs: int = 0
+    position: Position = field(default_factory=Position)
 
 
-def train(job: WorkerJob, channel: Channel) -> Reason:
+def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
     """Builds, fits, tests and saves; returns why training ended."""
     spec, rank = job.spec, job.rank
+    injector = fault.Injector(fault.from_environment(os.environ), root=job.paths.root, rank=rank, group=job.group)
     _phase(channel, rank, "tensorflow")
+    injector.take_port(own_address())
     strategy = join(gpus_per_worker=spec.scaling.gpus_per_worker)
     release_port()
     mend(rank=rank)
     keras.utils.set_random_seed(spec.fit.seed)
-    found = newest_checkpoint(job.paths.checkpoints, channel, strategy, rank=rank)
-    model = build_model(spec, job.folder, strategy, base_model=job.base_model)
     feeds = make_feeds(spec, job.splits, rank=rank, workers=strategy.num_replicas_in_sync)
+    snapshot = newest_checkpoint(
+        job.paths.checkpoints, channel, strategy, rank=rank, steps_per_epoch=feeds["train"].num_batches
+    )
+    model = build_model(spec, job.folder, strategy, base_model=job.base_model)
     notice = _chief_notice(channel, rank)
     declared = components.callbacks(spec.callbacks, job.folder)
-    callbacks = for_rank(declared, rank=rank, notice=notice)
     set_steps_per_execution(model, spec, feeds, wants_batches=act_on_batches(declared))
+    fall_backs = FallBacks(count=job.fall_backs, factor=spec.divergence.learning_rate_factor)
+    fall_backs.lower_schedules(model, declared)
     _use_own_steps(model, strategy, feeds, notice)
-    reporting = ReportingHook(
-        spec,
-        feeds["train"],
-        channel,
-        strategy,
-        rank=rank,
-        first_step_done=lambda: _phase(channel, rank, "first_step"),
-        others_act_on_batches=act_on_batches(declared),
-    )
-    with synchronized(_to_synchronize(model, spec, strategy, notice)):
-        _build(model, strategy, feeds["train"])
-        _announce_model(model, job, channel)
-        reason = _fit(model, job, feeds, callbacks, reporting, channel, strategy, found[1] if found else None)
-    if reason is not Reason.DIVERGED:
-        _finish(model, job, feeds, reporting, channel)
+    with contextlib.ExitStack() as ending:
+        hooks = make_hooks(
+            spec,
+            feeds["train"],
+            channel,
+            strategy,
+            rank=rank,
+            callbacks=for_rank(declared, rank=rank, notice=notice),
+            declared=declared,
+            writer=_writer(job, channel, injector, ending),
+            snapshot=snapshot,
+            fall_backs=fall_backs,
+            position=job.position,
+            injector=injector,
+        )
+        with synchronized(_to_synchronize(model, spec, strategy, notice)):
+            _build(model, strategy, feeds["train"])
+            _announce_model(model, job, channel)
+            reason = _fit(model, spec, feeds, hooks, snapshot)
+        fall_backs.give_schedules_back(model)
+        _finish(model, job, feeds, hooks.reporting, channel, reason)
     return reason
+
+
+def _writer(job: WorkerJob, channel: Channel, injector: fault.Injector, ending: contextlib.ExitStack) -> Writer | None:
+    """The chief's writer of checkpoints, which is waited for as `ending` ends."""
+    if job.rank != 0:
+        return None
+    writer = Writer(
+        job.paths.checkpoints,
+        keep=job.spec.checkpoint.keep,
+        send=channel.send,
+        at=lambda snapshot, point: injector.on_write(snapshot.epoch + 1, snapshot.step, point),
+    )
+    ending.callback(writer.close, limit_s=FLUSH_S)
+    return writer
 
 
 def _fit(
     model: keras.Model,
-    job: WorkerJob,
+    spec: JobSpec,
     feeds: Mapping[str, Feed],
-    callbacks: list[keras.callbacks.Callback],
-    reporting: ReportingHook,
-    channel: Channel,
-    strategy: tf.distribute.Strategy,
+    hooks: Hooks,
     snapshot: checkpoint.Snapshot | None,
-) -> Reason:
+) -> Reason | Pause:
     """Fits from the snapshot on, or from the start."""
-    spec = job.spec
-    saver = saving.CheckpointHook(
-        spec.checkpoint, job.paths.checkpoints, reporting, callbacks, channel, rank=job.rank, snapshot=snapshot
-    )
     if snapshot is not None and not model.run_eagerly:
-        model.train_function.trace(
-            next(iter(feeds["train"]))
-        )  # makes what only a step makes: a second optimizer's state
+        # makes what only a step makes: a second optimizer's state
+        model.train_function.trace(feeds["train"].example_chunk())
     stopped = snapshot.state["stopped"] if snapshot else None
     first = snapshot.epoch + 1 if snapshot else spec.fit.initial_epoch
-    model.fit(
-        feeds["train"],
-        validation_data=feeds.get("validation"),
-        validation_freq=spec.fit.validation_freq,
-        initial_epoch=first,
-        epochs=first if stopped else max(spec.fit.epochs, first),
-        callbacks=[
-            StatisticsHook(strategy, share=feeds["train"].share, rank=job.rank),
-            *callbacks,
-            reporting,
-            saver,
-        ],
-        verbose=0,
-    )
-    return Reason(stopped) if stopped else reporting.reason
+    try:
+        model.fit(
+            feeds["train"],
+            validation_data=feeds.get("validation"),
+            validation_freq=spec.fit.validation_freq,
+            initial_epoch=first,
+            epochs=first if stopped else max(spec.fit.epochs, first),
+            callbacks=hooks.in_order,
+            verbose=0,
+        )
+    except Left:
+        hooks.leave(model)
+    return Reason(stopped) if stopped else hooks.reporting.reason
 
 
 def _to_synchronize(
@@ -136,17 +167,24 @@ def _to_synchronize(
 
 
 def _finish(
-    model: keras.Model, job: WorkerJob, feeds: Mapping[str, Feed], reporting: ReportingHook, channel: Channel
+    model: keras.Model,
+    job: WorkerJob,
+    feeds: Mapping[str, Feed],
+    reporting: ReportingHook,
+    channel: Channel,
+    reason: Reason | Pause,
 ) -> None:
-    """Puts the best weights back, evaluates the test rows and saves the model."""
+    """Puts the best weights back, evaluates the test rows and saves the model; a stop does not wait for the test."""
+    if reason is Reason.DIVERGED or isinstance(reason, Pause):
+        return
     rule = job.spec.early_stopping
     if rule is not None and rule.restore_best and reporting.best_weights is not None:
         model.set_weights(reporting.best_weights)
-    if "test" in feeds:
+    if "test" in feeds and reason is not Reason.STOPPED_BY_USER:
         metrics = model.evaluate(feeds["test"], return_dict=True, verbose=0)
         if job.rank == 0:
             channel.send(messages.Tested(rank=0, time=time(), metrics=scalars(metrics)))
-    saved = saving.save_model(model, job.paths, rank=job.rank, notice=_chief_notice(channel, job.rank))
+    saved = model_file.save_model(model, job.paths, rank=job.rank, notice=_chief_notice(channel, job.rank))
     if job.rank == 0:
         channel.send(messages.ModelWritten(rank=0, time=time(), path=str(saved)))
 
@@ -176,8 +214,11 @@ def _announce_model(model: keras.Model, job: WorkerJob, channel: Channel) -> Non
         return
     trainable = sum(int(variable.shape.num_elements()) for variable in _tensors(model.trainable_variables))
     channel.send(messages.Built(rank=0, time=time(), parameters=model.count_params(), trainable_parameters=trainable))
-    saving.write_summary(model, job.paths.summary)
-    saving.copy_code(job.folder, job.paths.code)
+    try:
+        model_file.write_summary(model, job.paths.summary)
+        model_file.copy_code(job.folder, job.paths.code)
+    except OSError as error:  # no reason not to train
+        _chief_notice(channel, job.rank)(f"the model's summary and code could not be kept with the run: {error}")
 
 
 def _tensors(variables: list[keras.Variable]) -> list[tf.Variable]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import traceback
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ import ray.train
 from raytrain.errors import Problem, UserCodeError
 from raytrain.run import RunPaths
 from raytrain.spec.request import JobRequest
-from raytrain.worker import messages, setup
+from raytrain.worker import heartbeat, messages, setup
 from raytrain.worker.logs import copy_output
 from raytrain.worker.shards import Shards
 from raytrain.worker.user_code import describe_failure
@@ -28,7 +29,14 @@ from raytrain.worker.user_code import describe_failure
 
 @dataclass(frozen=True, kw_only=True)
 class LoopConfig:
-    """What the driver hands every worker. `request`: a `JobRequest` as JSON; `shards`: where its rows are."""
+    """What the driver hands every worker.
+
+    Attributes:
+        request: a `JobRequest` as JSON.
+        shards: where its rows are.
+        group: which worker group of the attempt this is.
+        fall_backs: how often training has fallen back from a loss that was no finite number.
+    """
 
     request: str
     run_directory: str
@@ -36,6 +44,7 @@ class LoopConfig:
     shards: Shards
     mailbox: Any
     group: int
+    fall_backs: int = 0
 
 
 class MailboxChannel:
@@ -44,16 +53,24 @@ class MailboxChannel:
     def __init__(self, mailbox: Any, group: int) -> None:
         self._mailbox = mailbox
         self._group = group
-        self._sent: list[ray.ObjectRef] = []
+        self._sent: deque[ray.ObjectRef] = deque(maxlen=50)
+        self._question: ray.ObjectRef | None = None
+        self._answer = ""
 
     def send(self, message: messages.Message) -> None:
-        self._sent = [*self._sent[-50:], self._mailbox.put.remote(message, self._group)]
+        self._sent.append(self._mailbox.put.remote(message, self._group))
 
-    def stop_asked(self) -> bool:
-        return bool(ray.get(self._mailbox.stop_asked.remote()))
+    def asked(self) -> str:
+        """The answer to an earlier call, if it has come since: the training thread does not wait for the mailbox."""
+        if self._question is not None and ray.wait([self._question], timeout=0)[0]:
+            self._answer = ray.get(self._question)
+            self._question = None
+        if self._question is None:
+            self._question = self._mailbox.asked.remote()
+        return self._answer
 
     def flush(self) -> None:
-        ray.get(self._sent)
+        ray.get(list(self._sent))
 
 
 def train_loop(config: dict[str, LoopConfig]) -> None:
@@ -64,10 +81,17 @@ def train_loop(config: dict[str, LoopConfig]) -> None:
     paths = RunPaths(Path(loop.run_directory))
     folder = Path(loop.folder)
     channel = MailboxChannel(loop.mailbox, loop.group)
-    with _reported(channel, folder, rank), _rank_log(paths, request.attempt, rank), _printed():
+    position = heartbeat.Position()
+    with (
+        _reported(channel, folder, rank),
+        _rank_log(paths, request.attempt, rank),
+        heartbeat.beating(position, channel.send, rank=rank),
+        heartbeat.stacks_on_signal(),
+        _printed(),
+    ):
         channel.send(messages.PhaseDone(rank=rank, time=time(), name="workers"))
         os.chdir(folder)
-        splits = loop.shards.fetch()
+        splits = loop.shards.fetch(rank, lambda rows: position.reach("setup", step=rows))
         setup.finish_import()
         from raytrain.worker.fit import WorkerJob, train
 
@@ -79,6 +103,9 @@ def train_loop(config: dict[str, LoopConfig]) -> None:
                 folder=folder,
                 paths=paths,
                 base_model=folder / request.base_model if request.base_model else None,
+                group=loop.group,
+                fall_backs=loop.fall_backs,
+                position=position,
             ),
             channel,
         )

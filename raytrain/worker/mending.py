@@ -27,6 +27,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.backend.common.variables import KerasVariable
 from keras.src.backend.tensorflow import core as keras_tf_core
 from keras.src.backend.tensorflow import nn as keras_tf_nn
 from keras.src.backend.tensorflow import optimizer as keras_tf_optimizer
@@ -81,6 +82,7 @@ def _mend_trainer() -> None:
     keras_tf_trainer.TensorFlowTrainer._maybe_symbolic_build = _build_from_local_batch
     keras_tf_trainer.reduce_per_replica = _local_value
     keras_tf_core.Variable._map_aggregation = _update_counters_locally(keras_tf_core.Variable._map_aggregation)
+    KerasVariable.__float__ = _float_of_mirrored
 
 
 def check_versions(**versions: str) -> None:
@@ -120,6 +122,8 @@ def check_anchors() -> None:
         (keras_tf_trainer.reduce_per_replica, ("values", "strategy", "reduction")),
         (keras_tf_core.Variable._map_aggregation, ("self", "aggregation")),
         (SeedGenerator.next, ("self", "ordered")),
+        (EpochIterator._enumerate_iterator, ("self",)),
+        (KerasVariable.__float__, ("self",)),
     )
     for function, expected in anchors:
         got = tuple(inspect.signature(function).parameters)
@@ -143,6 +147,15 @@ class _LocalEpochIterator(EpochIterator):  # type: ignore[misc]
 
     def _get_iterator(self) -> Any:
         return self._dataset
+
+    def _enumerate_iterator(self) -> Iterator[tuple[int, int, Any]]:
+        """As Keras' own; of a feed, the epoch may begin after some steps, when a training goes on within it."""
+        if not isinstance(self._dataset, Feed):
+            yield from super()._enumerate_iterator()
+            return
+        first, chunks = self._dataset.first_step, iter(self._dataset)
+        for step in range(first, self._dataset.num_batches, self.steps_per_execution):
+            yield step, step + self.steps_per_execution - 1, chunks
 
     def __next__(self) -> Any:
         return next(self._epoch_iterator)
@@ -171,6 +184,11 @@ def _build_from_local_batch(self: Any, iterator: Any = None, data_batch: Any = N
 def _local_value(values: Any, strategy: Any, reduction: str) -> Any:
     """Replaces `reduce_per_replica`: with one replica a process, this process' value is the value."""
     return values
+
+
+def _float_of_mirrored(self: Any) -> float:
+    """Replaces `Variable.__float__`, for which a mirrored variable has none: callbacks ask it of the learning rate."""
+    return float(self.numpy())
 
 
 def _update_counters_locally(map_aggregation: Callable[..., Any]) -> Callable[..., Any]:

@@ -54,7 +54,8 @@ class Heartbeat(Message):
         phase: `setup`, `train`, `epoch_end` (validation, callbacks, saving) or `finish`.
         step: steps done in the epoch.
         advanced_at: when the training thread last came to a new phase, epoch or step.
-        step_s: the median duration of a step so far; None before the first.
+        step_s: the median time from one advance to the next while training, which is that of all the steps that one
+            call of the train function runs; None before the first.
     """
 
     phase: str
@@ -101,10 +102,16 @@ class RestoredFrom(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class StopDecided(Message):
+    """Training ends; `step`: steps done of `epoch` where it ends within it, else 0.
+
+    `reason`: a `raytrain.run.Reason`, or `resize` or `fall_back` (see `raytrain.worker.stopping.Pause`).
+    """
+
     epoch: int
     reason: str
     text: str
     best: dict[str, Any] | None
+    step: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +138,6 @@ class Failed(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Finished(Message):
-    """This rank is done; `reason` is why training ended (a `raytrain.run.Reason`)."""
+    """This rank is done; `reason`: as in `StopDecided`."""
 
     reason: str

@@ -5,7 +5,7 @@ Runs in: every Train worker. It stands last among the callbacks, so that it sees
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from time import perf_counter, time
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from raytrain.spec.schema import EarlyStoppingSpec, JobSpec
 from raytrain.worker import messages, stopping
 from raytrain.worker.feed import Feed
 from raytrain.worker.strategy import sum_over_workers
+from raytrain.worker.variables import are_finite
 
 
 class Channel(Protocol):
@@ -26,15 +27,15 @@ class Channel(Protocol):
     def send(self, message: messages.Message) -> None:
         """Hands a message on without waiting for it to arrive."""
 
-    def stop_asked(self) -> bool:
-        """Whether the user asked the run to stop."""
+    def asked(self) -> str:
+        """What the driver asks of the workers, as far as is known without waiting: `stop`, `resize` or nothing."""
 
 
 class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
     """Reports each epoch and stops all ranks after the same one.
 
     Args:
-        others_act_on_batches: whether the user's callbacks are called at every batch, and so may stop training there.
+        fall_backs: how often training has fallen back from a loss that was no finite number.
 
     Attributes:
         reason: why training ended, once it has.
@@ -50,8 +51,7 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         strategy: tf.distribute.Strategy,
         *,
         rank: int,
-        first_step_done: Callable[[], None],
-        others_act_on_batches: bool,
+        fall_backs: int = 0,
     ) -> None:
         super().__init__()
         self._spec = spec
@@ -59,9 +59,8 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._channel = channel
         self._strategy = strategy
         self._rank = rank
-        self._others_act_on_batches = others_act_on_batches
-        self._first_step_done: Callable[[], None] | None = first_step_done
-        self.reason = Reason.COMPLETED
+        self._fall_backs = fall_backs
+        self.reason: Reason | stopping.Pause = Reason.COMPLETED
         self.progress = stopping.Progress()
         self.best_weights: list[Any] | None = None
         self.mode: stopping.Mode = "min"
@@ -72,6 +71,42 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         """Seconds of training, those of earlier attempts included."""
         return self.elapsed_before_s + perf_counter() - self._began
 
+    @property
+    def is_diverged(self) -> bool:
+        return self.reason in (Reason.DIVERGED, stopping.Pause.FALL_BACK)
+
+    @property
+    def clock(self) -> dict[str, float]:
+        """This rank's seconds in the epoch so far, and those of them without rows."""
+        return {
+            "epoch_s": perf_counter() - self._epoch_began,
+            "waited_s": self._feed.waited_s - self._waited_before_s,
+        }
+
+    def go_on_within(self, step: int, clock: Mapping[str, float]) -> None:
+        """Takes the epoch that has just begun for one of which `step` steps are done, in the time of `clock`."""
+        self._feed.first_step = step
+        self._epoch_began -= clock["epoch_s"]
+        self._waited_before_s -= clock["waited_s"]
+
+    def end(self, reason: Reason | stopping.Pause, text: str, *, epoch: int, step: int = 0) -> None:
+        """Notes, and on the chief tells, why training ends; every rank calls it with the same."""
+        if reason is Reason.DIVERGED:
+            reason = stopping.after_divergence(self._spec.divergence, fall_backs=self._fall_backs)
+        self.reason = reason
+        if self._rank == 0:
+            self._channel.send(
+                messages.StopDecided(
+                    rank=0,
+                    time=time(),
+                    epoch=epoch,
+                    step=step,
+                    reason=reason,
+                    text=text,
+                    best=self.progress.best(self._rule.monitor),
+                )
+            )
+
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._began = perf_counter()
         rule = self._rule
@@ -81,15 +116,6 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._feed.epoch = epoch
         self._epoch_began = perf_counter()
         self._waited_before_s = self._feed.waited_s
-
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        if self._first_step_done is not None:
-            self._first_step_done()
-            self._first_step_done = None
-        if self._others_act_on_batches:
-            # One rank that leaves the epoch alone would leave the others waiting for its gradients.
-            [stopping] = sum_over_workers(self._strategy, [float(self.model.stop_training)])
-            self.model.stop_training = stopping > 0
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._trained_s = perf_counter() - self._epoch_began
@@ -156,21 +182,12 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         if reason is None:
             return
         self.model.stop_training = True
-        self.reason = reason
-        if self._rank == 0:
-            self._channel.send(
-                messages.StopDecided(
-                    rank=0,
-                    time=time(),
-                    epoch=epoch,
-                    reason=reason,
-                    text=decision.text if decision else "a callback set stop_training",
-                    best=self.progress.best(self._rule.monitor),
-                )
-            )
+        self.end(reason, decision.text if decision else "a callback set stop_training", epoch=epoch)
 
     def _decide(self, epoch: int, metrics: Mapping[str, float]) -> stopping.Decision | None:
         rule = self._spec.early_stopping if self._rule.monitor in metrics else None
+        asked = self._channel.asked()
+        last = epoch + 1 == self.params["epochs"]
         return stopping.decide(
             rule,
             self.progress,
@@ -178,7 +195,8 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
             metrics=metrics,
             elapsed_s=self.elapsed_s,
             time_limit_s=self._spec.fit.time_limit,
-            stop_asked=self._channel.stop_asked(),
+            asked="" if last and asked == "resize" else asked,
+            weights_finite=are_finite(self._strategy, self.model.trainable_variables),
         )
 
 

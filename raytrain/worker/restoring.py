@@ -5,6 +5,7 @@ Runs in: every Train worker.
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 from time import monotonic, sleep, time
 
@@ -19,9 +20,12 @@ _PATIENCE_S = 90
 
 
 def newest_checkpoint(
-    root: Path, channel: Channel, strategy: tf.distribute.Strategy, *, rank: int
-) -> tuple[Path, checkpoint.Snapshot] | None:
+    root: Path, channel: Channel, strategy: tf.distribute.Strategy, *, rank: int, steps_per_epoch: int
+) -> checkpoint.Snapshot | None:
     """The newest whole checkpoint as the chief sees it, on every rank.
+
+    One taken within an epoch holds what each worker had of its own, so only as many workers can go on from it, in
+    epochs of as many steps; others go on from the newest one at an epoch's end.
 
     Raises:
         UserCodeError: this rank cannot read what the chief has read.
@@ -30,15 +34,21 @@ def newest_checkpoint(
     def skipped(path: Path, why: str) -> None:
         channel.send(messages.CheckpointBroken(rank=0, time=time(), path=str(path), why=why))
 
-    found = checkpoint.read_newest(root, skipped=skipped) if rank == 0 else None
-    [epochs_done] = sum_over_workers(strategy, [float(found[1].epoch + 1) if found else 0.0])
-    if epochs_done == 0:
+    def usable(snapshot: checkpoint.Snapshot) -> bool:
+        same = len(snapshot.ranks), snapshot.state.get("steps_per_epoch")
+        return snapshot.step == 0 or same == (strategy.num_replicas_in_sync, steps_per_epoch)
+
+    found = checkpoint.read_newest(root, skipped=skipped, usable=usable) if rank == 0 else None
+    seen = checkpoint.Place.parse(found[0].name) if found else None
+    mine = [float(number) for number in astuple(seen)] if seen else [0.0, 0.0, 0.0]
+    place = checkpoint.Place(*(int(number) for number in sum_over_workers(strategy, mine)))
+    if place == checkpoint.Place(0):
         return None
-    path = checkpoint.path_of(root, int(epochs_done) - 1)
     if found is None:
-        return path, _read_patiently(path)
-    channel.send(messages.RestoredFrom(rank=0, time=time(), epoch=found[1].epoch, path=str(path)))
-    return found
+        return _read_patiently(root / place.name)
+    path, snapshot = found
+    channel.send(messages.RestoredFrom(rank=0, time=time(), epoch=snapshot.epoch, step=snapshot.step, path=str(path)))
+    return snapshot
 
 
 def _read_patiently(path: Path) -> checkpoint.Snapshot:

@@ -1,178 +1,164 @@
-"""Saves checkpoints at epochs' ends, restores from them, and writes the final model.
+"""Takes checkpoints at epochs' ends and within epochs, and puts a training back to where one was taken.
 
-Runs in: every Train worker; only the chief writes into the run's directory.
+Runs in: every Train worker; the chief hands what was taken to its `Writer`.
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from time import perf_counter, time
+from collections.abc import Mapping, Sequence
+from time import monotonic, perf_counter
 from typing import Any
 
 import keras
 import numpy as np
-from keras.src.random.seed_generator import global_seed_generator
+import tensorflow as tf
 
-from raytrain.run import Reason, RunPaths
+from raytrain.run import Reason
 from raytrain.spec.schema import CheckpointSpec
-from raytrain.worker import checkpoint, messages, stopping
-from raytrain.worker.reporting import Channel, ReportingHook
+from raytrain.worker import callback_state, checkpoint, stopping
+from raytrain.worker.fall_back import FallBacks
+from raytrain.worker.gathering import gather
+from raytrain.worker.reporting import ReportingHook
+from raytrain.worker.variables import deciding, differing, host_copy, local
+from raytrain.worker.writer import Save, Writer
 
-_STATE_TYPES = (bool, int, float, str, type(None), np.generic)
+FLUSH_S = 120.0
+_GOES_ON = (Reason.STOPPED_BY_USER, stopping.Pause.RESIZE)
 
 
 class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
     """Restores `snapshot` before the first step and saves after each epoch; stands after the reporting hook.
 
     Args:
-        others: the user's own callbacks, whose plain state travels with the checkpoint.
+        others: the user's own callbacks, whose state travels with the checkpoint.
+        writer: the chief's; None on every other rank.
     """
 
     def __init__(
         self,
         spec: CheckpointSpec,
-        root: Path,
+        writer: Writer | None,
         reporting: ReportingHook,
         others: Sequence[keras.callbacks.Callback],
-        channel: Channel,
+        strategy: tf.distribute.Strategy,
         *,
         rank: int,
         snapshot: checkpoint.Snapshot | None,
+        fall_backs: FallBacks,
     ) -> None:
         super().__init__()
         self._spec = spec
-        self._root = root
+        self._writer = writer
         self._reporting = reporting
         self._others = others
-        self._channel = channel
+        self._strategy = strategy
         self._rank = rank
         self._snapshot = snapshot
+        self._fall_backs = fall_backs
+        self._saved_at = monotonic()
+        self._arrays: list[checkpoint.Array] = []
+
+    @property
+    def is_due_by_time(self) -> bool:
+        every_s = self._spec.every_seconds
+        if every_s is None or self._writer is None or not self._writer.is_free:
+            return False
+        return monotonic() - self._saved_at >= every_s
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        if self._snapshot is None:
-            return
-        state = self._snapshot.state
-        checkpoint.assign_all(_variables(self.model), self._snapshot.variables)
-        self._reporting.progress = stopping.Progress(**state["progress"])
-        self._reporting.best_weights = self._snapshot.best_weights
-        self._reporting.elapsed_before_s = state["elapsed_s"]
-        for callback, saved in zip(self._others, state["callbacks"], strict=True):
-            _restore_state(callback, saved)
-        for place, weights in self._snapshot.callback_weights.items():
-            self._others[place].best_weights = weights
+        if self._snapshot is not None:
+            self._restore(self._snapshot)
+            self._fall_backs.lower(self.model, done=self._snapshot.state.get("fall_backs", 0))
+        else:
+            self._fall_backs.lower(self.model, done=0)
+        if self._writer is not None:  # new memory costs more than the copy, so it is had before the first save
+            self._arrays = host_copy(self._strategy, deciding(self.model), [])
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Undoes what Keras and the callbacks have just done to begin an epoch that began before the cut."""
+        snapshot, self._snapshot = self._snapshot, None
+        if snapshot is not None and snapshot.step:
+            self._restore(snapshot)
+            self._fall_backs.lower(self.model, done=snapshot.state.get("fall_backs", 0))
+            self._restore_own(snapshot)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        due = (epoch + 1) % self._spec.every_epochs == 0 or self.model.stop_training
-        if self._rank != 0 or not due or self._reporting.reason is Reason.DIVERGED:
+        last = epoch + 1 == self.params["epochs"] or self.model.stop_training
+        every = 1 if self._spec.every_steps is not None else self._spec.every_epochs
+        if self._writer is None or self._reporting.is_diverged or not (last or (epoch + 1) % every == 0):
             return
         began = perf_counter()
-        progress = self._reporting.progress
-        variables = [np.asarray(variable) for variable in _variables(self.model)]
-        if any(np.isnan(np.asarray(variable)).any() for variable in self.model.trainable_variables):
-            return  # the loss follows in the next epoch; the last checkpoint without NaN is kept
+        callbacks = [callback_state.state_of(callback) for callback in self._others]
+        self._save(epoch, step=0, must=last, state={"callbacks": callbacks}, ranks=[], began=began)
+
+    def save_within(self, epoch: int, step: int, *, must: bool) -> None:
+        """Saves after `step` steps of an epoch; every rank calls it at the same step.
+
+        Args:
+            must: wait for a write in progress rather than leave this one out.
+        """
+        began = perf_counter()
+        own = [np.asarray(local(self._strategy, variable)) for variable in differing(self.model)]
+        state = {
+            "callbacks": [callback_state.state_of(callback) for callback in self._others],
+            "clock": self._reporting.clock,
+        }
+        ranks = gather(self._strategy, checkpoint.pack(own, state), rank=self._rank)
+        if self._writer is not None:
+            callbacks = {"callbacks": state["callbacks"]}
+            self._save(epoch - 1, step=step, must=must, state=callbacks, ranks=ranks, began=began)
+
+    def _save(
+        self, epoch: int, *, step: int, must: bool, state: dict[str, Any], ranks: list[bytes], began: float
+    ) -> None:
+        assert self._writer is not None
+        if not self._writer.reclaim(patience_s=FLUSH_S if must else None):
+            return
+        variables = deciding(self.model)
+        self._arrays = host_copy(self._strategy, variables, self._arrays)
+        reporting = self._reporting
+        stopped = self.model.stop_training and reporting.reason not in _GOES_ON
         snapshot = checkpoint.Snapshot(
             epoch=epoch,
-            variables=variables,
-            best_weights=self._reporting.best_weights,
+            step=step,
+            variables=self._arrays,
+            best_weights=reporting.best_weights,
             state={
-                "progress": vars(progress),
-                "elapsed_s": self._reporting.elapsed_s,
-                "stopped": str(self._reporting.reason) if self.model.stop_training else None,
-                "callbacks": [_plain_state(callback) for callback in self._others],
+                "progress": vars(reporting.progress),
+                "elapsed_s": reporting.elapsed_s,
+                "stopped": str(reporting.reason) if stopped and step == 0 else None,
+                "fall_backs": self._fall_backs.count,
+                "steps_per_epoch": self.params["steps"],
+                **state,
             },
             callback_weights={
                 place: weights
                 for place, callback in enumerate(self._others)
                 if (weights := getattr(callback, "best_weights", None)) is not None
             },
+            ranks=ranks,
         )
-        path = checkpoint.write(self._root, snapshot, keep=self._spec.keep)
-        self._channel.send(
-            messages.CheckpointWritten(rank=0, time=time(), epoch=epoch, path=str(path), seconds=perf_counter() - began)
-        )
+        trainable = {id(variable) for variable in self.model.trainable_variables}
+        weights = [array for variable, array in zip(variables, self._arrays, strict=True) if id(variable) in trainable]
+        self._writer.offer(Save(snapshot=snapshot, weights=weights, blocked_s=perf_counter() - began))
+        self._saved_at = monotonic()
 
+    def _restore(self, snapshot: checkpoint.Snapshot) -> None:
+        """Puts back what is the same on every rank."""
+        state = snapshot.state
+        checkpoint.assign_all(deciding(self.model), snapshot.variables)
+        self._reporting.progress = stopping.Progress(**state["progress"])
+        self._reporting.best_weights = snapshot.best_weights
+        self._reporting.elapsed_before_s = state["elapsed_s"]
+        for callback, saved in zip(self._others, state["callbacks"], strict=True):
+            callback_state.restore(callback, saved)
+        for place, weights in snapshot.callback_weights.items():
+            self._others[place].best_weights = weights
 
-def save_model(model: keras.Model, paths: RunPaths, *, rank: int, notice: Callable[[str], None]) -> Path:
-    """Writes `model.keras`, aside and then renamed; its weights alone where Keras cannot save the model whole.
-
-    Every rank goes through the motions, because reading a metric's state may be a collective; what the others write is
-    thrown away.
-
-    Returns:
-        What was written, `model.keras` or `model.weights.h5`.
-    """
-    with tempfile.TemporaryDirectory(prefix="raytrain-model-") as elsewhere:
-        folder = paths.root if rank == 0 else Path(elsewhere)
-        aside = folder / f".model.{rank}.keras"
-        try:
-            model.save(aside)
-            target = paths.model
-        except (NotImplementedError, TypeError, ValueError) as error:
-            aside.unlink(missing_ok=True)
-            aside = folder / f".model.{rank}.weights.h5"
-            model.save_weights(aside)
-            target = paths.weights
-            why = str(error).strip().partition("\n")[0]
-            notice(f"the model cannot be saved whole, only its weights, as {target.name}: {why}")
-        if rank == 0:
-            aside.rename(target)
-    return target
-
-
-def write_summary(model: keras.Model, path: Path) -> None:
-    """Keras' own summary; the optimizer is left out of it, as it is before training."""
-    lines: list[str] = []
-    compiled, model.compiled = model.compiled, False
-    model.summary(print_fn=lambda line, **_: lines.append(line))
-    model.compiled = compiled
-    path.write_text("\n".join(lines) + "\n")
-
-
-def copy_code(folder: Path, target: Path) -> None:
-    """Keeps the user's own Python files with the run: a saved model may need them to be loaded."""
-    for file in folder.rglob("*.py"):
-        place = target / file.relative_to(folder)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, place)
-
-
-def _variables(model: keras.Model) -> list[Any]:
-    """Everything that decides the future at an epoch's end, in an order that the model itself fixes, each once."""
-    held = [item for value in vars(model).values() for item in _items(value)]
-    optimizers = [item for item in held if isinstance(item, keras.optimizers.Optimizer)]
-    metrics = {id(variable) for variable in model.metrics_variables}
-    every = [
-        *model.variables,
-        *(variable for optimizer in optimizers for variable in optimizer.variables),
-        global_seed_generator().state,
-    ]
-    unique = {id(variable): variable for variable in every if id(variable) not in metrics}
-    return list(unique.values())
-
-
-def _items(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _restore_state(callback: keras.callbacks.Callback, saved: dict[str, Any]) -> None:
-    """Sets a callback's plain attributes to those saved at an epoch's end.
-
-    Keras' monitoring callbacks choose their comparison at the end of their first epoch and turn the sign of `min_delta`
-    as they do; that has to be behind them before the saved values are put in.
-    """
-    if getattr(callback, "monitor_op", True) is None:
-        callback._set_monitor_op()
-    vars(callback).update(saved)
-
-
-def _plain_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    return {
-        name: value.item() if isinstance(value, np.generic) else value
-        for name, value in vars(callback).items()
-        if isinstance(value, _STATE_TYPES)
-    }
+    def _restore_own(self, snapshot: checkpoint.Snapshot) -> None:
+        """Puts back what this rank had of its own, within an epoch."""
+        own, state = checkpoint.unpack(snapshot.ranks[self._rank])
+        checkpoint.assign_all([local(self._strategy, variable) for variable in differing(self.model)], own)
+        for callback, saved in zip(self._others, state["callbacks"], strict=True):
+            callback_state.restore(callback, saved)
+        self._reporting.go_on_within(snapshot.step, state["clock"])

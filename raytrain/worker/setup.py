@@ -54,6 +54,12 @@ def configure(addresses: Sequence[str], rank: int) -> None:
     import_ahead()
 
 
+def own_address() -> str:
+    """The `host:port` of this worker's TensorFlow server, as `configure` was told."""
+    config = json.loads(os.environ["TF_CONFIG"])
+    return str(config["cluster"]["worker"][config["task"]["index"]])
+
+
 def import_ahead() -> None:
     """Begins to import TensorFlow and Keras in a thread, so that it overlaps with what else the worker waits for."""
     if not _importing:

@@ -33,12 +33,13 @@ class StatisticsHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._agree = False
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        self._average()
+        self.average()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self._average()
+        self.average()
 
-    def _average(self) -> None:
+    def average(self) -> None:
+        """Makes the statistics agree, once an epoch."""
         if self._agree or self._strategy.num_replicas_in_sync == 1:
             return
         average_statistics(self.model, self._strategy, share=self._share, rank=self._rank)

@@ -10,21 +10,31 @@ import math
 from collections.abc import Mapping
 from ctypes import c_float
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, Literal
 
 from raytrain.errors import Problem, UserCodeError
 from raytrain.run import Reason
-from raytrain.spec.schema import EarlyStoppingSpec
+from raytrain.spec.schema import DivergenceSpec, EarlyStoppingSpec
 
 Mode = Literal["min", "max"]
 _LARGER_IS_BETTER = ("acc", "auc", "precision", "recall", "f1", "fbeta", "r2", "iou", "top_k", "sensitivity")
 
-DECISIONS = (
+
+class Pause(StrEnum):
+    """Why a worker group ends that another one follows, which goes on from the newest checkpoint."""
+
+    RESIZE = "resize"
+    FALL_BACK = "fall_back"
+
+
+DECISIONS: tuple[Reason | Pause, ...] = (
     Reason.EARLY_STOPPED,
     Reason.TARGET_REACHED,
     Reason.TIME_LIMIT,
     Reason.DIVERGED,
     Reason.STOPPED_BY_USER,
+    Pause.RESIZE,
     Reason.STOPPED_BY_CALLBACK,
 )
 
@@ -47,7 +57,7 @@ class Progress:
 class Decision:
     """Training ends, for `reason`; `text` says it with numbers."""
 
-    reason: Reason
+    reason: Reason | Pause
     text: str
 
 
@@ -97,6 +107,12 @@ def monitored(metrics: Mapping[str, float], monitor: str) -> float:
     return metrics[monitor]
 
 
+def after_divergence(spec: DivergenceSpec, *, fall_backs: int) -> Reason | Pause:
+    """What follows a loss that is no finite number, after so many fall backs."""
+    falls_back = spec.action == "fall_back" and fall_backs < spec.max
+    return Pause.FALL_BACK if falls_back else Reason.DIVERGED
+
+
 def decide(
     rule: EarlyStoppingSpec | None,
     progress: Progress,
@@ -105,13 +121,19 @@ def decide(
     metrics: Mapping[str, float],
     elapsed_s: float,
     time_limit_s: float | None,
-    stop_asked: bool,
+    asked: str = "",
+    weights_finite: bool = True,
 ) -> Decision | None:
-    """Whether training ends after this epoch. `progress` already counts it; `elapsed_s` is since training began."""
+    """Whether training ends after this epoch. `progress` already counts it; `elapsed_s` is since training began.
+
+    `asked`: what the driver asks for, `stop`, `resize` or nothing.
+    """
     loss = metrics.get("loss", 0.0)
     if not math.isfinite(loss):
         return Decision(reason=Reason.DIVERGED, text=f"the loss is {loss}")
-    if stop_asked:
+    if not weights_finite:  # a relu, say, may hide that from the loss
+        return Decision(reason=Reason.DIVERGED, text="a weight is no finite number")
+    if asked == "stop":
         return Decision(reason=Reason.STOPPED_BY_USER, text="a stop was asked for")
     if rule is not None:
         value = monitored(metrics, rule.monitor)
@@ -125,4 +147,6 @@ def decide(
             )
     if time_limit_s is not None and elapsed_s >= time_limit_s:
         return Decision(reason=Reason.TIME_LIMIT, text=f"{elapsed_s:.0f} s passed (limit {time_limit_s:g} s)")
+    if asked == "resize":
+        return Decision(reason=Pause.RESIZE, text="training goes on with another number of workers")
     return None

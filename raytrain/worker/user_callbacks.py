@@ -1,11 +1,13 @@
 """What becomes of the user's callbacks when N processes run what was written for one.
 
 Runs in: every Train worker. Callbacks that decide run on every rank and, seeing the same pooled metrics, decide alike;
-callbacks that write files write once, on the chief.
+callbacks that write files write once, on the chief. What a user has derived from one of Keras' writers runs on every
+rank, where the part that is Keras' does nothing.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import keras
@@ -30,20 +32,40 @@ def act_on_batches(callbacks: Sequence[keras.callbacks.Callback]) -> bool:
 
 
 def _acts_on_batches(callback: keras.callbacks.Callback) -> bool:
+    written = [vars(callback), *(vars(kind) for kind in type(callback).__mro__ if not _is_of_keras(kind))]
+    if any(hook in names for hook in _BATCH_HOOKS for names in written):
+        return True
     if isinstance(callback, keras.callbacks.ModelCheckpoint):
         return bool(callback.save_freq != "epoch")
     if isinstance(callback, keras.callbacks.TensorBoard):
         return bool(callback.update_freq != "epoch")
     plain = keras.callbacks.Callback
-    return any(
-        hook in vars(callback) or getattr(type(callback), hook) is not getattr(plain, hook) for hook in _BATCH_HOOKS
-    )
+    return any(getattr(type(callback), hook) is not getattr(plain, hook) for hook in _BATCH_HOOKS)
 
 
 def _for_rank(callback: keras.callbacks.Callback, rank: int, notice: Callable[[str], None]) -> keras.callbacks.Callback:
     if isinstance(callback, keras.callbacks.BackupAndRestore):
         notice("BackupAndRestore is left out: the run's own checkpoints restore more, and on every rank")
         return keras.callbacks.Callback()
-    if rank != 0 and isinstance(callback, _WRITERS):
+    if rank == 0 or not isinstance(callback, _WRITERS):
+        return callback
+    if _is_of_keras(type(callback)):
         return keras.callbacks.Callback()
+    _mute_writers()
     return callback
+
+
+@functools.cache
+def _mute_writers() -> None:
+    """Makes Keras' own writers do nothing in this process, also when a class derived from them calls them."""
+    for writer in _WRITERS:
+        for name in [name for name in vars(writer) if name.startswith("on_") or name in ("set_model", "_save_model")]:
+            setattr(writer, name, getattr(keras.callbacks.Callback, name, _do_nothing))
+
+
+def _do_nothing(self: keras.callbacks.Callback, *args: object, **kwargs: object) -> None:
+    """Stands for a writer's own method."""
+
+
+def _is_of_keras(kind: type) -> bool:
+    return kind is object or kind.__module__.split(".")[0] == "keras"

@@ -155,7 +155,7 @@ def _spec(folder: Path, tier: str) -> JobSpec:
 def lines(turns: list[dict[str, Fed]]) -> Iterator[str]:
     yield description()
     yield ""
-    yield f"{len(turns)} turns; {ROWS:,} rows x 64 float32, {WORKERS} workers, global batch {BATCH}; rows a second, medians"
+    yield f"{len(turns)} turns; {ROWS:,} rows x 64 float32, {WORKERS} workers, batch {BATCH}; rows a second, medians"
     yield f"{'':<22}{'first epoch':>14}{'later epochs':>14}{'worker MiB':>12}"
     for name in turns[0]:
         fed = [turn[name] for turn in turns]

@@ -60,10 +60,11 @@ class Job:
 
 
 class StandIn:
-    """One cluster: its jobs, its packages, and the life that awaits what is submitted."""
+    """One cluster: its jobs, its packages, and the life that awaits what is submitted; `later`, those of later jobs."""
 
     def __init__(self, life: Life) -> None:
         self.life = life
+        self.later: list[Life] = []
         self.jobs: dict[str, Job] = {}
         self.packages: dict[str, bytes] = {}
         self.requests: list[JobRequest] = []
@@ -79,13 +80,14 @@ class StandIn:
         with zipfile.ZipFile(io.BytesIO(package)) as archive:
             [name] = [name for name in archive.namelist() if name.endswith(REQUEST_FILE)]
             request = JobRequest.model_validate_json(archive.read(name))
+        life = self.later.pop(0) if self.requests and self.later else self.life
         self.requests.append(request)
-        thread = threading.Thread(target=self._live, args=(job, request), daemon=True)
+        thread = threading.Thread(target=self._live, args=(job, request, life), daemon=True)
         self.threads.append(thread)
         thread.start()
 
-    def _live(self, job: Job, request: JobRequest) -> None:
-        life, directory = self.life, Path(request.storage).expanduser() / request.run
+    def _live(self, job: Job, request: JobRequest, life: Life) -> None:
+        directory = Path(request.storage).expanduser() / request.run
         job.status, job.message, job.log = "RUNNING", "Job is currently running.", life.job_log
         for event in life.events:
             if job.stopped.wait(life.pause_s):
@@ -162,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply({"submission_id": body["submission_id"], "job_id": body["submission_id"]})
 
     def _fixed(self) -> dict[str, Any]:
-        resources = {"CPU": self.cluster.cpus, "memory": 8e9, "node:10.0.0.1": 1.0}
+        resources = {"CPU": self.cluster.cpus, "memory": 8e9, "object_store_memory": 4e9, "node:10.0.0.1": 1.0}
         node = {"node_id": NODE, "node_ip": "10.0.0.1", "is_head_node": True, "state": "ALIVE"}
         raylet = {"isHeadNode": True, "nodeManagerHostname": "elsewhere", "sessionDir": "/tmp/ray/session_of_another"}
         return {

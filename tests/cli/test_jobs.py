@@ -102,6 +102,22 @@ class TestPlan:
         assert "unknown until the cluster has read the source" in text.stdout
         assert json.loads(told.stdout)["rows"] is None
 
+    def test_names_the_tier_with_its_reason(self, job: Path) -> None:
+        with stand_in_cluster() as cluster:
+            text = raytrain("plan", str(job), "--address", cluster.url)
+            streaming = raytrain("plan", str(job), "--address", cluster.url, "--json", "--set", "data.cache=streaming")
+            refused = raytrain(
+                "plan", str(job), "--address", cluster.url, "--set", "data.cache=streaming", "--workers", "4"
+            )
+
+        assert "tier       shared (" in text.stdout
+        assert "in each node's object store" in text.stdout
+        told = json.loads(streaming.stdout)
+        assert (told["tier"], told["tier_reason"]) == ("streaming", "data.cache=streaming")
+        assert "another order of the rows" in told["promise"]
+        assert refused.exit_code == 3
+        assert "one CPU left to read the rows" in " ".join(refused.stderr.split())
+
     def test_a_cluster_that_does_not_answer_is_a_warning(self, job: Path) -> None:
         result = raytrain("plan", str(job), "--address", "http://127.0.0.1:9")
 

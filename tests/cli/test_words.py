@@ -30,6 +30,13 @@ def test_waiting_for_names_the_phase_that_goes_on() -> None:
     ]
 
 
+def test_a_queued_run_says_what_it_waits_for() -> None:
+    summary = summarize(RUN, beginning())
+    summary.status, summary.queued_for = RunStatus.QUEUED, "4 CPU"
+    assert waiting_for(summary) == "waiting for 4 CPU"
+    assert "  now        waiting for 4 CPU" in list(verdict(summary))
+
+
 @pytest.mark.parametrize("reason", list(Reason))
 def test_every_reason_has_words(reason: Reason) -> None:
     assert " " in reason_in_words(reason)

@@ -90,7 +90,9 @@ def test_the_cluster_knows_runs_of_other_machines(three: Environ) -> None:
 
     found = find_run("wine-9", environ=three, jobs=lambda: jobs, address="http://h:1")
 
-    assert found == RunRecord(run="wine-9", name="wine", address="http://h:1", storage="/far", submitted_at=7.0)
+    assert found == RunRecord(
+        run="wine-9", name="wine", address="http://h:1", storage="/far", submitted_at=7.0, attempt=2
+    )
     assert len(runs_of_jobs(jobs, "")) == 1
 
 

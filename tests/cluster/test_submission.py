@@ -145,4 +145,15 @@ def test_words_for_people() -> None:
     assert model_words(spec(model={"run": "@last"})) == "run: @last"
     assert data_words(spec(data={"train": {"inline": {"a": [1]}}})) == "inline"
     assert data_words(spec(data={"train": {"csv": ["a.csv", "b.csv"]}})) == "csv: a.csv, b.csv"
+    words = [
+        ({"images": "pictures"}, "images: pictures"),
+        ({"images": {"path": ["a", "b"], "size": [2, 2]}}, "images: a, b"),
+        ({"images": {"table": {"csv": "labels.csv"}, "size": [2, 2]}}, "images: labels.csv"),
+        ({"numpy": {"x": "a.npy", "y": "b.npy"}}, "numpy: a.npy, b.npy"),
+        ({"sql": {"query": "select 1", "connect": "data.py:connect"}}, "sql: select 1"),
+        ({"iceberg": {"table": "a.b", "catalog": {"uri": "…"}}}, "iceberg: a.b"),
+        ({"huggingface": "mnist"}, "huggingface: mnist"),
+    ]
+    for source, expected in words:
+        assert data_words(spec(data={"train": source})) == expected
     assert len(data_words(spec(data={"train": {"csv": ["x" * 99, "y" * 99, "z" * 99]}}))) == 200

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,11 +23,39 @@ EPOCH = types.EpochEnd(
     ("event", "line"),
     [
         (EPOCH, "epoch 3/10 loss=0.1234 val_loss=0.2345 0.41s 3500 rows/s"),
+        (replace(EPOCH, rank_wait_s=[0.08, 0.05]), "epoch 3/10 loss=0.1234 val_loss=0.2345 0.41s 3500 rows/s"),
+        (
+            replace(EPOCH, rank_wait_s=[0.0, 0.2]),
+            "epoch 3/10 loss=0.1234 val_loss=0.2345 0.41s 3500 rows/s (waited 0.20s for data)",
+        ),
         (types.AttemptStarted(**AT, workers=2), ""),
         (types.AttemptStarted(**AT, workers=1, restart=2), "attempt 1, restart 2: starting 1 worker"),
         (types.Restored(**AT, epoch=1, path="p"), "restored the checkpoint of epoch 2"),
+        (types.Restored(**AT, epoch=1, path="p", step=7), "restored the checkpoint of epoch 3, step 7"),
+        (types.Restored(**AT, epoch=-1, path="p", step=7), "restored the checkpoint of epoch 1, step 7"),
+        (types.CheckpointFailed(**AT, epoch=1, why="disk full"), "a checkpoint could not be saved: disk full"),
+        (
+            types.CheckpointFailed(**AT, epoch=1, why="disk full", given_up=True),
+            "a checkpoint could not be saved: disk full, given up",
+        ),
+        (types.Queued(**AT, needs="4 CPU"), "waiting for 4 CPU"),
+        (types.Placed(**AT, ranks=[{"node": "10.0.0.1", "pid": 7}]), ""),
+        (types.Resized(**AT, workers=3, before=4), "going on with 3 workers instead of 4"),
+        (
+            types.FellBack(**AT, epoch=1, learning_rate_factor=0.25),
+            "epoch 2 diverged: back to the last finite checkpoint, learning rate times 0.25",
+        ),
+        (
+            types.Hung(**AT, rank=1, phase="train", epoch=2, step=7, limit_s=60.0, stacks="s.txt"),
+            "no worker advanced for 60.0s, rank 1 least, in epoch 3, step 7 (train);"
+            " the stacks of all ranks are in s.txt",
+        ),
         (types.CheckpointSkipped(**AT, path="p", why="torn"), "checkpoint p left aside: torn"),
         (types.EarlyStop(**AT, epoch=1, reason="early_stopped", message="no gain"), "stopping after epoch 2: no gain"),
+        (
+            types.EarlyStop(**AT, epoch=1, reason="stopped_by_user", message="asked", step=9),
+            "stopping in epoch 2, step 9: asked",
+        ),
         (types.WorkerLost(**AT, message="rank 1", ranks=[1]), "worker lost: rank 1"),
         (types.AttemptFailed(**AT, error={"message": "no"}, retrying=True), "failed, starting again: no"),
         (types.AttemptFailed(**AT, error={"message": "no"}, retrying=False), ""),

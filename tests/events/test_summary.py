@@ -158,3 +158,27 @@ def test_what_is_learned_elsewhere_completes_the_log() -> None:
     assert (lost.status, lost.reason, lost.error) == (RunStatus.FAILED, "driver_lost", {"message": "gone"})
     lost.conclude(RunStatus.STOPPED, error={"message": "later"})
     assert (lost.reason, lost.error) == ("driver_lost", {"message": "gone"})
+
+
+def test_a_run_taken_up_again_is_no_longer_what_the_attempt_before_came_to() -> None:
+    ended = summary(types.RunFinished(**AT, status="STOPPED", reason="stopped_by_user"))
+    again = {"attempt": 2, "time": 500.0}
+    ended.add(types.Submitted(**(vars(SUBMITTED) | again | {"submitted_at": 499.0, "epochs": 20})))
+    assert (ended.status, ended.reason, ended.error, ended.finished_at) == (RunStatus.PENDING, None, None, None)
+    assert (ended.attempts, ended.epochs_planned, ended.submitted_at) == (2, 20, 90.0)
+
+
+def test_a_group_is_queued_until_it_is_placed() -> None:
+    queued = summary(types.Queued(**AT, needs="4 CPU"))
+    assert (queued.status, queued.to_json()["queued_for"]) == (RunStatus.QUEUED, "4 CPU")
+    queued.add(types.Placed(**AT, ranks=[]))
+    assert (queued.status, queued.queued_for) == (RunStatus.RUNNING, None)
+
+
+def test_a_run_has_as_many_workers_as_its_last_group() -> None:
+    assert summary(types.AttemptStarted(**AT, workers=1)).to_json()["workers"] == 1
+
+
+def test_only_what_failed_was_restarted() -> None:
+    resized = summary(types.Resized(**AT, workers=1, before=2), types.AttemptStarted(**AT, workers=1))
+    assert resized.restarts == 0

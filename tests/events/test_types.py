@@ -22,6 +22,7 @@ SAMPLES: dict[str, Any] = {
     "dict[str, float | None]": {"loss": 0.5},
     "dict[str, Any]": {"message": "m", "rank": None},
     "dict[str, Any] | None": None,
+    "list[dict[str, Any]]": [{"node": "10.0.0.1", "pid": 7}],
     "dict[str, dict[str, Any]]": {"train": {"rows": 3}},
 }
 KINDS = Event.__subclasses__()

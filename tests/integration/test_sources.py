@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 import ray
+from PIL import Image
 
 from raytrain.driver.columns import to_arrays
 from raytrain.driver.sources import read_table
 from raytrain.errors import UserCodeError
 from raytrain.spec.source import Source
+from tests.integration.conftest import Cli
 
 pytestmark = [
     pytest.mark.usefixtures("cluster"),
@@ -170,8 +173,8 @@ def test_list_and_tensor_columns_of_parquet(tmp_path: Path) -> None:
 def test_the_folders_of_a_partitioned_set_are_a_column(tmp_path: Path) -> None:
     table = pa.table({"year": [2020, 2021, 2020], "x": [1, 2, 3]})
     pa.parquet.write_to_dataset(table, tmp_path / "set", partition_cols=["year"])
-    found = [(row["x"], str(row["year"])) for row in rows(tmp_path, parquet="set")]
-    assert found == [(1, "2020"), (3, "2020"), (2, "2021")]
+    found = [(row["x"], row["year"]) for row in rows(tmp_path, parquet="set")]
+    assert found == [(1, 2020), (3, 2020), (2, 2021)]
 
 
 @pytest.mark.parametrize("module", ["dataset", "tensors", "frame"])
@@ -203,28 +206,64 @@ def test_an_error_in_a_task_of_the_users_dataset_names_its_line(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("source", "words"),
+    ("source", "file", "words"),
     [
-        ({"csv": "nope.csv"}, "got nope.csv, which does not exist"),
-        ({"parquet": "/nope/nope.parquet"}, "got /nope/nope.parquet, which cannot be read"),
-        ({"csv": "*.tsv"}, "got *.tsv, which matches no file"),
-        ({"csv": "empty.csv"}, "empty.csv, which cannot be read: Failed to read CSV file: "),
-        ({"csv": "header.csv"}, "got no rows"),
-        ({"csv": "ragged.csv"}, "Row #3: Expected 2 columns, got 1: 3"),
-        ({"csv": ["number.csv", "text.csv"]}, "Unable to merge: Field x has incompatible types: int64 vs string"),
-        ({"parquet": "corrupt.parquet"}, "Parquet magic bytes not found"),
-        ({"parquet": "spoilt.parquet"}, "spoilt.parquet, which cannot be read: "),
+        ({"parquet": "/nope/nope.parquet"}, "", "got /nope/nope.parquet, which does not exist on the cluster"),
+        ({"csv": "ragged.csv"}, "ragged.csv", "Row #3: Expected 2 columns, got 1: 3"),
+        ({"csv": ["number.csv", "text.csv"]}, "text.csv", "got string in column `x`, expected int64"),
+        ({"parquet": ["good.parquet", "corrupt.parquet"]}, "corrupt.parquet", "Parquet magic bytes not found"),
+        ({"parquet": ["good.parquet", "spoilt.parquet"]}, "spoilt.parquet", "expected a parquet file"),
     ],
     ids=lambda value: str(*value.values()) if isinstance(value, dict) else "",
 )
-def test_what_cannot_be_read_is_refused_with_the_reason(source: dict[str, Any], words: str, tmp_path: Path) -> None:
-    write(tmp_path, empty_csv="", header_csv="x\n", ragged_csv="x,y\n1,2\n3\n", number_csv="x\n1\n", text_csv="x\na\n")
+def test_what_cannot_be_read_is_refused_with_the_reason(
+    source: dict[str, Any], file: str, words: str, tmp_path: Path
+) -> None:
+    write(tmp_path, ragged_csv="x,y\n1,2\n3\n", number_csv="x\n1\n", text_csv="x\na\n")
     (tmp_path / "corrupt.parquet").write_bytes(b"PAR1 and nonsense")
-    pa.parquet.write_table(pa.table({"x": np.random.default_rng(0).random(5000)}), tmp_path / "spoilt.parquet")
+    for name in ("good", "spoilt"):
+        pa.parquet.write_table(pa.table({"x": np.random.default_rng(0).random(5000)}), tmp_path / f"{name}.parquet")
     whole = (tmp_path / "spoilt.parquet").read_bytes()
     (tmp_path / "spoilt.parquet").write_bytes(whole[:4] + bytes(2000) + whole[2004:])
     shown = refusal(tmp_path, **source)
-    assert shown.startswith(f"data.train.{next(iter(source))}: ")
+    assert shown.startswith(f"{file}: data.train." if file else "data.train.")
     assert words in shown
     assert "retried_io_errors" not in shown
     assert "\n" not in shown
+
+
+LAYERS = "model: {layers: [{Input: {shape: %s}}, {Flatten: {}}, {Dense: {units: 2, activation: softmax}}]}\n"
+REST = """
+compile: {optimizer: {name: adam, learning_rate: 0.05}, loss: sparse_categorical_crossentropy, metrics: [accuracy]}
+fit: {epochs: 8, global_batch_size: 8}
+scaling: {workers: 2}
+"""
+
+
+def test_a_run_on_folders_of_images(cli: Cli, tmp_path: Path) -> None:
+    for split, count in (("train", 20), ("validation", 5)):
+        for name, value in (("dark", 0), ("light", 255)):
+            (tmp_path / split / name).mkdir(parents=True)
+            for index in range(count):
+                Image.new("L", (6 + index, 8), value).save(tmp_path / split / name / f"{index}.png")
+    data = "data: {train: {images: {path: train, size: [4, 5]}}, features: image, label: label,\n"
+    data += "  validation: {images: {path: validation, size: [4, 5], classes: [dark, light]}}}\n"
+    (tmp_path / "job.yaml").write_text("name: pictures\n" + LAYERS % "[4, 5, 3]" + data + REST)
+    result = cli.submit(tmp_path)
+    assert result["status"] == "SUCCEEDED", result["error"]
+    assert result["rows"] == {"train": 40, "validation": 10, "test": 0}
+    assert result["metrics"]["val_accuracy"] == 1.0
+
+
+def test_a_run_on_json_lines_validated_on_numpy_files(cli: Cli, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((60, 3)).astype(np.float32)
+    labels = (values[:, 0] > 0.5).astype(int)
+    lines = [json.dumps({"x": row.tolist(), "y": int(label)}) for row, label in zip(values, labels, strict=True)]
+    (tmp_path / "train.jsonl").write_text("\n".join(lines))
+    np.save(tmp_path / "x.npy", values[:10])
+    np.save(tmp_path / "y.npy", labels[:10])
+    data = "data: {train: {json: train.jsonl}, validation: {numpy: {x: x.npy, y: y.npy}}, features: x, label: y}\n"
+    (tmp_path / "job.yaml").write_text("name: lines\n" + LAYERS % "[3]" + data + REST)
+    result = cli.submit(tmp_path)
+    assert result["status"] == "SUCCEEDED", result["error"]
+    assert result["rows"] == {"train": 60, "validation": 10, "test": 0}

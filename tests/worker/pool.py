@@ -15,6 +15,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,19 @@ from raytrain.worker import messages, setup
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One training: the user's `model.py`, the spec around it, and all rows of each split as packed arrays."""
+    """One training: the user's `model.py`, the spec around it, and all rows of each split as packed arrays.
+
+    `fault`: as in RAYTRAIN_FAULT; `asks`: at which of the chief's questions to the driver it is asked for what;
+    `cached`: whether each worker has its own rows only, as in the sharded tier.
+    """
 
     model_py: str
     spec: dict[str, Any]
     splits: dict[str, Any]
+    fault: str = ""
+    asks: dict[int, str] = field(default_factory=dict)
+    fall_backs: int = 0
+    cached: bool = False
 
     def job_spec(self, workers: int) -> JobSpec:
         defaults = {
@@ -105,14 +114,17 @@ def free_addresses(count: int) -> list[str]:
 
 
 class _Channel:
-    def __init__(self) -> None:
+    def __init__(self, asks: dict[int, str]) -> None:
         self.sent: list[messages.Message] = []
+        self._asks = asks
+        self._questions = 0
 
     def send(self, message: messages.Message) -> None:
         self.sent.append(message)
 
-    def stop_asked(self) -> bool:
-        return False
+    def asked(self) -> str:
+        self._questions += 1
+        return self._asks.get(self._questions, "")
 
 
 def _serve(rank: int, addresses: list[str], connection: Connection) -> None:
@@ -138,14 +150,25 @@ def _serve(rank: int, addresses: list[str], connection: Connection) -> None:
 def _train(case: Case, root: Path, rank: int, workers: int) -> Outcome:
     import keras
 
+    from raytrain.worker import fault
     from raytrain.worker.fit import WorkerJob, train
+    from raytrain.worker.writer import Writer
 
     keras.backend.clear_session(free_memory=False)
+    Writer.patience_s = 30.0  # every checkpoint that is due is there, however short an epoch is
+    os.environ.update({fault.VARIABLE: case.fault, fault.ALLOW: "1"})
     paths = RunPaths(root)
     paths.root.mkdir(parents=True, exist_ok=True)
-    channel = _Channel()
+    channel = _Channel(case.asks)
     with _folder_of(case) as folder:
-        job = WorkerJob(spec=case.job_spec(workers), splits=case.splits, rank=rank, folder=folder, paths=paths)
+        job = WorkerJob(
+            spec=case.job_spec(workers),
+            splits=_rows_of(case, rank, workers),
+            rank=rank,
+            folder=folder,
+            paths=paths,
+            fall_backs=case.fall_backs,
+        )
         reason = train(job, channel)
         epochs = [message for message in channel.sent if isinstance(message, messages.EpochDone)]
         tested = [message.metrics for message in channel.sent if isinstance(message, messages.Tested)]
@@ -160,13 +183,38 @@ def _train(case: Case, root: Path, rank: int, workers: int) -> Outcome:
         )
 
 
+def _rows_of(case: Case, rank: int, workers: int) -> dict[str, Any]:
+    """What a rank reads each split from."""
+    import numpy as np
+
+    from raytrain.driver.dealing import owning_ranks
+    from raytrain.spec.checks import plan_splits
+    from raytrain.spec.shards import SplitCounts
+    from raytrain.worker.cache import Cache
+    from raytrain.worker.packed import map_arrays, row_count
+    from raytrain.worker.readers import Cached
+
+    if not case.cached:
+        return case.splits
+    counts = {"validation": 0, "test": 0} | {split: row_count(arrays) for split, arrays in case.splits.items()}
+    readers = {}
+    for split, plan in plan_splits(case.job_spec(workers), SplitCounts(**counts)).items():
+        arrays = case.splits[split]
+        own = np.flatnonzero(owning_ranks(np.arange(plan.rows), plan) == rank)
+        example = map_arrays(lambda array: array[:2], arrays)
+        cache = Cache(len(own), example, folder=None)
+        cache.append(arrays, own)
+        readers[split] = Cached(cache, example, rows=plan.rows, all_rows=partial(iter, [arrays]))
+    return readers
+
+
 def _plain_keras(case: Case, root: Path) -> Outcome:
     """The same training as one would write it without raytrain: `fit` on arrays, an epoch's order at a time."""
     import keras
     import numpy as np
     import tensorflow as tf
 
-    from raytrain.worker.feed import epoch_order
+    from raytrain.worker.readers import epoch_order
     from raytrain.worker.reporting import scalars
 
     keras.backend.clear_session(free_memory=False)

@@ -14,7 +14,18 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from raytrain.worker.checkpoint import MANIFEST, Snapshot, assign_all, read, read_newest, write
+from raytrain.worker.checkpoint import (
+    MANIFEST,
+    Place,
+    Snapshot,
+    assign_all,
+    kept,
+    pack,
+    read,
+    read_newest,
+    unpack,
+    write,
+)
 
 GENERATOR = np.random.default_rng(0)
 SNAPSHOT = Snapshot(
@@ -22,11 +33,13 @@ SNAPSHOT = Snapshot(
     variables=[GENERATOR.random((3, 4), dtype=np.float32), np.array([7, 8], np.int64), np.array(0.5, np.float32)],
     best_weights=[GENERATOR.random((3, 4), dtype=np.float32)],
     state={"progress": {"best_value": 0.5, "best_epoch": 2, "waited": 1}, "elapsed_s": 1.5, "stopped": None},
+    ranks=[pack([np.arange(5.0)], {"clock": 1.5}), pack([], {})],
 )
 
 
 def assert_same(ours: Snapshot, theirs: Snapshot) -> None:
-    assert (ours.epoch, ours.state) == (theirs.epoch, theirs.state)
+    assert (ours.epoch, ours.step, ours.state) == (theirs.epoch, theirs.step, theirs.state)
+    assert ours.ranks == theirs.ranks
     assert (ours.best_weights is None) == (theirs.best_weights is None)
     pairs = zip(
         [*ours.variables, *(ours.best_weights or [])], [*theirs.variables, *(theirs.best_weights or [])], strict=True
@@ -81,12 +94,12 @@ def test_a_model_without_variables_and_a_run_without_best_weights(best: list[Any
     assert_same(read(write(tmp_path, snapshot, keep=1)), snapshot)
 
 
-def test_the_newest_are_kept(tmp_path: Path) -> None:
+def test_the_newest_and_the_best_are_kept(tmp_path: Path) -> None:
     left = []
     for epoch in (0, 1, 2, 9, 10, 1_000_000):
         write(tmp_path, replace(SNAPSHOT, epoch=epoch), keep=2)
         left.append(sorted(int(path.name.removeprefix("epoch-")) for path in tmp_path.iterdir()))
-    assert left == [[0], [0, 1], [1, 2], [2, 9], [9, 10], [10, 1_000_000]]
+    assert left == [[0], [0, 1], [1, 2], [2, 9], [2, 9, 10], [2, 10, 1_000_000]]
     assert newest(tmp_path) == (1_000_000, [])
 
 
@@ -111,7 +124,7 @@ def test_other_files_beside_the_checkpoints_are_left_alone(tmp_path: Path) -> No
     assert len(list(tmp_path.iterdir())) == 6
 
 
-FILES = ("variables.npz", "best.npz", "state.json", MANIFEST)
+FILES = ("variables.npz", "best.npz", "rank-1.npz", "state.json", MANIFEST)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -155,6 +168,92 @@ def test_why_a_checkpoint_is_passed_over_names_the_file(tmp_path: Path) -> None:
     told: list[str] = []
     read_newest(tmp_path, skipped=lambda path, why: told.append(why))
     assert told == ["state.json does not match its checksum"]
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        (Place(1), "epoch-000000"),
+        (Place(4), "epoch-000003"),
+        (Place(0, 7), "epoch-000000-step-000007"),
+        (Place(4, 12), "epoch-000004-step-000012"),
+        (Place(4, 12, 2), "epoch-000004-step-000012.2"),
+        (Place(1_000_001, 0, 1), "epoch-1000000.1"),
+    ],
+)
+def test_a_directorys_name_says_when_it_was_taken(place: Place, name: str) -> None:
+    assert place.name == name
+    assert Place.parse(name) == place
+
+
+def test_later_moments_are_greater() -> None:
+    in_order = [Place(0, 1), Place(0, 12), Place(1), Place(1, 0, 1), Place(1, 3), Place(2)]
+    assert sorted(in_order, reverse=True) == in_order[::-1]
+
+
+@pytest.mark.parametrize(
+    ("places", "best_epoch", "keep", "stay"),
+    [
+        pytest.param([Place(1), Place(2), Place(3)], None, 2, [Place(2), Place(3)], id="the newest"),
+        pytest.param([Place(1), Place(2), Place(3)], 0, 1, [Place(1), Place(3)], id="and the best"),
+        pytest.param([Place(1), Place(2), Place(3)], 2, 2, [Place(2), Place(3)], id="the best among the newest"),
+        pytest.param([Place(2), Place(3)], 0, 1, [Place(3)], id="a best that is gone"),
+        pytest.param(
+            [Place(1), Place(2), Place(2, 1), Place(2, 2)],
+            None,
+            1,
+            [Place(2), Place(2, 2)],
+            id="within an epoch, the last epoch's end besides",
+        ),
+        pytest.param([Place(1), Place(2), Place(2, 0, 1)], None, 2, [Place(1), Place(2, 0, 1)], id="written again"),
+    ],
+)
+def test_which_checkpoints_stay(places: list[Place], best_epoch: int | None, keep: int, stay: list[Place]) -> None:
+    assert sorted(kept(places, newest=places[-1], best_epoch=best_epoch, keep=keep)) == stay
+
+
+def test_what_is_later_than_the_newest_is_of_a_history_that_was_left() -> None:
+    assert kept([Place(1), Place(2), Place(3)], newest=Place(2), best_epoch=2, keep=9) == {Place(1), Place(2)}
+
+
+def test_what_a_worker_has_of_its_own_comes_back() -> None:
+    arrays, state = unpack(pack(SNAPSHOT.variables, {"losses": [0.1]}))
+    assert state == {"losses": [0.1]}
+    assert [array.tobytes() for array in arrays] == [array.tobytes() for array in SNAPSHOT.variables]
+
+
+def test_a_kill_between_any_two_steps_of_a_write_leaves_the_old_or_the_new(tmp_path: Path) -> None:
+    """Also where the epoch had been written before: the old one is not touched until the new one stands."""
+    new = replace(SNAPSHOT, variables=[np.zeros(3)], state={"progress": {"best_epoch": None}})
+    seen: list[str] = []
+    for kill_at in range(100):
+        root = tmp_path / str(kill_at)
+        write(root, replace(SNAPSHOT, epoch=2), keep=2)
+        write(root, SNAPSHOT, keep=2)
+        pid = os.fork()
+        if pid == 0:
+            points: list[str] = []
+
+            def kill(point: str) -> None:
+                points.append(point)  # noqa: B023  the child ends here
+                if len(points) > kill_at:  # noqa: B023
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            write(root, new, keep=1, at=kill)
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        found = read_newest(root, skipped=lambda path, why: pytest.fail(f"{path} {why}"))
+        assert found is not None
+        if os.WIFEXITED(status):
+            break
+        is_new = len(found[1].variables) == 1
+        assert_same(found[1], new if is_new else SNAPSHOT)
+        seen.append("new" if is_new else "old")
+        write(root, replace(SNAPSHOT, epoch=4), keep=9)  # the next write goes on, and clears away
+        assert not list(root.glob(".*"))
+    assert seen == sorted(seen, reverse=True)
+    assert seen.count("old") >= 8
+    assert seen.count("new") >= 4
 
 
 WRITER = """

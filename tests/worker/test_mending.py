@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from keras.src.backend.common.variables import KerasVariable
 from keras.src.backend.tensorflow import core, nn, optimizer, trainer
 from keras.src.losses import loss
 from keras.src.metrics.reduction_metrics import Mean
@@ -14,6 +15,7 @@ from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from keras.src.optimizers.multi_optimizer import MultiOptimizer
 from keras.src.random.seed_generator import SeedGenerator
+from keras.src.trainers.epoch_iterator import EpochIterator
 
 from raytrain.errors import UserCodeError
 from raytrain.worker import mending
@@ -34,6 +36,8 @@ ANCHORS = [
     (trainer, "reduce_per_replica"),
     (core.Variable, "_map_aggregation"),
     (SeedGenerator, "next"),
+    (EpochIterator, "_enumerate_iterator"),
+    (KerasVariable, "__float__"),
 ]
 
 

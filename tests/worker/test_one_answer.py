@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from raytrain.worker.messages import EpochDone
 from tests.worker.conftest import Pools
 from tests.worker.pool import Case, Outcome
 
@@ -127,3 +129,25 @@ def build_model():
     mask = next(weight for weight in outcome.weights if weight.shape == (64,) and not np.all(weight == 1))
     # Each rank's row is 0 or 2 after Dropout; the workers' mean holds a 1 only where the ranks' masks differ.
     assert set(np.unique(mask)) == {0.0, 1.0, 2.0}
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_rows_of_the_sharded_tier_in_the_sources_order_give_the_same_to_the_bit(
+    workers: int, pools: Pools, tmp_path: Path
+) -> None:
+    data = {"train": {"inline": {"x": [0.0]}}, "validation": 0.5, "features": "x", "shuffle": False}
+    tried = case(fit={"class_weight": {0: 1.0, 1: 3.0}}, data=data)
+    shared = pools(workers).run(tried, tmp_path / "shared")[0]
+    sharded = pools(workers).run(replace(tried, cached=True), tmp_path / "sharded")[0]
+    assert_same(sharded, shared, tolerance=0)
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_rows_of_the_sharded_tier_are_all_trained_on_every_epoch(workers: int, pools: Pools, tmp_path: Path) -> None:
+    tried = replace(case(epochs=3, train=80), cached=True)
+    outcomes = pools(workers).run(tried, tmp_path / "one")
+    again = pools(workers).run(tried, tmp_path / "two")[0]
+    epochs = [message for outcome in outcomes for message in outcome.sent if isinstance(message, EpochDone)]
+    assert sum(message.rows for message in epochs) == 3 * 80
+    assert outcomes[0].history[-1]["loss"] < outcomes[0].history[0]["loss"]
+    assert_same(again, outcomes[0], tolerance=0)

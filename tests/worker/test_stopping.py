@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -9,8 +9,19 @@ from hypothesis import strategies as st
 
 from raytrain.errors import UserCodeError
 from raytrain.run import Reason
-from raytrain.spec.schema import EarlyStoppingSpec
-from raytrain.worker.stopping import DECISIONS, Decision, Mode, Progress, advance, decide, infer_mode, monitored
+from raytrain.spec.schema import DivergenceSpec, EarlyStoppingSpec
+from raytrain.worker.stopping import (
+    DECISIONS,
+    Decision,
+    Mode,
+    Pause,
+    Progress,
+    advance,
+    after_divergence,
+    decide,
+    infer_mode,
+    monitored,
+)
 
 NAN = math.nan
 
@@ -37,7 +48,6 @@ def follow(
             metrics={monitor: value},
             elapsed_s=0.0,
             time_limit_s=None,
-            stop_asked=False,
         )
         if decision is not None:
             return progress, epoch
@@ -148,7 +158,6 @@ def test_target(mode: Mode, value: float, reached: bool) -> None:
         metrics={"loss_of_mine": value},
         elapsed_s=0.0,
         time_limit_s=None,
-        stop_asked=False,
     )
     assert decision == (
         Decision(reason=Reason.TARGET_REACHED, text=f"loss_of_mine {value:g} reached 0.1") if reached else None
@@ -156,7 +165,7 @@ def test_target(mode: Mode, value: float, reached: bool) -> None:
 
 
 def end(rule: EarlyStoppingSpec | None = None, progress: Progress | None = None, **told: Any) -> Decision | None:
-    known: dict[str, Any] = {"metrics": {"loss": 1.0}, "elapsed_s": 0.0, "time_limit_s": None, "stop_asked": False}
+    known: dict[str, Any] = {"metrics": {"loss": 1.0}, "elapsed_s": 0.0, "time_limit_s": None}
     return decide(rule, progress or Progress(), mode="min", **(known | told))
 
 
@@ -183,14 +192,17 @@ IMPATIENT = Progress(best_value=0.5, best_epoch=3, waited=2)
         pytest.param(None, None, {"metrics": {"loss": NAN}}, "diverged", "the loss is nan", id="NaN"),
         pytest.param(None, None, {"metrics": {"loss": -math.inf}}, "diverged", "the loss is -inf", id="infinity"),
         pytest.param(None, None, {"metrics": {}}, None, "", id="no loss at all"),
+        pytest.param(
+            None, None, {"weights_finite": False}, "diverged", "a weight is no finite number", id="weights alone"
+        ),
         pytest.param(None, None, {"elapsed_s": 9.0, "time_limit_s": 10.0}, None, "", id="within the limit"),
         pytest.param(
             None, None, {"elapsed_s": 10.0, "time_limit_s": 10.0}, "time_limit", "10 s passed (limit 10 s)", id="limit"
         ),
-        pytest.param(None, None, {"stop_asked": True}, "stopped_by_user", "a stop was asked for", id="stop"),
-        pytest.param(PATIENT, IMPATIENT, {"stop_asked": True}, "stopped_by_user", "a stop was asked for", id="both"),
+        pytest.param(None, None, {"asked": "stop"}, "stopped_by_user", "a stop was asked for", id="stop"),
+        pytest.param(PATIENT, IMPATIENT, {"asked": "stop"}, "stopped_by_user", "a stop was asked for", id="both"),
         pytest.param(
-            PATIENT, IMPATIENT, {"metrics": {"loss": NAN}, "stop_asked": True}, "diverged", "the loss is nan", id="all"
+            PATIENT, IMPATIENT, {"metrics": {"loss": NAN}, "asked": "stop"}, "diverged", "the loss is nan", id="all"
         ),
         pytest.param(
             PATIENT,
@@ -211,7 +223,7 @@ def test_decide(
 
 def test_every_decision_has_its_place_in_the_vote_and_a_callbacks_own_stop_the_last() -> None:
     assert DECISIONS[-1] is Reason.STOPPED_BY_CALLBACK
-    assert len(set(DECISIONS)) == len(DECISIONS) == 6
+    assert len(set(DECISIONS)) == len(DECISIONS) == 7
 
 
 @pytest.mark.parametrize(
@@ -238,3 +250,27 @@ def test_a_monitor_that_was_not_computed_is_refused_with_those_that_were() -> No
     with pytest.raises(UserCodeError, match="got `val_acc`, expected one of accuracy, loss, val_accuracy"):
         monitored({"loss": 1.0, "val_accuracy": 0.5, "accuracy": 0.5}, "val_acc")
     assert monitored({"loss": 1.0}, "loss") == 1.0
+
+
+def test_a_resize_ends_the_group_unless_the_run_ends_anyway() -> None:
+    resized = end(asked="resize")
+    assert resized is not None
+    assert resized.reason is Pause.RESIZE
+    early = end(PATIENT, IMPATIENT, asked="resize")
+    assert early is not None
+    assert early.reason is Reason.EARLY_STOPPED
+
+
+@pytest.mark.parametrize(
+    ("action", "fall_backs", "follows"),
+    [
+        ("stop", 0, Reason.DIVERGED),
+        ("fall_back", 0, Pause.FALL_BACK),
+        ("fall_back", 1, Pause.FALL_BACK),
+        ("fall_back", 2, Reason.DIVERGED),
+    ],
+)
+def test_what_follows_a_divergence(
+    action: Literal["stop", "fall_back"], fall_backs: int, follows: Reason | Pause
+) -> None:
+    assert after_divergence(DivergenceSpec(action=action, max=2), fall_backs=fall_backs) is follows

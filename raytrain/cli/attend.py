@@ -1,0 +1,96 @@
+"""Stays with a run to its end for `submit`, `watch`, `wait`, `resume` and `stop`, over as many attempts as it takes."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from raytrain.cli import runs
+from raytrain.cli.follow import Deadline, follow, open_display, say_detached
+from raytrain.cli.outcome import exit_code, print_run
+from raytrain.cli.output import Output
+from raytrain.cluster.index import RunRecord
+from raytrain.errors import ExitCode, NotFound, StateUnknown, WaitTimedOut
+from raytrain.events.summary import RunSummary
+from raytrain.run import Reason, RunStatus, submission_id
+from raytrain.watcher import Gatherer
+
+
+def attend(
+    record: RunRecord,
+    summary: RunSummary,
+    out: Output,
+    *,
+    gatherer: Gatherer | None = None,
+    stream: TextIO | None = None,
+    timeout_s: float | None = None,
+    verbose: bool = False,
+    attached: bool = False,
+    resubmits: bool = False,
+) -> ExitCode:
+    """Follows the run and prints what it came to, or what is known when the wait ends before the run does.
+
+    Args:
+        record: the run.
+        summary: what is known of it; grows.
+        out: where results and words go.
+        gatherer: where the run's facts come from, where some were asked for before.
+        stream: shows progress there; nowhere when None.
+        timeout_s: how long to stay at most.
+        verbose: shows the driver's own log, too.
+        attached: the first Ctrl-C stops the run politely; else it leaves the run alone and says how to come back.
+        resubmits: a run whose driver is lost is submitted again, as often as its `restarts.driver` allows.
+
+    Raises:
+        WaitTimedOut, StateUnknown: as `follow`; what is known was printed.
+    """
+    deadline = Deadline(record.run, timeout_s)
+    gatherer = gatherer or runs.gatherer(record)
+    while True:
+        try:
+            job_log = runs.job_log(record, gatherer.attempt) if verbose else None
+            follow(gatherer, summary, open_display(stream, out), deadline=deadline, job_log=job_log)
+            lost = summary.reason == Reason.DRIVER_LOST
+        except KeyboardInterrupt:
+            if not attached:
+                say_detached(record.run, out)
+                raise
+            attached = False
+            _stop(record, gatherer, out)
+            continue
+        except WaitTimedOut:
+            print_run(summary, out)
+            raise
+        except StateUnknown:
+            summary.conclude(RunStatus.UNKNOWN)
+            lost = gatherer.answered  # a cluster that was started anew knows no job of the old one
+            if not (resubmits and lost and may_resubmit(record, gatherer.attempt)):
+                print_run(summary, out)
+                raise
+        if not (resubmits and lost and may_resubmit(record, gatherer.attempt)):
+            print_run(summary, out)
+            return exit_code(summary.status)
+        record = resubmit(record, gatherer.attempt, out)
+        gatherer = runs.gatherer(record)
+
+
+def may_resubmit(record: RunRecord, attempt: int) -> bool:
+    """Whether a run whose driver was lost in this attempt is to be submitted again."""
+    from raytrain.cluster.resume import submitted_request
+
+    try:
+        return attempt <= submitted_request(record).spec.restarts.driver
+    except NotFound:
+        return False
+
+
+def resubmit(record: RunRecord, attempt: int, out: Output) -> RunRecord:
+    """Submits a run's next attempt, and says so."""
+    from raytrain.cluster.again import resume
+
+    out.warn(f"the driver of attempt {attempt} was lost: submitting attempt {attempt + 1} (restarts.driver)")
+    return resume(record, seen=attempt, progress=out.say).record
+
+
+def _stop(record: RunRecord, gatherer: Gatherer, out: Output) -> None:
+    out.warn("", f"stopping {record.run} after its step; Ctrl-C again leaves it to end alone")
+    runs.connect(record).stop(submission_id(record.run, gatherer.attempt))

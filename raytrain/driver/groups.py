@@ -1,0 +1,220 @@
+"""All worker groups of one attempt, one after another, until the run has ended.
+
+Runs in: the driver. What follows a failed group is decided by `attempts`, the size of the next one by `elastic`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from raytrain.driver import attempts, elastic
+from raytrain.driver.collector import Collector
+from raytrain.driver.monitor import Monitor
+from raytrain.driver.nodes import draining_nodes, free_resources
+from raytrain.driver.pulse import Pulse
+from raytrain.driver.recorder import Recorder
+from raytrain.driver.stop import Stop
+from raytrain.driver.tiers import Dataset
+from raytrain.driver.trainer import GroupResult, run_group
+from raytrain.events import figures, types
+from raytrain.run import Reason, RunPaths, RunStatus
+from raytrain.spec.placement import needs_in_words, needs_of, room
+from raytrain.spec.request import JobRequest
+from raytrain.worker.loop import LoopConfig
+from raytrain.worker.shards import Shards
+from raytrain.worker.stopping import Pause
+
+_LOOK_EVERY_S = 1.0
+
+Outcome = tuple[RunStatus, Reason, dict[str, Any] | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupEnd:
+    """How a group ended.
+
+    Attributes:
+        finished: why training ended, from workers that all did; empty when the group failed.
+        stopped_in: the epoch in which they decided to stop.
+    """
+
+    finished: str
+    stopped_in: int | None
+    preempted: bool
+    queue_timed_out: bool
+    failure: attempts.Failure
+
+
+class Groups:
+    """Starts one group after another and records what becomes of them."""
+
+    def __init__(
+        self, request: JobRequest, paths: RunPaths, recorder: Recorder, dataset: Dataset, mailbox: Any, stop: Stop
+    ) -> None:
+        self._request, self._paths, self._recorder = request, paths, recorder
+        self._dataset, self._mailbox, self._stop = dataset, mailbox, stop
+        self._past = attempts.Past()
+        self._group = self._fall_backs = 0
+        self._workers = 0
+
+    def run(self) -> Outcome:
+        """Runs groups until one finishes, or no other may follow."""
+        while not self._stop.asked:
+            self._resize(self._next_size())
+            end = self._run_group()
+            outcome = self._outcome(end)
+            if outcome is not None:
+                return outcome
+            self._group += 1
+        return RunStatus.STOPPED, Reason.STOPPED_BY_USER, None
+
+    def _next_size(self) -> int:
+        scaling, began = self._request.spec.scaling, time.monotonic()
+        while True:
+            free = sum(room(free_resources(), needs_of(scaling)))
+            size = elastic.first_size(scaling, free, waited_s=time.monotonic() - began)
+            if size is not None:
+                return size
+            self._stop.wait(_LOOK_EVERY_S)
+
+    def _resize(self, workers: int) -> None:
+        if self._workers not in (0, workers):
+            self._recorder.record(types.Resized, workers=workers, before=self._workers)
+        self._workers = workers
+
+    def _run_group(self) -> GroupEnd:
+        request = _sized(self._request, self._workers)
+        self._recorder.begin_group(self._workers)
+        self._recorder.record(
+            types.AttemptStarted, workers=self._workers, restart=self._past.restarts + self._past.startups
+        )
+        ray.get(self._mailbox.begin.remote(self._group))
+        pulse = Pulse(self._workers)
+        monitor = Monitor(
+            request,
+            self._paths,
+            self._mailbox,
+            self._recorder,
+            pulse,
+            wanted=self._request.spec.scaling,
+            group=self._group,
+        )
+        self._stop.group_begins(monitor, pulse)
+        with Collector(self._mailbox, self._recorder, pulse) as collector, monitor, self._serve() as shards:
+            result = run_group(
+                request,
+                LoopConfig(
+                    request=request.model_dump_json(),
+                    run_directory=str(self._paths.root),
+                    folder=str(Path.cwd()),
+                    shards=shards,
+                    mailbox=self._mailbox,
+                    group=self._group,
+                    fall_backs=self._fall_backs,
+                ),
+            )
+        self._stop.group_ends()
+        return _end(self._workers, result, collector, monitor, pulse)
+
+    def _serve(self) -> contextlib.AbstractContextManager[Shards]:
+        def notice(text: str) -> None:
+            self._recorder.record(types.Warned, message=text)
+
+        return self._dataset.serve(workers=self._workers, notice=notice)
+
+    def _outcome(self, end: GroupEnd) -> Outcome | None:
+        """The run's end, or None when another group is to follow."""
+        if end.preempted and self._own_node_is_going():
+            return RunStatus.STOPPED, Reason.PREEMPTED, None
+        if end.finished == Pause.RESIZE:
+            return None
+        if end.finished == Reason.STOPPED_BY_USER and end.preempted and not self._stop.asked:
+            return None
+        if end.finished == Pause.FALL_BACK:
+            return self._fall_back(end)
+        if end.finished:
+            return verdict(Reason(end.finished), self._recorder)
+        if self._stop.asked:
+            return RunStatus.STOPPED, Reason.STOPPED_BY_USER, None
+        if end.queue_timed_out:
+            return RunStatus.FAILED, Reason.RESOURCES, self._no_room()
+        return self._restart(end.failure)
+
+    def _restart(self, failure: attempts.Failure) -> Outcome | None:
+        ruling = attempts.rule(failure, self._past, self._request.spec.restarts)
+        self._past = self._past.after(failure, ruling.budget)
+        if ruling.reason is Reason.WORKER_LOST:
+            self._recorder.record(types.WorkerLost, message=ruling.error["message"], ranks=list(failure.lost_ranks))
+        self._recorder.record(types.AttemptFailed, error=ruling.error, retrying=ruling.restart)
+        if not ruling.restart:
+            return RunStatus.FAILED, ruling.reason, ruling.error
+        self._stop.wait(ruling.back_off_s)
+        return None
+
+    def _fall_back(self, end: GroupEnd) -> Outcome | None:
+        rule = self._request.spec.divergence
+        if self._fall_backs >= rule.max:
+            return verdict(Reason.DIVERGED, self._recorder)
+        self._fall_backs += 1
+        factor = rule.learning_rate_factor**self._fall_backs
+        self._recorder.record(types.FellBack, epoch=end.stopped_in or 0, learning_rate_factor=factor)
+        return None
+
+    def _own_node_is_going(self) -> bool:
+        return ray.get_runtime_context().get_node_id() in draining_nodes()
+
+    def _no_room(self) -> dict[str, Any]:
+        scaling = self._request.spec.scaling
+        needs = needs_in_words(needs_of(scaling), self._workers)
+        waited = figures.seconds(scaling.queue_timeout)
+        message = f"the cluster had no room for {needs} within {waited}"
+        fix = "a longer scaling.queue_timeout, fewer workers, or scaling.min_workers"
+        error = {"kind": "QueueTimeout", "message": message, "fix": fix, "field": "scaling.queue_timeout"}
+        return dict.fromkeys(("rank", "file", "line", "traceback")) | error
+
+
+def verdict(reason: Reason, recorder: Recorder) -> Outcome:
+    """How a run ends whose workers all came to their end."""
+    if reason is Reason.DIVERGED:
+        epochs = recorder.summary.epoch_rows()
+        after = f" after epoch {epochs[-1]['epoch'] + 1}" if epochs else ""
+        message = f"the loss was no number any more{after}"
+        fix = "lower the learning rate, scale the inputs, or set clipnorm on the optimizer"
+        error = dict.fromkeys(("rank", "file", "line", "field", "traceback"))
+        return RunStatus.FAILED, reason, error | {"kind": "Diverged", "message": message, "fix": fix}
+    if reason is Reason.STOPPED_BY_USER:
+        return RunStatus.STOPPED, reason, None
+    return RunStatus.SUCCEEDED, reason, None
+
+
+def _end(workers: int, result: GroupResult, collector: Collector, monitor: Monitor, pulse: Pulse) -> GroupEnd:
+    return GroupEnd(
+        finished=collector.reason if collector.finished_ranks == workers else "",
+        stopped_in=collector.stopped_in,
+        preempted=monitor.preempted or result.preempted,
+        queue_timed_out=result.queue_timed_out,
+        failure=attempts.Failure(
+            errors=collector.errors,
+            lost_ranks=result.lost_ranks,
+            account=result.account,
+            hang=monitor.hang,
+            preempted=monitor.preempted or result.preempted,
+            started=pulse.started,
+            position=pulse.position,
+            progressed=collector.progressed,
+        ),
+    )
+
+
+def _sized(request: JobRequest, workers: int) -> JobRequest:
+    """The request as a group of this size has it; the global batch stays what it is."""
+    scaling = request.spec.scaling
+    fewest = None if scaling.min_workers is None else min(scaling.min_workers, workers)
+    sized = scaling.model_copy(update={"workers": workers, "min_workers": fewest})
+    return request.model_copy(update={"spec": request.spec.model_copy(update={"scaling": sized})})

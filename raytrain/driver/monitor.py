@@ -1,0 +1,142 @@
+"""Looks after a worker group while it runs: says what it waits for, notices a hang, nodes that go, room to grow.
+
+Runs in: a thread of the driver. What to make of what it sees is decided by `watchdog` and `elastic`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, Self
+
+import ray
+
+from raytrain.driver import elastic
+from raytrain.driver.mailbox import WorkerProcess
+from raytrain.driver.nodes import draining_nodes, free_resources
+from raytrain.driver.processes import kill, save_stacks
+from raytrain.driver.pulse import Pulse
+from raytrain.driver.recorder import Recorder
+from raytrain.driver.watchdog import Hang, find_hang
+from raytrain.events import types
+from raytrain.run import RunPaths
+from raytrain.spec.placement import needs_in_words, needs_of, room
+from raytrain.spec.request import JobRequest
+from raytrain.spec.schema import ScalingSpec
+
+_LOOK_EVERY_S = 1.0
+_ASK_CLUSTER_EVERY_S = 5.0
+# Workers that are placed at once are no news; those that are not, after this.
+_QUEUED_AFTER_S = 5.0
+
+
+class Monitor:
+    """A context around one worker group.
+
+    Args:
+        request: as the group's workers have it, with its size.
+        wanted: what the job asks for, where the group may be smaller.
+        group: the number of groups before it in this attempt.
+
+    Attributes:
+        workers: the group's processes, once they run.
+        hang: what the watchdog found; the group was ended for it.
+        preempted: a node of the group is going away, so the workers were asked to stop.
+    """
+
+    def __init__(
+        self,
+        request: JobRequest,
+        paths: RunPaths,
+        mailbox: Any,
+        recorder: Recorder,
+        pulse: Pulse,
+        *,
+        wanted: ScalingSpec,
+        group: int,
+    ) -> None:
+        self._request, self._paths, self._wanted, self._group = request, paths, wanted, group
+        self._mailbox, self._recorder, self._pulse = mailbox, recorder, pulse
+        self._began = self._asked_at = time.monotonic()
+        self._placed_at: float | None = None
+        self._queued = False
+        self._more_room: list[int] = []
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="raytrain-monitor", daemon=True)
+        self.workers: list[WorkerProcess] = []
+        self.hang: Hang | None = None
+        self.preempted = False
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ending.wait(_LOOK_EVERY_S) and self.hang is None:
+            try:
+                self._look()
+            except (ray.exceptions.RayError, OSError) as error:  # of one look; the next comes in a second
+                print(f"warning: the workers could not be looked after: {error}", flush=True)  # noqa: T201
+
+    def _look(self) -> None:
+        if self._placed_at is None:
+            self._look_for_workers()
+            return
+        hang = find_hang(self._pulse.states(), self._request.spec.watchdog)
+        if hang is not None:
+            self._end(hang)
+        elif time.monotonic() - self._asked_at >= _ASK_CLUSTER_EVERY_S:
+            self._asked_at = time.monotonic()
+            self._look_at_nodes()
+            self._look_for_room(self._placed_at)
+
+    def _look_for_workers(self) -> None:
+        self.workers = ray.get(self._mailbox.placed.remote())
+        if self.workers:
+            self._placed_at = time.monotonic()
+            self._pulse.placed()
+            ranks = [{"node": worker.address, "pid": worker.pid} for worker in self.workers]
+            self._recorder.record(types.Placed, ranks=ranks)
+        elif not self._queued and time.monotonic() - self._began >= _QUEUED_AFTER_S:
+            self._say_queued()
+
+    def _say_queued(self) -> None:
+        """Workers that have their place and only start slowly are not queued."""
+        needs, workers = needs_of(self._wanted), self._request.spec.scaling.workers
+        asked = [needs] * workers
+        groups = ray.util.placement_group_table().values()
+        if any(list(group["bundles"].values()) == asked and group["state"] == "PENDING" for group in groups):
+            self._queued = True
+            self._recorder.record(types.Queued, needs=needs_in_words(needs, workers))
+
+    def _end(self, hang: Hang) -> None:
+        """Keeps what shows why, then ends the workers, which Ray Train notices as a loss."""
+        self.hang = hang
+        stacks = self._paths.stacks(self._request.attempt, self._group)
+        save_stacks(self.workers, stacks)
+        self._recorder.record(types.Hung, **vars(hang), stacks=str(stacks))
+        kill(self.workers)
+
+    def _look_at_nodes(self) -> None:
+        going = draining_nodes()
+        if self.preempted or not any(worker.node_id in going for worker in self.workers):
+            return
+        self.preempted = True
+        where = ", ".join(sorted({worker.address for worker in self.workers if worker.node_id in going}))
+        self._recorder.record(types.Warned, message=f"node {where} is going away: saving, then going on elsewhere")
+        ray.get(self._mailbox.ask.remote("stop"))
+
+    def _look_for_room(self, placed_at: float) -> None:
+        if self._wanted.min_workers is None:
+            return
+        self._more_room.append(sum(room(free_resources(), needs_of(self._wanted))))
+        trained_s = time.monotonic() - placed_at if self._pulse.started else 0.0
+        grow = elastic.should_grow(
+            self._wanted, workers=len(self.workers), more_room=self._more_room, trained_s=trained_s
+        )
+        if grow:
+            ray.get(self._mailbox.ask.remote("resize"))

@@ -1,0 +1,100 @@
+"""What is known of where each rank is, from its heartbeats.
+
+Runs in: the driver. Ages are reckoned on one clock at a time, so that the nodes' clocks need not agree.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from raytrain.worker import messages
+
+SETUP = "setup"
+# In the order in which a rank passes through them.
+PHASES = (SETUP, "train", "epoch_end", "finish")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankState:
+    """A rank as last heard.
+
+    Attributes:
+        stalled_s: for how long it has not come to a new phase, epoch or step.
+        silent_s: for how long nothing was heard of it.
+    """
+
+    rank: int
+    phase: str = SETUP
+    epoch: int = 0
+    step: int = 0
+    step_s: float | None = None
+    stalled_s: float = 0.0
+    silent_s: float = 0.0
+
+    @property
+    def progress(self) -> tuple[int, int, int]:
+        """Grows as the rank advances."""
+        phase = PHASES.index(self.phase) if self.phase in PHASES else len(PHASES)
+        return (int(phase > 0) + int(self.phase == "finish"), self.epoch, self.step)
+
+
+class Pulse:
+    """The newest heartbeat of every rank of one worker group.
+
+    Attributes:
+        started: a rank is past its first step.
+    """
+
+    def __init__(self, workers: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._workers = workers
+        self._lock = threading.Lock()
+        self._heard: dict[int, tuple[messages.Heartbeat, float]] = {}
+        self._placed_at: float | None = None
+        self.started = False
+
+    def note(self, message: messages.Message) -> None:
+        match message:
+            case messages.Heartbeat():
+                with self._lock:
+                    self._heard[message.rank] = message, self._clock()
+                self.started = self.started or message.phase != SETUP
+            case messages.PhaseDone(name="first_step") | messages.EpochDone():
+                self.started = True
+
+    def placed(self) -> None:
+        """The group's processes run: from now on they can be waited for."""
+        self._placed_at = self._clock()
+
+    def states(self) -> list[RankState]:
+        """All ranks, the ones never heard of too; none before the group's processes run."""
+        if self._placed_at is None:
+            return []
+        with self._lock:
+            return [self._state(rank, self._placed_at) for rank in range(self._workers)]
+
+    @property
+    def position(self) -> tuple[int, int] | None:
+        """Epoch and step of the rank that has come furthest; None before the first step."""
+        with self._lock:
+            beats = [beat for beat, _ in self._heard.values() if beat.phase != SETUP]
+        return max(((beat.epoch, beat.step) for beat in beats), default=None)
+
+    def _state(self, rank: int, placed_at: float) -> RankState:
+        if rank not in self._heard:
+            waited_s = self._clock() - placed_at
+            return RankState(rank=rank, stalled_s=waited_s, silent_s=waited_s)
+        beat, heard_at = self._heard[rank]
+        silent_s = self._clock() - heard_at
+        return RankState(
+            rank=rank,
+            phase=beat.phase,
+            epoch=beat.epoch,
+            step=beat.step,
+            step_s=beat.step_s,
+            stalled_s=max(0.0, beat.time - beat.advanced_at) + silent_s,
+            silent_s=silent_s,
+        )

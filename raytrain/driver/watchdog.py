@@ -1,0 +1,59 @@
+"""Decides whether a worker group hangs, and which rank holds it up.
+
+Runs in: the driver. The rule is pure; `raytrain.driver.monitor` asks it every second and obeys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from raytrain.driver.pulse import RankState
+from raytrain.spec.schema import WatchdogSpec
+
+# A step may take so many times the median one before it counts as hung.
+_MEDIAN_STEPS = 20
+# A rank that has missed so many seconds of heartbeats is stopped as a whole, not only its training thread.
+_SILENT_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hang:
+    """No rank advanced within its limit; `rank`, with its phase, epoch and step, is the one that holds the rest up."""
+
+    rank: int
+    phase: str
+    epoch: int
+    step: int
+    limit_s: float
+
+
+def find_hang(ranks: Sequence[RankState], limits: WatchdogSpec) -> Hang | None:
+    """The hang, when every rank has stood still for longer than its phase allows.
+
+    One rank that stands still alone is none: it may wait for another that still advances, or have ended already.
+    """
+    if not ranks or any(rank.stalled_s <= limit_s(rank, limits) for rank in ranks):
+        return None
+    slowest = min(ranks, key=_order)
+    return Hang(
+        rank=slowest.rank,
+        phase=slowest.phase,
+        epoch=slowest.epoch,
+        step=slowest.step,
+        limit_s=limit_s(slowest, limits),
+    )
+
+
+def limit_s(rank: RankState, limits: WatchdogSpec) -> float:
+    """How long a rank may stand still where it is."""
+    if rank.phase == "setup":
+        return limits.setup
+    if rank.phase == "train":
+        return max(limits.step, _MEDIAN_STEPS * (rank.step_s or 0.0))
+    return limits.checkpoint
+
+
+def _order(rank: RankState) -> tuple[bool, tuple[int, int, int], float, int]:
+    """A process that is silent holds up the others; else the one furthest behind, and of equals the longest there."""
+    return rank.silent_s < _SILENT_S, rank.progress, -rank.stalled_s, rank.rank

@@ -1,0 +1,104 @@
+"""Tells the driver about once a second where this rank is, also while its training thread hangs.
+
+Runs in: a thread of every Train worker. Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import signal
+import statistics
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import perf_counter, time
+
+from raytrain.worker import messages
+
+EVERY_S = 1.0
+STACKS_SIGNAL = signal.SIGUSR1
+_MEDIAN_OF = 51
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """`phase`: see `raytrain.worker.messages.Heartbeat`."""
+
+    phase: str
+    epoch: int
+    step: int
+    advanced_at: float
+
+
+class Position:
+    """Where the training thread is; it sets, any other thread reads."""
+
+    def __init__(self) -> None:
+        self.now = Where(phase="setup", epoch=0, step=0, advanced_at=time())
+        self._first_s: float | None = None
+        self._times_s: deque[float] = deque(maxlen=_MEDIAN_OF)
+        self._marked = perf_counter()
+
+    @property
+    def step_s(self) -> float | None:
+        """The median time of an `advance` so far; the first, in which steps are traced, counts only while alone."""
+        times = list(self._times_s)
+        return statistics.median(times) if times else self._first_s
+
+    def reach(self, phase: str, epoch: int = 0, step: int = 0) -> None:
+        self.now = Where(phase=phase, epoch=epoch, step=step, advanced_at=time())
+        self._marked = perf_counter()
+
+    def advance(self, epoch: int, step: int) -> float:
+        """The training thread has run a chunk of steps; returns the seconds it took."""
+        took_s = perf_counter() - self._marked
+        if self._first_s is None:
+            self._first_s = took_s
+        else:
+            self._times_s.append(took_s)
+        self.reach("train", epoch, step)
+        return took_s
+
+
+@contextlib.contextmanager
+def beating(position: Position, send: Callable[[messages.Message], None], *, rank: int) -> Iterator[None]:
+    """Sends a heartbeat about once a second until the block ends."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(EVERY_S):
+            now = position.now
+            send(
+                messages.Heartbeat(
+                    rank=rank,
+                    time=time(),
+                    phase=now.phase,
+                    epoch=now.epoch,
+                    step=now.step,
+                    advanced_at=now.advanced_at,
+                    step_s=position.step_s,
+                )
+            )
+
+    thread = threading.Thread(target=beat, name="raytrain-heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def stacks_on_signal() -> Iterator[None]:
+    """Until the block ends, SIGUSR1 writes every thread's stack to standard error, and so into this rank's log.
+
+    Done by the signal's handler itself, so it works also while a thread holds the interpreter.
+    """
+    faulthandler.register(STACKS_SIGNAL, file=2, all_threads=True)
+    try:
+        yield
+    finally:
+        faulthandler.unregister(STACKS_SIGNAL)

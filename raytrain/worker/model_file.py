@@ -1,0 +1,101 @@
+"""Writes the final model and what is needed to read it into the run's directory, and loses neither silently.
+
+Runs in: every Train worker; only the chief writes into the run's directory.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+
+import keras
+
+from raytrain.run import RunPaths
+from raytrain.worker import backoff
+
+PATIENCE_S = 120.0
+
+
+class StorageError(OSError):
+    """The run's directory would not take the final model; the message says where it is instead."""
+
+
+def save_model(model: keras.Model, paths: RunPaths, *, rank: int, notice: Callable[[str], None]) -> Path:
+    """Writes `model.keras`, aside and then renamed; its weights alone where Keras cannot save the model whole.
+
+    Every rank goes through the motions, because reading a metric's state may be a collective; what the others write is
+    thrown away. The file is made on this machine's own disk first, so that storage can be tried again without them.
+
+    Returns:
+        What was written, `model.keras` or `model.weights.h5`.
+
+    Raises:
+        StorageError: storage failed for `PATIENCE_S`; the file on this machine is kept.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"raytrain-{paths.run}-"))
+    made = folder / paths.model.name
+    try:
+        model.save(made)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        made.unlink(missing_ok=True)
+        made = folder / paths.weights.name
+        model.save_weights(made)
+        why = str(error).strip().partition("\n")[0]
+        notice(f"the model cannot be saved whole, only its weights, as {made.name}: {why}")
+    target = paths.root / made.name
+    if rank == 0:
+        publish(made, target, notice=notice)
+    shutil.rmtree(folder)
+    return target
+
+
+def publish(made: Path, target: Path, *, notice: Callable[[str], None], patience_s: float | None = None) -> None:
+    """Copies a file to storage, whole or not at all, trying again for a while.
+
+    Raises:
+        StorageError: it could not be done; `made` is left where it is.
+    """
+    deadline = monotonic() + (PATIENCE_S if patience_s is None else patience_s)
+    aside = target.with_name(f".{target.name}.tmp")
+    failures = 0
+    while True:
+        try:
+            shutil.copyfile(made, aside)
+            _flush_to_disk(aside)
+            aside.rename(target)
+            return
+        except OSError as error:
+            failures += 1
+            if failures == 1:
+                notice(f"{target} cannot be written and is tried again: {error.strerror or error}")
+            if monotonic() >= deadline:
+                raise StorageError(
+                    f"got {error.strerror or error} for {target}, and the final model is kept as {made} on this node"
+                ) from error
+            sleep(min(backoff.wait_s(failures), max(0.0, deadline - monotonic())))
+
+
+def write_summary(model: keras.Model, path: Path) -> None:
+    """Keras' own summary; the optimizer is left out of it, as it is before training."""
+    lines: list[str] = []
+    compiled, model.compiled = model.compiled, False
+    model.summary(print_fn=lambda line, **_: lines.append(line))
+    model.compiled = compiled
+    path.write_text("\n".join(lines) + "\n")
+
+
+def copy_code(folder: Path, target: Path) -> None:
+    """Keeps the user's own Python files with the run: a saved model may need them to be loaded."""
+    for file in folder.rglob("*.py"):
+        place = target / file.relative_to(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place)
+
+
+def _flush_to_disk(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,78 @@
+"""Which variables decide the future of a training, and their values on the host.
+
+Runs in: every Train worker.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.random.seed_generator import global_seed_generator
+
+from raytrain.worker.checkpoint import Array
+
+
+def deciding(model: keras.Model) -> list[keras.Variable]:
+    """Everything that decides the future at an epoch's end, in an order that the model itself fixes, each once."""
+    metrics = {id(variable) for variable in model.metrics_variables}
+    every = [
+        *model.variables,
+        *(variable for optimizer in optimizers(model) for variable in optimizer.variables),
+        global_seed_generator().state,
+    ]
+    unique = {id(variable): variable for variable in every if id(variable) not in metrics}
+    return list(unique.values())
+
+
+def differing(model: keras.Model) -> list[keras.Variable]:
+    """What differs between workers within an epoch, since each changes it by its own rows: metrics and statistics."""
+    of_layers = [variable for layer in model._flatten_layers() for variable in layer._non_trainable_variables]
+    every = [*of_layers, *model.metrics_variables]
+    return list({id(variable): variable for variable in every}.values())
+
+
+def optimizers(model: keras.Model) -> list[keras.optimizers.Optimizer]:
+    """Those that the model holds: one, as a rule."""
+    held = [item for value in vars(model).values() for item in _items(value)]
+    found = [item for item in held if isinstance(item, keras.optimizers.Optimizer)]
+    return list({id(optimizer): optimizer for optimizer in found}.values())
+
+
+def are_finite(strategy: tf.distribute.Strategy, variables: Sequence[keras.Variable]) -> bool:
+    """Whether every number is; their sum, which is cheap, clears almost all of them."""
+    for value in (local(strategy, variable).read_value() for variable in variables):
+        if not (math.isfinite(float(tf.reduce_sum(value))) or bool(tf.reduce_all(tf.math.is_finite(value)))):
+            return False
+    return True
+
+
+def local(strategy: tf.distribute.Strategy, variable: keras.Variable) -> tf.Variable:
+    """This process' own copy: to read or set it crosses no network."""
+    [mine] = strategy.experimental_local_results(variable.value)
+    return mine
+
+
+def host_copy(strategy: tf.distribute.Strategy, variables: Sequence[keras.Variable], into: list[Array]) -> list[Array]:
+    """This process' values, in arrays that share no memory with TensorFlow.
+
+    Args:
+        into: what an earlier call returned and nobody reads any more: memory that is used again costs half of new.
+    """
+    # Not `.numpy()`, which would copy once more.
+    views = [np.asarray(local(strategy, variable).read_value()) for variable in variables]
+    if [(view.shape, view.dtype) for view in views] != [(old.shape, old.dtype) for old in into]:
+        return [np.array(view) for view in views]
+    for old, view in zip(into, views, strict=True):
+        np.copyto(old, view)
+    return into
+
+
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, (list, tuple)) else [value]

@@ -1,0 +1,213 @@
+"""Runs that are taken up again: which are, with which job, under which number, and who follows them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from raytrain.cli.main import app
+from raytrain.cluster.index import remembered
+from raytrain.run import RunPaths
+from tests.cli import lives
+from tests.cli.stand_in import Life, StandIn, stand_in_cluster
+
+runner = CliRunner()
+STOPPED = Life(
+    events=[*lives.beginning(), lives.epoch(0), *lives.ending("STOPPED", "stopped_by_user")], status="STOPPED"
+)
+
+
+def raytrain(*arguments: str) -> Result:
+    return runner.invoke(app, list(arguments))
+
+
+@pytest.fixture
+def cluster() -> Iterator[StandIn]:
+    """A cluster on which the first job is stopped and every later one succeeds."""
+    with stand_in_cluster(STOPPED) as cluster:
+        cluster.later = [Life() for _ in range(9)]
+        yield cluster
+
+
+@pytest.fixture
+def stopped(cluster: StandIn, job: Path) -> str:
+    result = raytrain("submit", str(job), "--address", cluster.url, "--json")
+    assert result.exit_code == 11, result.stderr
+    return str(json.loads(result.stdout)["run"])
+
+
+def test_a_stopped_run_goes_on_as_its_second_attempt(cluster: StandIn, stopped: str) -> None:
+    result = raytrain("resume", stopped, "--json")
+
+    assert result.exit_code == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert (told["run"], told["status"], told["attempts"]) == (stopped, "SUCCEEDED", 2)
+    first, second = cluster.requests
+    assert list(cluster.jobs) == [stopped, f"{stopped}-a2"]
+    assert (second.run, second.attempt, second.storage) == (stopped, 2, first.storage)
+    assert (second.spec, second.files) == (first.spec, first.files)
+
+
+def test_every_verb_knows_the_second_attempt(stopped: str) -> None:
+    raytrain("resume", stopped)
+
+    assert json.loads(raytrain("status", stopped, "--json").stdout)["attempts"] == 2
+    [row] = json.loads(raytrain("list", "--json").stdout)["runs"]
+    assert (row["status"], row["attempts"]) == ("SUCCEEDED", 2)
+    assert raytrain("wait", stopped).exit_code == 0
+    epochs = json.loads(raytrain("metrics", stopped, "--json").stdout)["epochs"]
+    assert [row["attempt"] for row in epochs] == [2, 2, 2]
+
+
+def test_an_attempt_that_has_not_said_a_word_yet_is_not_the_one_before(cluster: StandIn, stopped: str) -> None:
+    cluster.later = [Life(events=[], status="RUNNING")]
+
+    assert raytrain("resume", stopped, "-d").stdout == f"{stopped}\n"
+
+    told = json.loads(raytrain("status", stopped, "--json").stdout)
+    assert (told["status"] in ("PENDING", "RUNNING"), told["reason"], told["attempts"]) == (True, None, 2)
+    [row] = json.loads(raytrain("list", "--json").stdout)["runs"]
+    assert (row["status"] in ("PENDING", "RUNNING"), row["reason"], row["attempts"]) == (True, None, 2)
+    again = raytrain("resume", stopped)
+    assert (again.exit_code, len(cluster.jobs)) == (2, 2)
+
+
+def test_a_run_that_has_succeeded_or_goes_on_is_left_alone(cluster: StandIn, job: Path, stopped: str) -> None:
+    raytrain("resume", stopped)
+    succeeded = raytrain("resume", stopped)
+    cluster.later = [Life(events=lives.beginning(), status="RUNNING")]
+    running = raytrain("submit", str(job), "--address", cluster.url, "-d").stdout.strip()
+    goes_on = raytrain("resume", running)
+
+    assert (succeeded.exit_code, goes_on.exit_code) == (2, 2)
+    assert "SUCCEEDED" in succeeded.stderr
+    assert f"raytrain stop {running}" in goes_on.stderr
+    assert len(cluster.jobs) == 3
+
+
+def test_a_changed_field_is_refused_unless_it_is_meant(cluster: StandIn, stopped: str) -> None:
+    refused = raytrain("resume", stopped, "--set", "compile.optimizer=adam", "--json")
+
+    assert refused.exit_code == 3
+    error = json.loads(refused.stderr.splitlines()[-1])["error"]
+    assert [problem["field"] for problem in error["problems"]] == ["compile.optimizer"]
+    assert '"adam"' in error["problems"][0]["got"]
+    assert len(cluster.jobs) == 1
+    assert raytrain("resume", stopped, "--set", "compile.optimizer=adam", "--force").exit_code == 0
+    assert cluster.requests[-1].spec.compile is not None
+    assert cluster.requests[-1].spec.compile.optimizer == "adam"
+
+
+@pytest.mark.parametrize(
+    "field", ["fit.epochs=5", "fit.time_limit=1h", "scaling.workers=1", "restarts.max=9", "checkpoint.every_epochs=2"]
+)
+def test_what_does_not_change_the_answer_may_change(cluster: StandIn, stopped: str, field: str) -> None:
+    assert raytrain("resume", stopped, "--set", field).exit_code == 0
+
+
+def test_changed_files_are_named(cluster: StandIn, job: Path, stopped: str) -> None:
+    (job / "more.py").write_text("x = 1\n")
+
+    refused = raytrain("resume", stopped)
+
+    assert refused.exit_code == 3
+    assert "more.py" in refused.stderr
+    assert "a new file" in refused.stderr
+    assert raytrain("resume", stopped, "--force").exit_code == 0
+    assert "more.py" in cluster.requests[-1].files
+    (job / "more.py").unlink()
+    (job / "job.yaml").write_text((job / "job.yaml").read_text() + "# said otherwise, meant the same\n")
+
+
+def test_a_spec_that_means_the_same_has_not_changed(job: Path, stopped: str) -> None:
+    (job / "job.yaml").write_text((job / "job.yaml").read_text() + "# a comment\n")
+    assert raytrain("resume", stopped).exit_code == 0
+
+
+def test_the_first_commands_overrides_hold_on(cluster: StandIn, job: Path) -> None:
+    first = raytrain("submit", str(job), "--address", cluster.url, "--set", "fit.seed=7", "--workers", "1", "--json")
+    run = json.loads(first.stdout)["run"]
+
+    assert raytrain("resume", run, "--set", "fit.epochs=4").exit_code == 0
+    second = cluster.requests[-1]
+    assert (second.spec.fit.seed, second.spec.fit.epochs, second.spec.scaling.workers) == (7, 4, 1)
+    assert second.overrides == ["fit.seed=7", "scaling.workers=1", "fit.epochs=4"]
+
+
+def test_where_the_folder_is_gone_the_runs_own_copy_is_taken(cluster: StandIn, job: Path, stopped: str) -> None:
+    paths = RunPaths.of(cluster.requests[0].storage, stopped)
+    [package] = [content for content in cluster.packages.values() if b".raytrain/job.json" in content]
+    shutil.rmtree(job)
+    nowhere = raytrain("resume", stopped)
+    paths.package.write_bytes(package)
+
+    found = raytrain("resume", stopped, "--set", "fit.epochs=5")
+
+    assert nowhere.exit_code == 5
+    assert "raytrain resume RUN JOB" in nowhere.stderr
+    assert found.exit_code == 0, found.stderr
+    assert cluster.requests[-1].spec.fit.epochs == 5
+    assert cluster.requests[-1].spec.data == cluster.requests[0].spec.data
+
+
+def test_a_job_that_has_moved_is_named(cluster: StandIn, job: Path, stopped: str, tmp_path: Path) -> None:
+    job.rename(tmp_path / "moved")
+    assert raytrain("resume", stopped, str(tmp_path / "moved")).exit_code == 0
+
+
+def test_how_a_run_was_submitted_may_be_lost(stopped: str, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "state" / "requests")
+    result = raytrain("resume", stopped)
+    assert result.exit_code == 5
+    assert "request.json" in result.stderr
+
+
+def test_a_lost_driver_is_replaced_while_someone_waits(job: Path) -> None:
+    lost = Life(events=[*lives.beginning(), lives.epoch(0)], status="FAILED", message="exit code 137")
+    with stand_in_cluster(lost) as cluster:
+        cluster.later = [Life()]
+        result = raytrain("submit", str(job), "--address", cluster.url, "--set", "restarts.driver=1", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    assert "submitting attempt 2" in result.stderr
+    told = json.loads(result.stdout)
+    assert (told["status"], told["attempts"]) == ("SUCCEEDED", 2)
+
+
+def test_a_driver_is_replaced_as_often_as_was_asked_for(job: Path) -> None:
+    lost = Life(events=[*lives.beginning(), lives.epoch(0)], status="FAILED", message="exit code 137")
+    with stand_in_cluster(lost) as cluster:
+        result = raytrain("submit", str(job), "--address", cluster.url, "--set", "restarts.driver=1", "--json")
+
+    assert (result.exit_code, len(cluster.jobs)) == (10, 2)
+    assert json.loads(result.stdout)["reason"] == "driver_lost"
+
+
+def test_a_machine_that_sees_neither_index_nor_storage_follows_the_last_attempt(job: Path, tmp_path: Path) -> None:
+    unseen = Life(events=STOPPED.events, status="STOPPED", in_directory=False)
+    with stand_in_cluster(unseen) as cluster:
+        cluster.later = [Life(in_directory=False)]
+        run = json.loads(raytrain("submit", str(job), "--address", cluster.url, "--json").stdout)["run"]
+        assert raytrain("resume", run).exit_code == 0
+        (tmp_path / "state" / "runs.jsonl").unlink()
+        assert remembered() == []
+
+        told = json.loads(raytrain("status", run, "--address", cluster.url, "--json").stdout)
+
+    assert (told["status"], told["attempts"]) == ("SUCCEEDED", 2)
+
+
+def test_stop_now_leaves_a_sign_for_the_driver(job: Path) -> None:
+    with stand_in_cluster(Life(events=lives.beginning(), status="RUNNING")) as cluster:
+        run = raytrain("submit", str(job), "--address", cluster.url, "-d").stdout.strip()
+        while len(cluster.jobs[run].mirror) < 9:
+            pass
+        result = raytrain("stop", run, "--now")
+
+    assert result.exit_code == 0, result.stderr
+    assert RunPaths.of(cluster.requests[0].storage, run).stop_now.exists()

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import keras
+import ml_dtypes
+import numpy as np
+import pytest
+
+from raytrain.errors import UserCodeError
+from raytrain.worker.callback_state import NotPlain, decode, encode, restore, state_of
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        -3,
+        0.1,
+        float("inf"),
+        "text",
+        [],
+        [1, [2.5, None]],
+        (1, (2,)),
+        {"a": [1], 2: {"b": (3,)}, (1, 2): "tuple"},
+        np.float32(0.1),
+        np.int64(2**62),
+        np.arange(6, dtype=np.float64).reshape(2, 3) / 7,
+        np.array([], np.int8),
+        np.array([1.5], ml_dtypes.bfloat16),
+        [np.float32(0.1), {"x": np.array([True, False])}],
+    ],
+)
+def test_plain_values_come_back_the_same(value: Any) -> None:
+    again = decode(json.loads(json.dumps(encode(value))))
+    assert type(again) is type(value)
+    assert repr(again) == repr(value)
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, lambda: 0, [object()], {"a": object()}, np.array([object()])])
+def test_what_json_cannot_hold_is_refused(value: Any) -> None:
+    with pytest.raises(NotPlain):
+        encode(value)
+
+
+def test_a_number_that_is_none_comes_back_as_such() -> None:
+    assert np.isnan(decode(json.loads(json.dumps(encode(float("nan"))))))
+
+
+class Plain(keras.callbacks.Callback):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: dict[str, list[float]] = {"losses": []}
+        self.resource = object()
+
+
+class Offering(keras.callbacks.Callback):  # type: ignore[misc]
+    def __init__(self, state: Any = None) -> None:
+        super().__init__()
+        self._state = state
+
+    def get_state(self) -> Any:
+        return self._state
+
+    def set_state(self, state: Any) -> None:
+        self._state = state
+
+
+def through_json(state: dict[str, Any]) -> Any:
+    return json.loads(json.dumps(state))
+
+
+def test_plain_attributes_come_back_and_what_keras_sets_stays() -> None:
+    before, after = Plain(), Plain()
+    before.seen["losses"] += [0.5, 0.25]
+    before.set_params({"epochs": 3})
+    after.set_params({"epochs": 5})
+    resource = after.resource
+    restore(after, through_json(state_of(before)))
+    assert after.seen == {"losses": [0.5, 0.25]}
+    assert after.params == {"epochs": 5}
+    assert after.resource is resource
+
+
+def test_a_callback_that_offers_its_state_is_asked() -> None:
+    after = Offering()
+    restore(after, through_json(state_of(Offering({"count": [1, 2]}))))
+    assert after.get_state() == {"count": [1, 2]}
+    with pytest.raises(UserCodeError, match=r"Offering.get_state\(\) with a set"):
+        state_of(Offering({1}))
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras.callbacks.EarlyStopping("loss", patience=2, min_delta=0.1),
+        lambda: keras.callbacks.ReduceLROnPlateau("loss", patience=2),
+        lambda: keras.callbacks.ModelCheckpoint("best.keras", monitor="loss", save_best_only=True),
+    ],
+)
+def test_keras_own_callbacks_come_back_as_they_were(make: Any) -> None:
+    class Model:
+        """Stands for a model, of which callbacks ask these."""
+
+        stop_training = False
+        optimizer = keras.optimizers.SGD(0.1)
+        metrics: list[Any] = []  # noqa: RUF012
+
+        def save(self, path: str, overwrite: bool) -> None:
+            """Nothing is written."""
+
+    before, after = make(), make()
+    for callback in (before, after):
+        callback.set_model(Model())
+        callback.on_train_begin()
+    for epoch, loss in enumerate((0.5, 0.3, 0.6)):
+        before.on_epoch_begin(epoch)
+        before.on_epoch_end(epoch, {"loss": loss})
+    restore(after, through_json(state_of(before)))
+    names = set(state_of(before))
+    assert {name: getattr(after, name) for name in names} == {name: getattr(before, name) for name in names}
+    assert after.best == 0.3

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from raytrain.worker import heartbeat, messages
+from raytrain.worker.heartbeat import Position, beating
+
+
+def test_a_thread_that_hangs_is_told_of_with_the_time_it_last_advanced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "EVERY_S", 0.02)
+    sent: list[messages.Message] = []
+    position = Position()
+    with beating(position, sent.append, rank=3):
+        position.advance(0, 5)
+        reached = position.now.advanced_at
+        time.sleep(0.2)  # the training thread hangs
+    assert len(sent) > 3
+    last = sent[-1]
+    assert isinstance(last, messages.Heartbeat)
+    assert (last.rank, last.phase, last.epoch, last.step, last.advanced_at) == (3, "train", 0, 5, reached)
+    assert last.time > reached
+    count = len(sent)
+    time.sleep(0.1)
+    assert len(sent) == count
+
+
+def test_the_median_leaves_the_first_chunk_out_as_soon_as_there_is_another() -> None:
+    position = Position()
+    assert position.step_s is None
+    time.sleep(0.05)
+    first = position.advance(0, 2)
+    assert first >= 0.05
+    assert position.step_s == first
+    second = position.advance(0, 4)
+    assert position.step_s == second
+
+
+def test_stacks_are_written_on_a_signal_while_every_thread_hangs() -> None:
+    program = """
+import time
+from raytrain.worker.heartbeat import stacks_on_signal
+def hanging():
+    print("hangs", flush=True)
+    time.sleep(60)
+with stacks_on_signal():
+    hanging()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    os.kill(process.pid, signal.SIGUSR1)
+    lines = [process.stderr.readline() for _ in range(3)]
+    process.kill()
+    process.communicate()
+    assert any("in hanging" in line for line in lines)

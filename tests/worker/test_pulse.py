@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from raytrain.worker.pulse import chunks_to_next, saves_by_steps
+
+
+@pytest.mark.parametrize(
+    ("mean_chunk_s", "chunks"), [(0.5, 1), (30.0, 1), (0.1, 5), (0.004, 125), (1e-5, 256), (0.0, 256)]
+)
+def test_a_pulse_comes_about_twice_a_second(mean_chunk_s: float, chunks: int) -> None:
+    assert chunks_to_next(mean_chunk_s) == chunks
+
+
+@pytest.mark.parametrize(
+    ("every", "chunk", "steps", "saved"),
+    [
+        (None, 1, 5, []),
+        (1, 1, 5, [1, 2, 3, 4, 5]),
+        (3, 1, 10, [3, 6, 9]),
+        (12, 4, 40, [12, 24, 36]),
+        (10, 4, 40, [8, 16, 24, 32, 40]),
+        (2, 4, 12, [4, 8, 12]),
+    ],
+)
+def test_no_more_steps_than_asked_are_repeated_unless_a_chunk_has_more(
+    every: int | None, chunk: int, steps: int, saved: list[int]
+) -> None:
+    since, taken = 0, []
+    for step in range(chunk, steps + 1, chunk):
+        if saves_by_steps(step, since=since, chunk=chunk, every=every):
+            taken.append(step)
+            since = step
+    assert taken == saved
