@@ -14,6 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+# What pyarrow opens by a URI.
+SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs")
 _PART_BYTES = 8 << 20
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import secrets
+import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+
+from raytrain.object_store import is_object_store, join
 
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -62,6 +67,17 @@ def mint_run_id(name: str, *, now: datetime, token: str | None = None) -> str:
     return f"{name}-{now:%Y%m%d-%H%M}-{token or secrets.token_hex(2)}"
 
 
+def parse_run_id(run: str) -> tuple[str, datetime] | None:
+    """The job's name and the minute of submission that a minted id names; None where it is none."""
+    if not _MINTED.fullmatch(run):
+        return None
+    name, day, minute, _ = run.rsplit("-", 3)
+    try:
+        return name, datetime.strptime(f"{day}{minute}", "%Y%m%d%H%M")
+    except ValueError:
+        return None
+
+
 def submission_id(run: str, attempt: int) -> str:
     """Ray's `submission_id` of an attempt: `<run>` for the first, `<run>-a2`, `<run>-a3`, … later."""
     return run if attempt == 1 else f"{run}-a{attempt}"
@@ -77,13 +93,36 @@ def parse_submission_id(text: str) -> tuple[str, int]:
 
 @dataclass(frozen=True)
 class RunPaths:
-    """Every path of a run's directory `<storage>/<run>`; nobody else builds one."""
+    """Every path of a run's directory `<storage>/<run>`; nobody else builds one.
+
+    Attributes:
+        uri: of the directory, where it is in an object store; `root` is then a copy on this machine.
+    """
 
     root: Path
+    uri: str | None = None
 
     @classmethod
     def of(cls, storage: str | Path, run: str) -> RunPaths:
+        """The directory as a reader sees it; of one in an object store, where its copy belongs."""
+        if is_object_store(str(storage)):
+            uri = join(str(storage), run)
+            return cls(_copies() / hashlib.sha256(uri.encode()).hexdigest()[:12] / run, uri)
         return cls(Path(storage).expanduser() / run)
+
+    @classmethod
+    def to_write(cls, storage: str | Path, run: str) -> RunPaths:
+        """The directory as one process writes it; of one in an object store, a new copy of the process's own."""
+        if is_object_store(str(storage)):
+            return cls(Path(tempfile.mkdtemp(prefix="raytrain-run-")) / run, join(str(storage), run))
+        return cls.of(storage, run)
+
+    def shown(self, path: Path | None = None) -> str:
+        """How a file of the directory, or the directory itself, is told to people and programs."""
+        path = path or self.root
+        if self.uri is None or not path.is_relative_to(self.root):
+            return str(path)
+        return join(self.uri, *path.relative_to(self.root).parts)
 
     @property
     def run(self) -> str:
@@ -172,3 +211,9 @@ class RunPaths:
 
     def rank_log(self, attempt: int, rank: int) -> Path:
         return self.attempt_logs(attempt) / f"rank-{rank}.log"
+
+
+def _copies() -> Path:
+    """Where this machine keeps what it has read of runs in object stores."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache).expanduser() if cache else Path.home() / ".cache") / "raytrain" / "runs"

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from raytrain.cluster.event_source import EventSource
 from raytrain.cluster.jobs_api import JobInfo
 from raytrain.errors import ClusterError, NotFound, Problem, StateUnknown
-from raytrain.events.store import EventReader
-from raytrain.events.types import AttemptStarted, Event, RunFinished, from_line, to_line
+from raytrain.events.types import AttemptStarted, Event, RunFinished
 from raytrain.run import Reason, RunPaths, RunStatus, submission_id
 
 # How long a job may have ended before the log's last line is missed: the network's and NFS' caches, the log mirror.
@@ -134,43 +134,6 @@ def _as_the_job_says(facts: Facts) -> Verdict:
         message = f"the driver ended without reporting a result; Ray says: {message}"
     error = dict.fromkeys(("rank", "file", "line", "fix", "traceback")) | {"kind": str(reason), "message": message}
     return Verdict(status=facts.job, final=True, reason=reason, message=message, error=error)
-
-
-class EventSource:
-    """Reads a run's events from its directory where this machine sees it, else from the cluster's mirror of them.
-
-    A run may be read from the mirror first and from its directory once that shows up; no event is given twice.
-    """
-
-    def __init__(self, paths: RunPaths | None, jobs: Jobs | None) -> None:
-        self._reader = EventReader(paths.events) if paths else None
-        self._path = paths.events if paths else None
-        self._jobs = jobs
-        self._mirror = ""
-        self._lines_read = 0
-        self._given_from_mirror: set[str] = set()
-
-    @property
-    def is_local(self) -> bool:
-        return self._path is not None and self._path.exists()
-
-    def new(self, mirror: str) -> Iterator[Event]:
-        """The events since the last call; `mirror` is the submission id whose mirror to read."""
-        if self._reader is not None and self.is_local:
-            yield from (event for event in self._reader.new() if to_line(event) not in self._given_from_mirror)
-        elif self._jobs is not None:
-            yield from self._new_in_mirror(self._jobs, mirror)
-
-    def _new_in_mirror(self, jobs: Jobs, mirror: str) -> Iterator[Event]:
-        if mirror != self._mirror:
-            self._mirror, self._lines_read = mirror, 0
-        lines = jobs.event_lines(mirror)[self._lines_read :]
-        self._lines_read += len(lines)
-        for event in filter(None, map(from_line, lines)):
-            line = to_line(event)
-            if line not in self._given_from_mirror:
-                self._given_from_mirror.add(line)
-                yield event
 
 
 class Gatherer:

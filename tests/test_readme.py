@@ -169,11 +169,20 @@ def test_variables() -> None:
     assert set(re.findall(r"\bRAYTRAIN_[A-Z_]+\b", TEXT)) <= in_code
 
 
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"(?:^|`)make ([a-z-]+)", TEXT, re.MULTILINE)
+    assert {"demo", "test", "chaos", "conformance"} <= set(named) <= targets
+
+
 def test_links_and_pictures_exist() -> None:
     targets = re.findall(r"\]\(([^)\s]+)\)", TEXT)
+    headings = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)}
     assert len(targets) > 8
     for target in targets:
-        if "://" not in target and not target.startswith("#"):
+        if target.startswith("#"):
+            assert target[1:] in headings, target
+        elif "://" not in target:
             assert (ROOT / target).is_file(), target
 
 
@@ -228,7 +237,7 @@ def test_json_example_has_the_object_s_keys() -> None:
 
 
 def test_files_of_a_run() -> None:
-    named = {row[0].strip("`").rstrip("/") for row in table("file")}
+    named = {name.rstrip("/") for row in table("file") for name in re.findall(r"`([^`]+)`", row[0])}
     known = {value.name for name in vars(RunPaths) if isinstance(value := _path(name), Path)}
     assert named == known
 

@@ -7,12 +7,14 @@ from dataclasses import replace
 from raytrain.cli.follow import absorb
 from raytrain.cli.tails import FetchedTail, FileTail, Tail
 from raytrain.cluster.connect import connect_to, locate
+from raytrain.cluster.copies import pull_log, refresh
 from raytrain.cluster.find import find_run, latest_attempt
 from raytrain.cluster.index import RunRecord, remembered
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.submit import dashboard_page
 from raytrain.errors import ClusterError, NotFound, Problem
 from raytrain.events.summary import RunSummary
+from raytrain.object_store import is_object_store
 from raytrain.run import RunPaths, RunStatus, submission_id
 from raytrain.watcher import Gatherer, look
 
@@ -34,8 +36,9 @@ def find(ref: str, *, address: str | None = None, storage: str | None = None) ->
         record = replace(record, address=_remembered_address(record.run))
     if address:
         record = replace(record, address=locate(address).url)
-    if storage and RunPaths.of(storage, record.run).root.is_dir():
+    if storage and (is_object_store(storage) or RunPaths.of(storage, record.run).root.is_dir()):
         record = replace(record, storage=storage)
+    refresh(record)
     return record
 
 
@@ -84,7 +87,7 @@ def begun(record: RunRecord) -> RunSummary:
     return RunSummary(
         run=record.run,
         name=record.name,
-        storage=str(directory.root) if directory else None,
+        storage=directory.shown() if directory else None,
         attempts=record.attempt,
         submitted_at=record.submitted_at or None,
         dashboard_url=dashboard_page(record.address, record.run) if record.address else None,
@@ -128,6 +131,7 @@ def log_tail(record: RunRecord, *, attempt: int, rank: int | None, follow: bool)
     directory = paths(record)
     if directory is not None:
         path = directory.driver_log(attempt) if rank is None else directory.rank_log(attempt, rank)
+        pull_log(directory, path)
         if path.is_file() or (follow and rank is not None and directory.root.is_dir()):
             return FileTail(path)
     if rank is not None or not record.address:

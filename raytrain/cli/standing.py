@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from raytrain.cluster.auth import find_token
+from raytrain.cluster.copies import pull_status
 from raytrain.cluster.find import runs_in
 from raytrain.cluster.index import RunRecord, remembered
 from raytrain.cluster.jobs_api import JobInfo, JobsApi
@@ -64,6 +65,7 @@ def _stored(record: RunRecord) -> dict[str, Any]:
     if not record.storage:
         return {}
     paths = RunPaths.of(record.storage, record.run)
+    pull_status(paths)
     try:
         body = json.loads(paths.status.read_text())
     except (OSError, ValueError):
@@ -116,7 +118,7 @@ def _open_row(record: RunRecord, stored: dict[str, Any], jobs: dict[str, JobInfo
 
 
 def _row(record: RunRecord, stored: dict[str, Any]) -> dict[str, Any]:
-    directory = str(RunPaths.of(record.storage, record.run).root) if record.storage else None
+    directory = RunPaths.of(record.storage, record.run).shown() if record.storage else None
     known: dict[str, Any] = {"run": record.run, "name": record.name, "metrics": {}, "storage": directory}
     row = dict.fromkeys(_FIELDS) | known | {name: stored[name] for name in _FIELDS if name in stored}
     return row | {"submitted_at": record.submitted_at or None, "address": record.address or None}

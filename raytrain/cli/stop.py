@@ -11,6 +11,7 @@ from raytrain.cli.attend import attend
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.outcome import print_standing
 from raytrain.cli.output import Output
+from raytrain.cluster.copies import put
 from raytrain.cluster.index import RunRecord
 from raytrain.run import submission_id
 
@@ -56,5 +57,6 @@ def _ask_at_once(record: RunRecord, out: Output) -> None:
     directory = runs.paths(record)
     if directory is not None and directory.root.is_dir():
         directory.stop_now.touch()
+        put(directory, directory.stop_now)
     else:
         out.warn(f"the directory of {record.run} is out of sight here, so it is stopped politely")

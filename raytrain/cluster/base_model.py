@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raytrain.cluster.copies import pull_model
 from raytrain.cluster.index import RunRecord
 from raytrain.errors import NotFound, Problem, SpecError
 from raytrain.run import RunPaths
@@ -67,7 +68,9 @@ def _file(value: str, folder: Path, field: str) -> Path:
 
 def _of_run(value: str, field: str, find: Callable[[str], RunRecord]) -> Path:
     record = find(value)
-    model = RunPaths.of(record.storage, record.run).model
+    paths = RunPaths.of(record.storage, record.run)
+    pull_model(paths)
+    model = paths.model
     if record.storage and model.is_file():
         return model
     raise NotFound(

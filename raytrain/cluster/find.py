@@ -7,10 +7,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from raytrain.cluster.copies import runs_of_store
 from raytrain.cluster.index import RunRecord, remembered
 from raytrain.cluster.jobs_api import JobInfo
 from raytrain.errors import ClusterError, NotFound, Problem, UsageError
-from raytrain.run import RunPaths, parse_submission_id
+from raytrain.object_store import is_object_store
+from raytrain.run import RunPaths, parse_run_id, parse_submission_id
 
 LAST = "@last"
 _MOST_CANDIDATES = 10
@@ -92,12 +94,29 @@ def runs_of_jobs(jobs: Iterable[JobInfo], address: str) -> list[RunRecord]:
 
 def runs_in(storage: str) -> list[RunRecord]:
     """The runs whose directories lie in `storage`, the latest last."""
+    if is_object_store(storage):
+        return _runs_in_store(storage)
     root = Path(storage).expanduser()
     try:
         folders = [folder for folder in root.iterdir() if _is_run(folder)]
     except OSError:
         return []
     return sorted(map(_record_of_directory, folders), key=lambda record: (record.submitted_at, record.run))
+
+
+def _runs_in_store(storage: str) -> list[RunRecord]:
+    """Told by their ids alone, which have the minute of their submission."""
+    try:
+        runs = runs_of_store(storage)
+    except OSError as error:
+        raise NotFound(Problem(got=f"{storage}: {error}", expected="an object store that answers")) from error
+    records = [
+        RunRecord(run=run, name=name, storage=storage, submitted_at=moment.timestamp())
+        for run in runs
+        if (named := parse_run_id(run)) is not None
+        for name, moment in [named]
+    ]
+    return sorted(records, key=lambda record: (record.submitted_at, record.run))
 
 
 def _last(known: Sequence[RunRecord]) -> RunRecord:

@@ -12,12 +12,14 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raytrain.cluster.connect import connect_to
+from raytrain.cluster.copies import pull_package
 from raytrain.cluster.index import RunRecord
 from raytrain.cluster.jobs_api import JobInfo
 from raytrain.cluster.state import state_dir
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 # What a run may be resumed with at will: it changes how long or where the run goes on, not what it computes.
 HARMLESS = ("fit.epochs", "fit.time_limit", "scaling", "checkpoint", "restarts", "watchdog", "storage", "environment")
 _SHOWN_PROBLEMS = 10
+# A driver has written the run's last line some seconds before Ray notices that its job is over.
+_JOB_ENDS_WITHIN_S = 15.0
+_LOOK_AGAIN_S = 0.5
 
 
 def keep_request(request: JobRequest, environ: Mapping[str, str]) -> None:
@@ -104,7 +109,9 @@ def job_again(
     if source and Path(source).exists():
         yield load_job(source, overrides=[*request.overrides, *overrides, storage])
         return
-    package = RunPaths.of(record.storage, record.run).package
+    paths = RunPaths.of(record.storage, record.run)
+    pull_package(paths)
+    package = paths.package
     if not package.is_file():
         raise NotFound(
             Problem(
@@ -152,10 +159,13 @@ def next_attempt(record: RunRecord, request: JobRequest, seen: int) -> tuple[int
     Raises:
         UsageError: an attempt goes on.
     """
+    deadline = time.monotonic() + _JOB_ENDS_WITHIN_S
     jobs, answers = _jobs_of(record)
-    for job in jobs:
-        if not job.status.is_terminal:
-            raise _goes_on(record, f"its job {job.submission_id} is {job.status}")
+    while going := [job for job in jobs if not job.status.is_terminal]:
+        if time.monotonic() >= deadline:
+            raise _goes_on(record, f"its job {going[0].submission_id} is {going[0].status}")
+        time.sleep(_LOOK_AGAIN_S)
+        jobs, answers = _jobs_of(record)
     attempts = [parse_submission_id(job.submission_id)[1] for job in jobs]
     leases = read_leases(RunPaths.of(record.storage, record.run)) if record.storage else []
     if leases and not wait_until_over(RunPaths.of(record.storage, record.run), leases[-1], within_s=EXPIRE_S + 1):

@@ -23,6 +23,7 @@ from raytrain.cluster.preflight import check_cluster, installed_ray, this_python
 from raytrain.cluster.resume import fingerprint, keep_request, spec_file_of
 from raytrain.cluster.submission import Submission, build_submission, check_no_secrets
 from raytrain.cluster.upload import UploadPlan, check_size, list_upload
+from raytrain.object_store import is_object_store
 from raytrain.run import mint_run_id, submission_id
 from raytrain.spec.request import BASE_MODEL_FILE, REQUEST_FILE, JobRequest
 
@@ -137,7 +138,7 @@ def storage_for(storage: str, folder: Path, *, shares_this_machine: bool) -> str
     On a cluster of this machine `~` is the user's home and a relative path begins at the job's folder. Elsewhere both
     are left to the cluster, whose home and paths are its own.
     """
-    if not shares_this_machine:
+    if is_object_store(storage) or not shares_this_machine:
         return storage
     return os.path.normpath(folder / Path(storage).expanduser())
 
@@ -193,6 +194,8 @@ def _upload(api: JobsApi, package: Package) -> None:
 
 def _own_storage(storage: str, folder: Path) -> list[str]:
     """A pattern that leaves the runs out, when they are kept inside of the job's folder."""
+    if is_object_store(storage):
+        return []
     inside = Path(os.path.normpath(folder / Path(storage).expanduser()))
     if inside == folder or not inside.is_relative_to(folder):
         return []

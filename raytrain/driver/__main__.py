@@ -14,9 +14,11 @@ from pathlib import Path
 
 from raytrain.events.lease import LeaseKeeper, LeaseTaken, claim
 from raytrain.events.store import write_whole
+from raytrain.object_store import ObjectStore
 from raytrain.run import RunPaths, RunStatus, submission_id
 from raytrain.spec.request import REQUEST_FILE, JobRequest
 from raytrain.worker.logs import copy_output
+from raytrain.worker.stored import mirrored
 
 _ENVIRONMENT = {
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -32,7 +34,7 @@ def main() -> int:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     request = JobRequest.model_validate_json(Path(REQUEST_FILE).read_text())
-    paths = RunPaths.of(request.storage, request.run)
+    paths = RunPaths.to_write(request.storage, request.run)
     refusal = open_directory(paths)
     if refusal is not None:
         paths = RunPaths.of(tempfile.mkdtemp(prefix="raytrain-"), request.run)
@@ -42,7 +44,11 @@ def main() -> int:
     except LeaseTaken as taken:
         print(f"{taken}: this one writes nothing and ends", flush=True)  # noqa: T201  the job's log on the dashboard
         return 1
-    with LeaseKeeper(paths, lease, _end_at_once), copy_output(paths.driver_log(request.attempt)):
+    with (
+        mirrored(paths, told=lambda text: print(f"warning: {text}", flush=True)),  # noqa: T201  the job's log
+        LeaseKeeper(paths, lease, _end_at_once),
+        copy_output(paths.driver_log(request.attempt)),
+    ):
         return 0 if _run(request, paths, refusal) is RunStatus.SUCCEEDED else 1
 
 
@@ -69,10 +75,21 @@ def open_directory(paths: RunPaths) -> OSError | None:
     try:
         paths.root.mkdir(parents=True, exist_ok=True)
         probe.write_text("")
+        if paths.uri is not None:
+            _fetch(ObjectStore(paths.uri), paths, probe)
         probe.unlink()
     except OSError as error:
         return error
     return None
+
+
+def _fetch(store: ObjectStore, paths: RunPaths, probe: Path) -> None:
+    """Proves that the store can be written, and brings what earlier attempts left that this one goes on with."""
+    store.push(probe, probe.name)
+    store.remove_object(probe.name)
+    for file in (paths.events, paths.metrics, paths.status):
+        store.pull(file.name, file)
+    store.pull_folder(paths.leases.name, paths.leases)
 
 
 def _run(request: JobRequest, paths: RunPaths, refusal: OSError | None) -> RunStatus:
@@ -93,7 +110,7 @@ def _run(request: JobRequest, paths: RunPaths, refusal: OSError | None) -> RunSt
         workers=request.spec.scaling.workers,
         global_batch_size=request.spec.fit.global_batch_size,
         epochs=request.spec.fit.epochs,
-        storage=str(paths.root),
+        storage=paths.shown(),
         submitted_at=request.submitted_at,
         dashboard_url=request.dashboard_url,
     )

@@ -19,8 +19,9 @@ from raytrain.spec.schema import RestartsSpec
 _COLLATERAL = {"UnavailableError", "AbortedError", "CancelledError", "DeadlineExceededError", "InternalError"}
 # What TensorFlow and the sockets below it say of a port that somebody else took in between.
 _PORT_TAKEN = re.compile(r"address already in use|could not start grpc server|failed to bind|errno 98", re.IGNORECASE)
-# Ray's memory monitor names the node and what each process held.
-_OUT_OF_MEMORY = re.compile(r"out ?of ?memory|memory usage threshold|OOM", re.IGNORECASE)
+# Ray's memory monitor names the node and what each process held; of any process that died Ray says that it may have
+# been the kernel's "OOM killer", which is no finding.
+_OUT_OF_MEMORY = re.compile(r"out ?of ?memory|memory usage threshold", re.IGNORECASE)
 _MEMORY_ACCOUNT = re.compile(r"[^\n.]*Memory on the node[^\n]*")
 
 _FIRST_WAIT_S = 1.0

@@ -170,23 +170,23 @@ def _load_dealt(
     spec: JobSpec, sources: Mapping[str, _LazySource], pipeline: Pipeline, tier: TierChoice
 ) -> DealtDataset:
     """Only what is fitted, and the column that rows are split by, passes through the driver."""
-    rows = {part: source.rows() for part, source in sources.items()}
     train = sources["train"]
+    reordered = tier.tier == "streaming" and spec.data.shuffle and len(train.read.files) > 1
+    file_rows = rows_per_file(train.source, train.folder, field="data.train") if reordered else ()
+    rows = {part: source.rows() for part, source in sources.items() if part != "train"}
+    rows = {"train": sum(file_rows) if file_rows else train.rows(), **rows}
     keys = key_columns(spec.data)
     key = read_key(train.table(columns=keys), spec.data) if keys else None
     splitter = make_splitter(spec, rows["train"], key)
     counts = _counts(spec, splitter, rows)
     pipeline.fit(lambda: _train_rows(train.tables(), splitter))
-    reordered = tier.tier == "streaming" and spec.data.shuffle and len(train.read.files) > 1
     passes = {
         part: PassSource(
             field=source.field,
             dataset=partial(source.dataset, source.columns(pipeline.columns_to_read)),
             rows=rows[part],
             marks=splitter.of if part == "train" else split_marks(SPLITS.index(part)),
-            file_rows=rows_per_file(source.source, source.folder, field=f"data.{part}")
-            if reordered and part == "train"
-            else (),
+            file_rows=file_rows if part == "train" else (),
             explain=source.explain,
         )
         for part, source in sources.items()

@@ -111,7 +111,7 @@ class Groups:
                 request,
                 LoopConfig(
                     request=request.model_dump_json(),
-                    run_directory=str(self._paths.root),
+                    paths=self._paths,
                     folder=str(Path.cwd()),
                     shards=shards,
                     mailbox=self._mailbox,

@@ -23,7 +23,7 @@ def pad_lists(values: Array, lengths: npt.NDArray[np.int64], name: str, told: Co
         values,
         lengths,
         length=told.pad,
-        value=told.pad_value if "pad_value" in told.model_fields_set else None,
+        value=told.pad_value,
         truncate=told.truncate,
         name=name,
         field=f"data.columns.{name}.pad",

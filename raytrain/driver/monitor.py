@@ -118,7 +118,7 @@ class Monitor:
         self.hang = hang
         stacks = self._paths.stacks(self._request.attempt, self._group)
         save_stacks(self.workers, stacks)
-        self._recorder.record(types.Hung, **vars(hang), stacks=str(stacks))
+        self._recorder.record(types.Hung, **vars(hang), stacks=self._paths.shown(stacks))
         kill(self.workers)
 
     def _look_at_nodes(self) -> None:

@@ -5,6 +5,7 @@ Runs in: the driver. Politely means that the workers finish their step, save, an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -17,11 +18,32 @@ from raytrain.driver.processes import kill
 from raytrain.driver.pulse import Pulse
 from raytrain.driver.recorder import Recorder
 from raytrain.events import types
+from raytrain.object_store import ObjectStore
 from raytrain.run import Reason, RunPaths, RunStatus
 
 # Ray kills the driver 60 s after it asked it to stop (`raytrain.cluster.submission.STOP_WAIT_S`).
 _GRACE_S = 45.0
 _LOOK_EVERY_S = 0.25
+
+
+class Sign:
+    """The file that `raytrain stop --now` leaves in the run's directory, wherever that is."""
+
+    def __init__(self, paths: RunPaths) -> None:
+        self._file = paths.stop_now
+        self._store = ObjectStore(paths.uri) if paths.uri else None
+
+    def is_there(self) -> bool:
+        if self._store is not None:
+            with contextlib.suppress(OSError):
+                self._store.pull(self._file.name, self._file)
+        return self._file.exists()
+
+    def remove(self) -> None:
+        self._file.unlink(missing_ok=True)
+        if self._store is not None:
+            with contextlib.suppress(OSError):
+                self._store.remove_object(self._file.name)
 
 
 class Stop:
@@ -32,13 +54,14 @@ class Stop:
     """
 
     def __init__(self, paths: RunPaths, recorder: Recorder) -> None:
-        self._paths, self._recorder = paths, recorder
+        self._recorder = recorder
         self._mailbox: Any = None
         self._group: tuple[Monitor, Pulse] | None = None
         self._asked = threading.Event()
         self._over = threading.Event()
         self._ending = threading.Lock()
-        paths.stop_now.unlink(missing_ok=True)
+        self._sign = Sign(paths)
+        self._sign.remove()
         signal.signal(signal.SIGTERM, self._on_signal)
 
     @property
@@ -73,14 +96,14 @@ class Stop:
         if self._mailbox is not None:
             self._mailbox.ask.remote("stop")
         deadline = time.monotonic() + _GRACE_S
-        while self._is_saving() and not self._paths.stop_now.exists() and time.monotonic() < deadline:
+        while self._is_saving() and not self._sign.is_there() and time.monotonic() < deadline:
             if self._over.wait(_LOOK_EVERY_S):
                 return
         with self._ending:
             self._recorder.record(types.RunFinished, status=str(RunStatus.STOPPED), reason=str(Reason.STOPPED_BY_USER))
             if self._group is not None:
                 kill(self._group[0].workers)
-            self._paths.stop_now.unlink(missing_ok=True)
+            self._sign.remove()
             os._exit(1)
 
     def _is_saving(self) -> bool:

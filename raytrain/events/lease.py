@@ -6,6 +6,7 @@ two drivers never write one directory for longer than `RENEW_S`, also where a cl
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -16,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from raytrain.events.store import write_whole
+from raytrain.object_store import ObjectStore
 from raytrain.run import RunPaths
 
 RENEW_S = 2.0
@@ -49,6 +51,9 @@ class LeaseTaken(Exception):
 
 def read_leases(paths: RunPaths) -> list[Lease]:
     """The claims of all attempts, the first first; what is no lease is passed over."""
+    if paths.uri is not None:
+        with contextlib.suppress(OSError):
+            ObjectStore(paths.uri).pull_folder(paths.leases.name, paths.leases)
     try:
         files = [file for file in paths.leases.iterdir() if file.stem.isdigit()]
     except OSError:

@@ -18,7 +18,9 @@ class ColumnSpec(Strict):
 
     fill: bool | int | float | str | None = Field(None, description="takes the place of empty cells and NaN")
     pad: int | None = Field(None, ge=1, description="elements of every list, however many a row has")
-    pad_value: int | float | str = Field(0, description="what shorter lists are filled up with")
+    pad_value: int | float | str | None = Field(
+        None, description='ends shorter lists; 0, or "" among text, if left out'
+    )
     truncate: bool = Field(False, description="true cuts longer lists; false refuses them")
     timestamp: TimeUnit | None = Field(None, description="times as whole units since 1970, durations as whole units")
     dtype: Dtype | None = Field(None, description="instead of float32 for fractions and int64 for whole numbers")
@@ -27,13 +29,14 @@ class ColumnSpec(Strict):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        given = self.model_fields_set
+        fields = type(self).model_fields
+        given = {name for name in fields if getattr(self, name) != fields[name].default}
         if not given:
-            raise ValueError(f"expected one of {', '.join(type(self).model_fields)}, got none")
+            raise ValueError(f"expected one of {', '.join(fields)}, got none")
         for name, needed in (("pad_value", "pad"), ("truncate", "pad"), ("mode", "size")):
-            if name in given and getattr(self, needed) is None:
+            if name in given and needed not in given:
                 raise ValueError(f"expected {needed} beside {name}, got none")
-        kinds = [name for name in ("pad", "timestamp", "size") if getattr(self, name) is not None]
+        kinds = [name for name in ("pad", "timestamp", "size") if name in given]
         if len(kinds) > 1:
             raise ValueError(
                 f"expected pad for lists, timestamp for times or size for images, got {' and '.join(kinds)}"

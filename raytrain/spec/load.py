@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from pydantic import ValidationError
 
 from raytrain.errors import NotFound, Problem, SpecError, UsageError
+from raytrain.object_store import SCHEMES, is_object_store
 from raytrain.spec.overrides import INT_KEYED, apply_override, parse_override
 from raytrain.spec.places import Loc, Places, dotted
 from raytrain.spec.problems import problems_of
@@ -23,7 +24,6 @@ from raytrain.spec.yaml_source import read_yaml
 
 JOB_FILE = "job.yaml"
 STDIN = "standard input"
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ def _fill_in(data: dict[Any, Any], folder: Path) -> None:
     if "name" not in data and (name := _name_of(folder)):
         data["name"] = name
     storage = data.get("storage")
-    if isinstance(storage, str) and storage and not storage.startswith(("~", "/")) and not _URI.match(storage):
+    if isinstance(storage, str) and storage and not storage.startswith(("~", "/")) and not is_object_store(storage):
         data["storage"] = str((folder / storage).resolve())
     part = data.get("data")
     if isinstance(part, dict) and isinstance(part.get("train"), dict) and "sklearn" in part["train"]:
@@ -151,15 +151,25 @@ def _with_all_features(spec: JobSpec, folder: Path, places: Places) -> JobSpec:
 
 def _storage_problems(spec: JobSpec, places: Places) -> Iterator[Problem]:
     file, line = places.of(("storage",))
-    if _URI.match(spec.storage):
-        yield Problem(
-            got=spec.storage,
-            expected="a path that every node sees, such as an NFS mount",
-            fix="object stores come with a later release",
-            field="storage",
-            file=file,
-            line=line,
-        )
+    if is_object_store(spec.storage):
+        scheme, _, rest = spec.storage.partition("://")
+        if "@" in rest.partition("?")[0]:
+            yield Problem(
+                got=f"{scheme}://…@{rest.partition('@')[2]}, with a key in it",
+                expected="no secrets in a job: everybody who sees the cluster can read it",
+                fix="give the cluster's nodes the key, by their role or their environment",
+                field="storage",
+                file=file,
+                line=line,
+            )
+        if scheme not in SCHEMES:
+            yield Problem(
+                got=spec.storage,
+                expected=f"a path that every node sees, or one of {', '.join(f'{name}://…' for name in SCHEMES)}",
+                field="storage",
+                file=file,
+                line=line,
+            )
     elif not spec.storage:
         yield Problem(got="''", expected="a path", field="storage", file=file, line=line)
 

@@ -142,7 +142,7 @@ class Pad(ColumnsStep):
     """Makes lists equally long."""
 
     length: int = Field(ge=1)
-    value: int | float | str = 0
+    value: int | float | str | None = Field(None, description='ends shorter lists; 0, or "" among text, if left out')
     truncate: bool = Field(True, description="true cuts longer lists; false refuses them")
 
 

@@ -28,12 +28,13 @@ compile:
 # callbacks: model.py:callbacks        # a function that returns a list of Keras callbacks
 
 data:
-  train: {sklearn: digits}             # or {csv: "data/*.csv"}, {parquet: data/}, {python: data.py:load}
-  validation: 0.1                      # a fraction of train, looked at after each epoch; or a source of its own
-  test: 0.1                            # the same, looked at once, at the end
+  train: {sklearn: digits}             # or {csv: "data/*.csv"}, {images: pictures/}, {python: data.py:load}, …
+  validation: 0.1                      # a fraction of train, seen after each epoch; or {where: {fold: 4}}; or a source
+  test: 0.1                            # the same, seen once, at the end
   features: image                      # a column, a list of columns, or {input: column(s)}
   label: digit                         # a column, or {output: column}
   # weight: importance                 # a column of sample weights
+  # columns: {age: {fill: 0}}          # what its type does not say of a column: fill, pad, timestamp, dtype, size
   preprocess:                          # in this order, on every row
     - scale: {columns: [image], by: 0.0625}  # pixels from 0..16 to 0..1
     # - standardize: {columns: [...]}  # mean 0 and deviation 1, measured on the train rows
@@ -41,6 +42,8 @@ data:
     # - python: model.py:preprocess    # preprocess(batch) -> batch, dicts of arrays
   shuffle: true                        # a new order each epoch, the same for the same seed
   stratify: false                      # true: validation and test keep the label's proportions
+  # group: patient                     # or: rows that share this column's value stay in one of them
+  cache: auto                          # between epochs the rows are kept shared, sharded, or not at all: streaming
 
 fit:
   epochs: 5

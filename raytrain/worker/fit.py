@@ -35,6 +35,7 @@ from raytrain.worker.restoring import newest_checkpoint
 from raytrain.worker.saving import FLUSH_S
 from raytrain.worker.setup import own_address, release_port
 from raytrain.worker.stopping import Pause
+from raytrain.worker.stored import publish_checkpoint
 from raytrain.worker.strategy import join
 from raytrain.worker.user_callbacks import act_on_batches, for_rank
 from raytrain.worker.writer import Writer
@@ -75,9 +76,7 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
     mend(rank=rank)
     keras.utils.set_random_seed(spec.fit.seed)
     feeds = make_feeds(spec, job.splits, rank=rank, workers=strategy.num_replicas_in_sync)
-    snapshot = newest_checkpoint(
-        job.paths.checkpoints, channel, strategy, rank=rank, steps_per_epoch=feeds["train"].num_batches
-    )
+    snapshot = newest_checkpoint(job.paths, channel, strategy, rank=rank, steps_per_epoch=feeds["train"].num_batches)
     model = build_model(spec, job.folder, strategy, base_model=job.base_model)
     notice = _chief_notice(channel, rank)
     declared = components.callbacks(spec.callbacks, job.folder)
@@ -118,6 +117,8 @@ def _writer(job: WorkerJob, channel: Channel, injector: fault.Injector, ending: 
         keep=job.spec.checkpoint.keep,
         send=channel.send,
         at=lambda snapshot, point: injector.on_write(snapshot.epoch + 1, snapshot.step, point),
+        publish=lambda path: publish_checkpoint(job.paths, path),
+        shown=job.paths.shown,
     )
     ending.callback(writer.close, limit_s=FLUSH_S)
     return writer
@@ -186,7 +187,7 @@ def _finish(
             channel.send(messages.Tested(rank=0, time=time(), metrics=scalars(metrics)))
     saved = model_file.save_model(model, job.paths, rank=job.rank, notice=_chief_notice(channel, job.rank))
     if job.rank == 0:
-        channel.send(messages.ModelWritten(rank=0, time=time(), path=str(saved)))
+        channel.send(messages.ModelWritten(rank=0, time=time(), path=job.paths.shown(saved)))
 
 
 def _use_own_steps(

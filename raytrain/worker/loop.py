@@ -9,7 +9,7 @@ import contextlib
 import os
 import traceback
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
@@ -24,6 +24,7 @@ from raytrain.spec.request import JobRequest
 from raytrain.worker import heartbeat, messages, setup
 from raytrain.worker.logs import copy_output
 from raytrain.worker.shards import Shards
+from raytrain.worker.stored import mirrored
 from raytrain.worker.user_code import describe_failure
 
 
@@ -33,13 +34,14 @@ class LoopConfig:
 
     Attributes:
         request: a `JobRequest` as JSON.
+        paths: the run's directory; where it is in an object store, each process has its own copy.
         shards: where its rows are.
         group: which worker group of the attempt this is.
         fall_backs: how often training has fallen back from a loss that was no finite number.
     """
 
     request: str
-    run_directory: str
+    paths: RunPaths
     folder: str
     shards: Shards
     mailbox: Any
@@ -60,6 +62,10 @@ class MailboxChannel:
     def send(self, message: messages.Message) -> None:
         self._sent.append(self._mailbox.put.remote(message, self._group))
 
+    def notice(self, rank: int) -> Callable[[str], None]:
+        """A way to tell the user something."""
+        return lambda text: self.send(messages.Notice(rank=rank, time=time(), text=text))
+
     def asked(self) -> str:
         """The answer to an earlier call, if it has come since: the training thread does not wait for the mailbox."""
         if self._question is not None and ray.wait([self._question], timeout=0)[0]:
@@ -78,11 +84,12 @@ def train_loop(config: dict[str, LoopConfig]) -> None:
     loop = config["config"]
     request = JobRequest.model_validate_json(loop.request)
     rank = ray.train.get_context().get_world_rank()
-    paths = RunPaths(Path(loop.run_directory))
+    paths = loop.paths if loop.paths.uri is None else RunPaths.to_write(request.storage, request.run)
     folder = Path(loop.folder)
     channel = MailboxChannel(loop.mailbox, loop.group)
     position = heartbeat.Position()
     with (
+        mirrored(paths, told=channel.notice(rank)),
         _reported(channel, folder, rank),
         _rank_log(paths, request.attempt, rank),
         heartbeat.beating(position, channel.send, rank=rank),
@@ -119,7 +126,7 @@ def _rank_log(paths: RunPaths, attempt: int, rank: int) -> contextlib.AbstractCo
     Raises:
         UserCodeError: this node does not see the directory, which the driver has made.
     """
-    if not paths.spec.exists():
+    if paths.uri is None and not paths.spec.exists():
         node = ray.util.get_node_ip_address()
         raise UserCodeError(
             Problem(

@@ -27,7 +27,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from keras.src.backend.common.variables import KerasVariable
+from keras.src.backend.common.variables import Variable as KerasVariable
 from keras.src.backend.tensorflow import core as keras_tf_core
 from keras.src.backend.tensorflow import nn as keras_tf_nn
 from keras.src.backend.tensorflow import optimizer as keras_tf_optimizer

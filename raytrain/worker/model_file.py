@@ -14,6 +14,7 @@ from time import monotonic, sleep
 
 import keras
 
+from raytrain.object_store import ObjectStore, join
 from raytrain.run import RunPaths
 from raytrain.worker import backoff
 
@@ -48,33 +49,41 @@ def save_model(model: keras.Model, paths: RunPaths, *, rank: int, notice: Callab
         notice(f"the model cannot be saved whole, only its weights, as {made.name}: {why}")
     target = paths.root / made.name
     if rank == 0:
-        publish(made, target, notice=notice)
+        publish(made, target, uri=paths.uri, notice=notice)
     shutil.rmtree(folder)
     return target
 
 
-def publish(made: Path, target: Path, *, notice: Callable[[str], None], patience_s: float | None = None) -> None:
+def publish(
+    made: Path,
+    target: Path,
+    *,
+    notice: Callable[[str], None],
+    uri: str | None = None,
+    patience_s: float | None = None,
+) -> None:
     """Copies a file to storage, whole or not at all, trying again for a while.
+
+    Args:
+        uri: of the object store's folder that it goes to in place of the target's.
 
     Raises:
         StorageError: it could not be done; `made` is left where it is.
     """
     deadline = monotonic() + (PATIENCE_S if patience_s is None else patience_s)
-    aside = target.with_name(f".{target.name}.tmp")
+    shown = target if uri is None else join(uri, target.name)
     failures = 0
     while True:
         try:
-            shutil.copyfile(made, aside)
-            _flush_to_disk(aside)
-            aside.rename(target)
+            _copy(made, target) if uri is None else ObjectStore(uri).push(made, target.name)
             return
         except OSError as error:
             failures += 1
             if failures == 1:
-                notice(f"{target} cannot be written and is tried again: {error.strerror or error}")
+                notice(f"{shown} cannot be written and is tried again: {error.strerror or error}")
             if monotonic() >= deadline:
                 raise StorageError(
-                    f"got {error.strerror or error} for {target}, and the final model is kept as {made} on this node"
+                    f"got {error.strerror or error} for {shown}, and the final model is kept as {made} on this node"
                 ) from error
             sleep(min(backoff.wait_s(failures), max(0.0, deadline - monotonic())))
 
@@ -94,6 +103,13 @@ def copy_code(folder: Path, target: Path) -> None:
         place = target / file.relative_to(folder)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, place)
+
+
+def _copy(made: Path, target: Path) -> None:
+    aside = target.with_name(f".{target.name}.tmp")
+    shutil.copyfile(made, aside)
+    _flush_to_disk(aside)
+    aside.rename(target)
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -12,15 +12,17 @@ from time import monotonic, sleep, time
 import tensorflow as tf
 
 from raytrain.errors import Problem, UserCodeError
+from raytrain.run import RunPaths
 from raytrain.worker import checkpoint, messages
 from raytrain.worker.reporting import Channel
+from raytrain.worker.stored import fetch_checkpoints
 from raytrain.worker.strategy import sum_over_workers
 
 _PATIENCE_S = 90
 
 
 def newest_checkpoint(
-    root: Path, channel: Channel, strategy: tf.distribute.Strategy, *, rank: int, steps_per_epoch: int
+    paths: RunPaths, channel: Channel, strategy: tf.distribute.Strategy, *, rank: int, steps_per_epoch: int
 ) -> checkpoint.Snapshot | None:
     """The newest whole checkpoint as the chief sees it, on every rank.
 
@@ -31,13 +33,17 @@ def newest_checkpoint(
         UserCodeError: this rank cannot read what the chief has read.
     """
 
+    root = paths.checkpoints
+
     def skipped(path: Path, why: str) -> None:
-        channel.send(messages.CheckpointBroken(rank=0, time=time(), path=str(path), why=why))
+        channel.send(messages.CheckpointBroken(rank=0, time=time(), path=paths.shown(path), why=why))
 
     def usable(snapshot: checkpoint.Snapshot) -> bool:
         same = len(snapshot.ranks), snapshot.state.get("steps_per_epoch")
         return snapshot.step == 0 or same == (strategy.num_replicas_in_sync, steps_per_epoch)
 
+    if rank == 0:
+        fetch_checkpoints(paths)
     found = checkpoint.read_newest(root, skipped=skipped, usable=usable) if rank == 0 else None
     seen = checkpoint.Place.parse(found[0].name) if found else None
     mine = [float(number) for number in astuple(seen)] if seen else [0.0, 0.0, 0.0]
@@ -45,9 +51,11 @@ def newest_checkpoint(
     if place == checkpoint.Place(0):
         return None
     if found is None:
+        fetch_checkpoints(paths, place.name)
         return _read_patiently(root / place.name)
     path, snapshot = found
-    channel.send(messages.RestoredFrom(rank=0, time=time(), epoch=snapshot.epoch, step=snapshot.step, path=str(path)))
+    told = paths.shown(path)
+    channel.send(messages.RestoredFrom(rank=0, time=time(), epoch=snapshot.epoch, step=snapshot.step, path=told))
     return snapshot
 
 

@@ -37,6 +37,12 @@ class Save:
 class Writer:
     """The chief's way to storage; `reclaim`, then `offer`, and `close` at the end.
 
+    Args:
+        root: where checkpoints are committed.
+        at: called between any two steps of writing.
+        publish: called with what was committed, where that is not yet storage; what it raises is tried again.
+        shown: how the path of a checkpoint is told.
+
     Attributes:
         patience_s: how long `reclaim` waits for a write in progress.
     """
@@ -50,11 +56,16 @@ class Writer:
         keep: int,
         send: Callable[[messages.Message], None],
         at: Callable[[Snapshot, str], None] = lambda snapshot, point: None,
+        publish: Callable[[Path], None] = lambda path: None,
+        shown: Callable[[Path], str] = str,
     ) -> None:
         self._root = root
         self._keep = keep
         self._send = send
         self._at = at
+        self._publish = publish
+        self._shown = shown
+        self._committed: tuple[Snapshot, Path] | None = None
         self._changed = threading.Condition()
         self._waiting: Save | None = None
         self._writing = False
@@ -130,7 +141,8 @@ class Writer:
         snapshot = save.snapshot
         if not all(np.isfinite(weights).all() for weights in save.weights):
             return  # the loss follows in a step or two; the last finite checkpoint is kept
-        path = checkpoint.write(self._root, snapshot, keep=self._keep, at=lambda point: self._at(snapshot, point))
+        path = self._commit(snapshot)
+        self._publish(path)
         self._failures = 0
         self._told.clear()
         self._send(
@@ -139,11 +151,18 @@ class Writer:
                 time=time(),
                 epoch=snapshot.epoch,
                 step=snapshot.step,
-                path=str(path),
+                path=self._shown(path),
                 seconds=perf_counter() - began,
                 blocked_s=save.blocked_s,
             )
         )
+
+    def _commit(self, snapshot: Snapshot) -> Path:
+        """Writes the snapshot, unless that was done before and only its publishing failed."""
+        if self._committed is None or self._committed[0] is not snapshot:
+            path = checkpoint.write(self._root, snapshot, keep=self._keep, at=lambda point: self._at(snapshot, point))
+            self._committed = snapshot, path
+        return self._committed[1]
 
     def _done(self, save: Save, failure: OSError | None) -> None:
         why = "" if failure is None else str(failure.strerror or failure)

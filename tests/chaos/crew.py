@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import multiprocessing.context
 import os
 import threading
 import time
@@ -83,14 +84,20 @@ class Training:
         )
 
 
+def fork_server() -> multiprocessing.context.ForkServerContext:
+    """Where the processes of these tests come from; the server is one for all of them, and imports before it forks."""
+    os.environ.update(setup.thread_environment(1))
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["raytrain.worker.fit", "raytrain.cluster.submit", "raytrain.spec.load"])
+    return context
+
+
 class Crew:
     """Trains with groups of so many workers."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
-        os.environ.update(setup.thread_environment(1))
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["raytrain.worker.fit"])
+        self._context = fork_server()
 
     def train(self, case: Case, root: Path, *, faults: Sequence[str] = (), groups: int = 4) -> Training:
         """Runs groups until one comes to its end; the n-th has the n-th fault, where there are so many."""

@@ -203,9 +203,9 @@ class Truth:
 
     def check(self, life: Life, status: RunStatus, reason: str) -> None:
         """`status` and `reason` are what the test has brought about."""
-        told = life.status()
         code = {RunStatus.SUCCEEDED: 0, RunStatus.FAILED: 10, RunStatus.STOPPED: 11}[status]
         waited = life.wait_until_over()
+        told = life.status()
         self.compared += 1
         done = {(tick.epoch, tick.step) for tick in life.ticks()}
         steps = {(row["epoch"], step) for row in life.history() for step in range(told["steps_per_epoch"] or 0)}
@@ -219,6 +219,9 @@ class Truth:
         self.wrong += [
             f"{life.run} is {status} {reason}, {complaint}" for complaint, right in checks.items() if not right
         ]
+
+
+TRUTH = Truth()
 
 
 def parse_ticks(text: str) -> list[Tick]:
@@ -272,3 +275,12 @@ def what_is_left(url: str) -> dict[str, list[str]]:
             rows = json.load(answer)["data"]["result"]["result"]
         left[kind] = [str(row.get("class_name") or row.get("name")) for row in rows if row["state"] != over]
     return left
+
+
+def weights_of(life: Life) -> list[bytes]:
+    """The last checkpoint's arrays, which hold the optimizer's and the random generators' state too."""
+    from raytrain.worker import checkpoint
+
+    read = checkpoint.read_newest(life.paths.checkpoints, skipped=lambda path, why: None)
+    assert read is not None
+    return [array.tobytes() for array in read[1].variables]

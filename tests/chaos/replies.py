@@ -13,11 +13,14 @@ class LosingProxy:
 
     Args:
         url: the cluster's.
-        lose: how many replies to a submission are lost, the first ones.
+        lose: how many replies to a submission are lost: every other one, until so many are.
+
+    Attributes:
+        lost: how many have been.
     """
 
     def __init__(self, url: str, *, lose: int) -> None:
-        self.lost = 0
+        self.lost = self._submissions = 0
         upstream = urlsplit(url).netloc
         proxy, lock = self, threading.Lock()
 
@@ -32,7 +35,9 @@ class LosingProxy:
                 content = reply.read()
                 connection.close()
                 with lock:
-                    loses = self.command == "POST" and self.path == "/api/jobs/" and proxy.lost < lose
+                    submits = self.command == "POST" and self.path == "/api/jobs/"
+                    proxy._submissions += submits
+                    loses = submits and proxy._submissions % 2 == 1 and proxy.lost < lose
                     proxy.lost += loses
                 if loses:
                     self.close_connection = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +76,25 @@ def test_an_attempt_that_has_not_said_a_word_yet_is_not_the_one_before(cluster: 
     assert (row["status"] in ("PENDING", "RUNNING"), row["reason"], row["attempts"]) == (True, None, 2)
     again = raytrain("resume", stopped)
     assert (again.exit_code, len(cluster.jobs)) == (2, 2)
+
+
+def test_a_job_that_ray_has_not_seen_end_yet_is_waited_for(cluster: StandIn, stopped: str) -> None:
+    cluster.jobs[stopped].status = "RUNNING"
+    threading.Timer(1.0, setattr, (cluster.jobs[stopped], "status", "STOPPED")).start()
+
+    assert raytrain("resume", stopped).exit_code == 0
+
+
+def test_a_job_that_goes_on_though_its_run_has_ended(
+    cluster: StandIn, stopped: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raytrain.cluster.resume._JOB_ENDS_WITHIN_S", 0.1)
+    cluster.jobs[stopped].status = "RUNNING"
+
+    result = raytrain("resume", stopped)
+
+    assert (result.exit_code, len(cluster.jobs)) == (2, 1)
+    assert f"its job {stopped} is RUNNING" in result.stderr
 
 
 def test_a_run_that_has_succeeded_or_goes_on_is_left_alone(cluster: StandIn, job: Path, stopped: str) -> None:

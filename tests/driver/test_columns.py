@@ -323,6 +323,7 @@ def test_lists_that_a_later_step_takes_stay_lists() -> None:
     assert arrays["n"].tolist() == [[1], [2, 3]]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tensors_of_ray_data_itself() -> None:
     blocks = ray_tensors(np.arange(12, dtype=np.float64).reshape(2, 2, 3))
     array = to_arrays(pa.table({"c": blocks}), ["c"])["c"]

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.s3 import KEYS
+
 JOBS = Path(__file__).parents[2] / "jobs"
 RUN_TIMEOUT_S = 300
 
@@ -68,7 +70,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     """The command, with a local cluster that `raytrain up` starts and `raytrain down` stops."""
     root = tmp_path_factory.mktemp("integration")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "RAYTRAIN_"))}
-    environment |= {"RAYTRAIN_STATE_DIR": str(root / "state"), "RAYTRAIN_ALLOW_MISSING_GPUS": ""}
+    environment |= {"RAYTRAIN_STATE_DIR": str(root / "state"), "RAYTRAIN_ALLOW_MISSING_GPUS": "", **KEYS}
     command = [sys.executable, "-m", "raytrain"]
     up = subprocess.run(
         [*command, "up", "--cpus", "4", "--gpus", "2"], env=environment, capture_output=True, text=True, check=False

@@ -77,14 +77,6 @@ def test_a_job_trains_on_every_row_in_each_tier(tier: str, folder: Path, cli: Cl
         assert rows == pytest.approx([481, 480])
 
 
-def test_unshuffled_the_sharded_tier_gives_the_answer_of_the_shared_one(folder: Path, cli: Cli) -> None:
-    unshuffled = ["--set", "data.shuffle=false"]
-    answers = [
-        cli.submit(folder, *unshuffled, "--set", f"data.cache={tier}")["metrics"] for tier in ("shared", "sharded")
-    ]
-    assert answers[0] == pytest.approx(answers[1], abs=1e-6)
-
-
 def test_the_plan_names_the_tier(folder: Path, cli: Cli) -> None:
     plan = json.loads(cli("plan", folder, "--json").stdout)
     assert plan["tier"] == "shared"

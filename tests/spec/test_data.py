@@ -137,3 +137,28 @@ def test_what_a_step_reads_and_makes() -> None:
         (["a", "b"], ["c"]),
         ([], []),
     ]
+
+
+def test_everything_survives_its_way_to_the_cluster() -> None:
+    columns = [{"fill": 0}, {"fill": False}, {"pad": 2, "pad_value": "", "truncate": True}, {"pad": 3}]
+    more = [{"timestamp": "days", "dtype": "float32"}, {"size": [2, 2]}, {"size": [2, 2], "mode": "L"}]
+    steps: list[dict[str, Any]] = [
+        *(
+            {kind: {"columns": ["a"]}}
+            for kind in ("standardize", "impute", "encode", "one_hot", "multi_hot", "tokenize")
+        ),
+        {"bucket": {"columns": ["a"], "bins": 3}},
+        {"bucket": {"columns": ["a"], "bins": [1.0, 2.0]}},
+        {"pad": {"columns": ["a"], "length": 2}},
+        {"count": {"columns": ["a"], "into": ["c"]}},
+        {"hash": {"columns": ["a"], "features": 2}},
+        {"encode": {"columns": ["a"], "unseen": 1}},
+        {"concatenate": {"columns": ["a"], "into": "b"}},
+        {"impute": {"columns": ["a"], "strategy": "constant", "fill_value": "x"}},
+    ]
+    spec = data(
+        columns={f"c{index}": options for index, options in enumerate(columns + more)},
+        preprocess=steps,
+        adapt={"words": ["a"]},
+    )
+    assert DataSpec.model_validate_json(spec.model_dump_json()) == spec

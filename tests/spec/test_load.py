@@ -54,10 +54,21 @@ def test_relative_storage_lies_beside_the_spec(write_job: Write, storage: str, a
     assert load_job(str(folder), overrides=[f"storage={storage}"]).spec.storage == expected
 
 
-@pytest.mark.parametrize("storage", ["s3://bucket/x", "gs://b", "hdfs://h/x", "file:///x"])
-def test_object_stores_are_refused(write_job: Write, storage: str) -> None:
+@pytest.mark.parametrize("storage", ["s3://bucket/x", "gs://b", "hdfs://h/x", "s3://b/x?region=eu-west-1"])
+def test_object_stores_are_left_as_they_are_written(write_job: Write, storage: str) -> None:
+    assert load_job(str(write_job()), overrides=[f"storage={storage}"]).spec.storage == storage
+
+
+def test_a_key_in_a_storage_uri_is_refused_and_not_shown(write_job: Write) -> None:
+    (problem,) = refused(write_job(), "storage=s3://name:hunter2@bucket/runs")
+    assert "hunter2" not in f"{problem.got}{problem.expected}{problem.fix}"
+    assert problem.field == "storage"
+
+
+@pytest.mark.parametrize("storage", ["file:///x", "http://host/x"])
+def test_other_kinds_of_uri_are_refused(write_job: Write, storage: str) -> None:
     (problem,) = refused(write_job(), f"storage={storage}")
-    assert "NFS" in problem.expected
+    assert "s3://" in problem.expected
     assert problem.field == "storage"
 
 

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import pytest
-from keras.src.backend.common.variables import KerasVariable
+from keras.src.backend.common.variables import Variable as KerasVariable
 from keras.src.backend.tensorflow import core, nn, optimizer, trainer
 from keras.src.losses import loss
 from keras.src.metrics.reduction_metrics import Mean

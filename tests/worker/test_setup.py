@@ -111,7 +111,7 @@ def test_configure_tells_tensorflow_who_the_workers_are(monkeypatch: pytest.Monk
     monkeypatch.setattr(setup, "LIBRARIES", ())
     monkeypatch.setattr(setup, "_importing", [])
     for name in ("TF_CONFIG", "TF_GRPC_REUSE_PORT"):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that what `configure` sets is taken back, for the processes of other tests
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
     setup.configure(["10.0.0.1:7", "[::1]:8"], 1)
     setup.finish_import()

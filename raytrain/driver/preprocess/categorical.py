@@ -65,12 +65,11 @@ def tokenize(array: Array, step: Tokenize, state: State, place: Place) -> Array:
 
 def pad(array: Array, step: Pad, state: State, place: Place) -> Array:
     values, lengths = elements(array)
-    value = step.value if "value" in step.model_fields_set else None
     return pad_elements(
         values,
         lengths,
         length=step.length,
-        value=value,
+        value=step.value,
         truncate=step.truncate,
         name=place.column,
         field=place.field,

@@ -17,8 +17,8 @@ from raytrain.spec.schema import JobSpec
 
 
 def job(*steps: Mapping[str, Any], loss: Any = None, layers: Any = None, **data: Any) -> JobSpec:
-    """A job of these steps; its input is `x` unless told otherwise."""
-    return JobSpec.model_validate(
+    """A job of these steps as it arrives at the cluster; its input is `x` unless told otherwise."""
+    spec = JobSpec.model_validate(
         {
             "name": "job",
             "model": {"layers": layers} if layers else "model.py:build_model",
@@ -26,6 +26,7 @@ def job(*steps: Mapping[str, Any], loss: Any = None, layers: Any = None, **data:
             "data": {"train": {"inline": {"x": [0]}}, "features": "x", "preprocess": list(steps)} | data,
         }
     )
+    return JobSpec.model_validate_json(spec.model_dump_json())
 
 
 def table(columns: Mapping[str, Any] | pa.Table) -> pa.Table:

@@ -1,0 +1,59 @@
+"""What a worker keeps in an object store and fetches from it, where the run's directory is in one.
+
+Runs in: every Train worker. A directory that every node sees needs none of it, and gets none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from raytrain.mirror import Mirror
+from raytrain.object_store import ObjectStore
+from raytrain.run import RunPaths
+from raytrain.worker.checkpoint import MANIFEST
+
+
+@contextlib.contextmanager
+def mirrored(paths: RunPaths, *, told: Callable[[str], None]) -> Iterator[None]:
+    """While the block runs, what this process writes into its copy of the directory reaches the store in seconds."""
+    if paths.uri is None:
+        yield
+        return
+    paths.root.mkdir(parents=True, exist_ok=True)
+    with Mirror(paths.root, ObjectStore(paths.uri), told=told) as mirror:
+        yield
+    if not mirror.missing:
+        shutil.rmtree(paths.root.parent, ignore_errors=True)
+
+
+def publish_checkpoint(paths: RunPaths, path: Path) -> None:
+    """Commits in the store what was committed in the copy, and removes there what was removed here.
+
+    Raises:
+        OSError: the store does not take it; to be tried again.
+    """
+    if paths.uri is None:
+        return
+    store, folder = ObjectStore(paths.uri), paths.checkpoints.name
+    store.push_folder(path, f"{folder}/{path.name}", marker=MANIFEST)
+    kept = {entry.name for entry in paths.checkpoints.iterdir()}
+    for name in store.folders(folder):
+        if name not in kept:
+            store.remove_folder(f"{folder}/{name}", marker=MANIFEST)
+
+
+def fetch_checkpoints(paths: RunPaths, name: str = "") -> None:
+    """Brings the checkpoints that count, or the one of that name, into this process's copy.
+
+    Raises:
+        OSError: the store does not answer.
+    """
+    if paths.uri is None:
+        return
+    store, folder = ObjectStore(paths.uri), paths.checkpoints.name
+    for found in [name] if name else store.folders(folder):
+        if f"{MANIFEST}" in store.names(f"{folder}/{found}"):
+            store.pull_folder(f"{folder}/{found}", paths.checkpoints / found)

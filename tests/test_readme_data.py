@@ -1,0 +1,199 @@
+"""README.md's Data section, held against the program: every example is checked, every shown value computed."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from PIL import Image
+
+from raytrain.driver.columns import to_arrays
+from raytrain.errors import ExitCode, SpecError
+from raytrain.spec.checks import JobFacts, check_job
+from raytrain.spec.column import ColumnSpec
+from raytrain.spec.data import DataSpec
+from raytrain.spec.load import load_job
+from raytrain.spec.preprocess import Preprocess
+from raytrain.spec.source import Source
+from tests.driver.preprocess.tables import features, job
+from tests.test_readme import block_with, run, same, table
+
+HOUSES: dict[str, list[Any]] = {"rooms": [1, 2, 3], "area": [20.0, 35.5, 60.0], "price": [1.0, 2.0, 4.0]}
+PATIENTS: dict[str, list[Any]] = {
+    "age": [31, 45] * 10,
+    "city": ["Rome", "Oslo", "Bonn", "Rome"] * 5,
+    "fold": [0, 1, 2, 3, 4] * 4,
+    "ill": [0, 1] * 10,
+}
+# Their rows are counted by the cluster, which alone can read them.
+REMOTE = {"delta", "iceberg", "lance", "huggingface", "python", "sql"}
+JOB = """\
+name: example
+model: {layers: [{Dense: {units: 1}}]}
+compile: {loss: mse}
+fit: {global_batch_size: 2}
+"""
+CODE = """\
+import sqlite3
+
+def load():
+    return {"x": [1, 2], "y": [0, 1]}
+
+def connect():
+    return sqlite3.connect("houses.db")
+
+def double(batch):
+    return {name: 2 * column for name, column in batch.items()}
+"""
+
+
+def codes(cell: str) -> list[str]:
+    """What stands in backticks."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def csv_text(columns: dict[str, list[Any]]) -> str:
+    rows = zip(*columns.values(), strict=True)
+    return "\n".join([",".join(columns), *(",".join(map(str, row)) for row in rows)]) + "\n"
+
+
+def picture(path: Path | io.BytesIO) -> None:
+    Image.new("RGB", (5, 4)).save(path, "PNG")
+
+
+@pytest.fixture
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A job's folder with every file that the examples name."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("houses", "reviews/liked=0", "reviews/liked=1", "pictures/cat", "pictures/dog", "photos", "records"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "data.py").write_text(CODE)
+    for name in ("a", "b"):
+        (tmp_path / "houses" / f"{name}.csv").write_text(csv_text(HOUSES))
+        pq.write_table(pa.table(HOUSES), tmp_path / "houses" / f"{name}.parquet")
+    rows = [dict(zip(HOUSES, row, strict=True)) for row in zip(*HOUSES.values(), strict=True)]
+    (tmp_path / "houses.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    np.savez(tmp_path / "points.npz", x=np.zeros((3, 2)), y=np.zeros(3))
+    for name in ("x", "y"):
+        np.save(tmp_path / f"{name}.npy", np.zeros(3))
+    for liked in (0, 1):
+        (tmp_path / f"reviews/liked={liked}/a.txt").write_text("good fun\nwaste of time\n")
+    for name in ("cat", "dog"):
+        picture(tmp_path / f"pictures/{name}/1.png")
+    picture(tmp_path / "photos/1.png")
+    (tmp_path / "photos.csv").write_text("file,price\n1.png,3\n1.png,4\n")
+    record = struct.pack("<QI", 4, 0) + b"data" + struct.pack("<I", 0)
+    (tmp_path / "records/a.tfrecord").write_bytes(3 * record)
+    (tmp_path / "patients.csv").write_text(csv_text(PATIENTS))
+    (tmp_path / "others.csv").write_text(csv_text(PATIENTS))
+    return tmp_path
+
+
+def checked(folder: Path, data: str) -> tuple[DataSpec, JobFacts]:
+    """A job with this `data:` section, as `raytrain validate` checks it."""
+    (folder / "job.yaml").write_text(JOB + data + "\n")
+    loaded = load_job(str(folder))
+    return loaded.spec.data, check_job(loaded)
+
+
+SOURCES = [codes(row[1])[0] for row in table("source")]
+SPLITS = [codes(row[0])[0] for row in table("such as")]
+
+
+def test_every_source_has_an_example() -> None:
+    named = [codes(row[0])[0] for row in table("source") if row[0]]
+    shown = dict.fromkeys(next(iter(yaml.safe_load(data)["data"]["train"])) for data in SOURCES)
+    assert named == list(shown)
+    assert set(named) == set(Source.model_fields)
+
+
+@pytest.mark.parametrize("data", SOURCES)
+def test_source(data: str, data_folder: Path) -> None:
+    spec, facts = checked(data_folder, data)
+    assert (facts.rows is None) == (spec.train.kind in REMOTE)
+
+
+@pytest.mark.parametrize("data", [data for data in SOURCES if "{csv:" in data or "{parquet:" in data])
+def test_a_column_that_is_not_there_is_refused(data: str, data_folder: Path) -> None:
+    with pytest.raises(SpecError, match="is no column"):
+        checked(data_folder, data.replace("label: price", "label: prize"))
+
+
+@pytest.mark.parametrize("data", SPLITS)
+def test_split(data: str, data_folder: Path) -> None:
+    spec, facts = checked(data_folder, data)
+    known = spec.group is None and "where" not in data
+    assert (facts.rows is not None) == known
+
+
+def test_every_kind_of_split_has_an_example() -> None:
+    given = [DataSpec.model_validate(yaml.safe_load(data)["data"]) for data in SPLITS]
+    assert {type(split.validation).__name__ for split in given} == {"float", "Where", "Source"}
+    assert {split.stratify for split in given} == {False, True, "city"}
+    assert any(split.group for split in given)
+
+
+def test_every_column_option_has_an_example() -> None:
+    assert {option for row in table("option") for option in _column(row)[1]} == set(ColumnSpec.model_fields)
+
+
+def _column(row: list[str]) -> tuple[str, dict[str, Any]]:
+    [(name, options)] = yaml.safe_load(codes(row[0])[0]).items()
+    return name, options
+
+
+@pytest.mark.parametrize("row", table("option"), ids=lambda row: row[0])
+def test_column(row: list[str]) -> None:
+    name, options = _column(row)
+    before, after = (json.loads(codes(cell)[0]) if codes(cell) else None for cell in row[1:])
+    if "size" in options:
+        picture(buffer := io.BytesIO())
+        column, shape = pa.array([buffer.getvalue()]), after
+        assert list(to_arrays(pa.table({name: column}), [name], {name: ColumnSpec(**options)})[name].shape[1:]) == shape
+        return
+    column = pa.array(before)
+    if "timestamp" in options:
+        column = column.cast(pa.timestamp("s"))
+    array = to_arrays(pa.table({name: column}), [name], {name: ColumnSpec(**options)})[name]
+    assert array.tolist() == after
+    assert array.dtype == options.get("dtype", array.dtype)
+
+
+def test_every_step_has_an_example() -> None:
+    steps = {next(iter(yaml.safe_load(code))) for row in table("step") for code in codes(row[0])}
+    assert steps == set(Preprocess.model_fields)
+
+
+@pytest.mark.parametrize("row", table("step"), ids=lambda row: row[0])
+def test_step(row: list[str], data_folder: Path) -> None:
+    """Learned from the train rows shown, and applied to them."""
+    steps = [yaml.safe_load(code) for code in codes(row[0])]
+    rows = {"x": json.loads(codes(row[1])[0])}
+    if len(codes(row[1])) > 1:
+        rows["y"] = json.loads(codes(row[1])[-1])
+    spec = job(*steps, train={"inline": {"x": [0], "y": [0]}})
+    shown = np.asarray(json.loads(codes(row[2])[0]))
+    become = np.asarray(features(spec, rows, folder=data_folder))
+    assert become.shape == shown.shape
+    if shown.dtype.kind == "U":
+        assert become.tolist() == shown.tolist()
+    else:
+        np.testing.assert_allclose(become.astype(float), shown, atol=0.005)
+
+
+def test_a_file_unlike_the_others_is_refused_as_shown(data_folder: Path) -> None:
+    (data_folder / "houses/b.csv").write_text("rooms,area,price\n1,20.0,1.0\n2,35.5\n")
+    data = 'data: {train: {csv: "houses/*.csv"}, features: [rooms, aera], label: price}\n'
+    (data_folder / "job.yaml").write_text(JOB + data)
+    code, output = run("validate", ".")
+    assert code == ExitCode.SPEC_REFUSED
+    same(block_with("text", "houses/b.csv"), output)

@@ -1,0 +1,81 @@
+"""README.md's section on failures, held against the program: messages, reasons, fields and promises."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from raytrain.cli.failures import failure_lines, failure_title
+from raytrain.driver.attempts import Failure, Past, rule
+from raytrain.events import types
+from raytrain.events.lines import event_line
+from raytrain.events.summary import RunSummary
+from raytrain.run import Reason, RunStatus
+from raytrain.spec.schema import CheckpointSpec, DivergenceSpec, RestartsSpec, ScalingSpec, WatchdogSpec
+from tests.chaos.table import PROMISES
+from tests.test_readme import CODE, TEXT, block_with, table
+
+SECTION = TEXT.partition("\n## When things die\n")[2].partition("\n## ")[0]
+OF_ALL: dict[str, Any] = {"run": "digits", "attempt": 1, "time": 0.0}
+LOST = rule(Failure(lost_ranks=[1], position=(13, 20), progressed=True), Past(), RestartsSpec())
+EVENTS = [
+    types.WorkerLost(message=str(LOST.error["message"]), ranks=[1], **OF_ALL),
+    types.AttemptFailed(error=LOST.error, retrying=True, **OF_ALL),
+    types.AttemptStarted(workers=2, restart=1, **OF_ALL),
+    types.Restored(epoch=12, path="epoch-0013", **OF_ALL),
+    types.Hung(rank=1, phase="train", epoch=3, step=7, limit_s=60.0, stacks="stacks-0.txt", **OF_ALL),
+    types.Warned(message="node 10.0.0.7 is going away: saving, then going on elsewhere", **OF_ALL),
+    types.Resized(workers=2, before=8, **OF_ALL),
+    types.FellBack(epoch=6, learning_rate_factor=0.5, **OF_ALL),
+    types.CheckpointFailed(epoch=3, why="No space left on device", **OF_ALL),
+    types.CheckpointSkipped(path="checkpoints/epoch-0003", why="variables.npz is cut short", **OF_ALL),
+    types.Queued(needs="4 CPU", **OF_ALL),
+]
+LINES = [event_line(event, RunSummary(run="digits")) for event in EVENTS]
+
+
+def test_a_lost_worker_is_told_of_as_shown() -> None:
+    assert block_with("text", "worker lost:").splitlines() == LINES[:4]
+
+
+def test_an_error_of_the_users_is_told_of_as_shown() -> None:
+    error = {"kind": "NameError", "message": "name 'hiden' is not defined", "rank": 1, "file": "model.py", "line": 11}
+    summary = RunSummary(run="broken-20261120-0906-fcaf", reason="user_code", error=error)
+    told = [f"error: {failure_title(summary)}", *(f"  {line}" for line in failure_lines(summary))]
+    assert block_with("text", "hiden").splitlines() == told
+
+
+def test_what_is_seen_is_what_the_program_says() -> None:
+    """Words in lower case are a line, where … stands for what differs, or a reason."""
+    for _, _, seen, _ in table("what goes wrong"):
+        for shown in re.findall(r"`([^`]+)`", seen):
+            parts = [part for part in shown.split("…") if part.strip()]
+            is_line = any(all(part in line for part in parts) for line in LINES)
+            known = shown in list(Reason) or shown in ("OutOfMemory", "detached: … goes on")
+            assert is_line or (known and parts[0] in CODE), shown
+        assert set(re.findall(r"\b[A-Z]{5,}\b", re.sub(r"`[^`]*`", "", seen))) <= set(RunStatus), seen
+
+
+def test_the_fields_are_those_of_the_spec_and_their_defaults_are_true() -> None:
+    [block] = re.findall(r"^```yaml\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+    shown = yaml.safe_load(block)
+    assert RestartsSpec.model_validate(shown["restarts"]) == RestartsSpec()
+    assert WatchdogSpec.model_validate(shown["watchdog"]) == WatchdogSpec()
+    assert DivergenceSpec.model_validate(shown["divergence"]) == DivergenceSpec()
+    assert set(shown["checkpoint"]) == set(CheckpointSpec.model_fields)
+    assert set(shown["restarts"]) == set(RestartsSpec.model_fields)
+    assert set(shown["watchdog"]) == set(WatchdogSpec.model_fields)
+    assert set(shown["divergence"]) == set(DivergenceSpec.model_fields)
+    assert ScalingSpec.model_validate(shown["scaling"]).min_workers == 2
+
+
+def test_the_promises_are_those_that_the_suite_holds() -> None:
+    told = {int(row[0]): (row[1], row[2]) for row in table("row")}
+    held = {number: (promise, _signs(bar)) for number, (promise, bar) in PROMISES.items()}
+    assert told == held
+
+
+def _signs(bar: str) -> str:
+    return bar.replace("<=", "≤").replace(">=", "≥")
