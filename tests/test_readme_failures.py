@@ -19,7 +19,7 @@ from tests.test_readme import CODE, TEXT, block_with, table
 
 SECTION = TEXT.partition("\n## When things die\n")[2].partition("\n## ")[0]
 OF_ALL: dict[str, Any] = {"run": "digits", "attempt": 1, "time": 0.0}
-LOST = rule(Failure(lost_ranks=[1], position=(13, 20), progressed=True), Past(), RestartsSpec())
+LOST = rule(Failure(lost_ranks=[1], position=(12, 0), progressed=True), Past(), RestartsSpec())
 EVENTS = [
     types.WorkerLost(message=str(LOST.error["message"]), ranks=[1], **OF_ALL),
     types.AttemptFailed(error=LOST.error, retrying=True, **OF_ALL),

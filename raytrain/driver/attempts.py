@@ -101,9 +101,7 @@ def rule(failure: Failure, past: Past, limits: RestartsSpec) -> Ruling:
     own = [error for error in failure.errors if not failure.hang and not _is_collateral(error, failure)]
     port_taken = bool(own) and not failure.started and all(_is_port_taken(error) for error in own)
     if own and not port_taken:
-        refused = own[0]["kind"] in ("SpecError", "UserCodeError") and own[0]["file"] is None
-        reason = Reason.SPEC_REFUSED if refused else Reason.INTERNAL if own[0].get("internal") else Reason.USER_CODE
-        return Ruling(restart=False, reason=reason, error=own[0])
+        return Ruling(restart=False, reason=_reason_of(own[0]), error=own[0])
     reason = Reason.HUNG if failure.hang else Reason.PREEMPTED if failure.preempted else Reason.WORKER_LOST
     error = _account(failure, own[0] if port_taken else None)
     if failure.signature is not None and failure.signature == past.last:
@@ -118,6 +116,14 @@ def rule(failure: Failure, past: Past, limits: RestartsSpec) -> Ruling:
     counted = f"restart {used + 1} of {most}" if budget else "a restart that is not counted"
     words = f"{error['message']}; {counted}" + (f" in {figures.seconds(wait_s)}" if wait_s else "")
     return Ruling(restart=True, reason=reason, error=error | {"message": words}, back_off_s=wait_s, budget=budget)
+
+
+def _reason_of(error: dict[str, Any]) -> Reason:
+    if error["kind"] == "StorageError":
+        return Reason.STORAGE
+    if error["kind"] in ("SpecError", "UserCodeError") and error["file"] is None:
+        return Reason.SPEC_REFUSED
+    return Reason.INTERNAL if error.get("internal") else Reason.USER_CODE
 
 
 def back_off_s(failures_in_a_row: int) -> float:

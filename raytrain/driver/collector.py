@@ -13,6 +13,7 @@ import ray
 from raytrain.driver.pulse import Pulse
 from raytrain.driver.recorder import Recorder
 from raytrain.worker import messages
+from raytrain.worker.fault import Injector
 
 _WAIT_S = 1.0
 
@@ -24,20 +25,21 @@ class Collector:
         errors: what failing ranks reported, in order of arrival.
         finished_ranks: how many ranks said that they are done.
         reason: why training ended, from the last rank that is done.
-        stopped_in: the epoch in which the workers decided to stop; None when they did not.
+        stopped: the workers' decision to stop; None when they took none.
         progressed: an epoch or a checkpoint was done.
     """
 
-    def __init__(self, mailbox: Any, recorder: Recorder, pulse: Pulse) -> None:
+    def __init__(self, mailbox: Any, recorder: Recorder, pulse: Pulse, injector: Injector) -> None:
         self._mailbox = mailbox
         self._recorder = recorder
         self._pulse = pulse
+        self._injector = injector
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._collect, name="raytrain-collector", daemon=True)
         self.errors: list[dict[str, Any]] = []
         self.finished_ranks = 0
         self.reason = ""
-        self.stopped_in: int | None = None
+        self.stopped: messages.StopDecided | None = None
         self.progressed = False
 
     def __enter__(self) -> Self:
@@ -56,6 +58,8 @@ class Collector:
     def _take(self, wait_s: float) -> None:
         for message in ray.get(self._mailbox.take.remote(wait_s)):
             self._pulse.note(message)
+            if self._pulse.position is not None:
+                self._injector.strike_driver(*self._pulse.position)
             match message:
                 case messages.Heartbeat():
                     pass
@@ -66,7 +70,7 @@ class Collector:
                     self.reason = str(message.reason)
                 case _:
                     if isinstance(message, messages.StopDecided):
-                        self.stopped_in = message.epoch
+                        self.stopped = message
                     self.progressed |= isinstance(message, (messages.EpochDone, messages.CheckpointWritten))
                     self._record(message)
 

@@ -16,6 +16,7 @@ import ray
 from ray.data.block import BlockAccessor
 
 from raytrain.driver.capacity import free_disk_bytes, measure, spilled_bytes
+from raytrain.driver.labels import unseen_classes
 from raytrain.driver.passes import PassSource, split_marks
 from raytrain.driver.pipeline import Pipeline
 from raytrain.driver.sources import Read, explain, number_classes_alike, read_source, rows_per_file
@@ -150,20 +151,27 @@ def _load_shared(
 ) -> SharedDataset:
     """Everything through the driver's memory into the object store."""
     spilled_before = spilled_bytes()
-    tables = {part: source.table() for part, source in sources.items()}
+    tables = {part: source.table(columns=_worth_choosing(source, pipeline, spec)) for part, source in sources.items()}
     splitter = make_splitter(spec, tables["train"].num_rows, read_key(tables["train"], spec.data))
     counts = _counts(spec, splitter, {part: table.num_rows for part, table in tables.items()})
     marks = splitter.of(0, tables["train"].num_rows)
     parts = {split: tables["train"].filter(pa.array(marks == number)) for number, split in enumerate(SPLITS)}
     parts |= {part: table for part, table in tables.items() if part != "train"}
     pipeline.fit(lambda: iter([parts["train"]]))
-    refs = {
-        split: ray.put(map_arrays(np.ascontiguousarray, pipeline.apply(table)))
-        for split, table in parts.items()
-        if table.num_rows
-    }
-    notices = tuple(spill_notices(spilled_bytes() - spilled_before))
+    packed = {split: pipeline.apply(table) for split, table in parts.items() if table.num_rows}
+    others = {split: arrays for split, arrays in packed.items() if split != "train"}
+    unseen = unseen_classes(packed["train"], others, spec)
+    refs = {split: ray.put(map_arrays(np.ascontiguousarray, arrays)) for split, arrays in packed.items()}
+    notices = (*unseen, *spill_notices(spilled_bytes() - spilled_before))
     return SharedDataset(spec=spec, counts=counts, tier=tier, pipeline=pipeline, notices=notices, refs=refs)
+
+
+def _worth_choosing(source: _LazySource, pipeline: Pipeline, spec: JobSpec) -> list[str] | None:
+    """The columns to read, where a source can leave the others unread; None where it reads all of them anyway."""
+    if source.source.kind != "parquet":
+        return None
+    needed = pipeline.columns_to_read(source.read.dataset.columns())
+    return list(dict.fromkeys([*needed, *(key_columns(spec.data) if source.part == "train" else [])]))
 
 
 def _load_dealt(

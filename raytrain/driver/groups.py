@@ -6,6 +6,7 @@ Runs in: the driver. What follows a failed group is decided by `attempts`, the s
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from raytrain.events import figures, types
 from raytrain.run import Reason, RunPaths, RunStatus
 from raytrain.spec.placement import needs_in_words, needs_of, room
 from raytrain.spec.request import JobRequest
+from raytrain.worker import fault, messages
 from raytrain.worker.loop import LoopConfig
 from raytrain.worker.shards import Shards
 from raytrain.worker.stopping import Pause
@@ -41,11 +43,11 @@ class GroupEnd:
 
     Attributes:
         finished: why training ended, from workers that all did; empty when the group failed.
-        stopped_in: the epoch in which they decided to stop.
+        stopped: their decision to stop, where they took one.
     """
 
     finished: str
-    stopped_in: int | None
+    stopped: messages.StopDecided | None
     preempted: bool
     queue_timed_out: bool
     failure: attempts.Failure
@@ -62,6 +64,7 @@ class Groups:
         self._past = attempts.Past()
         self._group = self._fall_backs = 0
         self._workers = 0
+        self._fault = fault.from_environment(os.environ)
 
     def run(self) -> Outcome:
         """Runs groups until one finishes, or no other may follow."""
@@ -106,7 +109,8 @@ class Groups:
             group=self._group,
         )
         self._stop.group_begins(monitor, pulse)
-        with Collector(self._mailbox, self._recorder, pulse) as collector, monitor, self._serve() as shards:
+        injector = fault.Injector(self._fault, root=self._paths.root, rank=fault.DRIVER, group=self._group)
+        with Collector(self._mailbox, self._recorder, pulse, injector) as collector, monitor, self._serve() as shards:
             result = run_group(
                 request,
                 LoopConfig(
@@ -139,7 +143,7 @@ class Groups:
         if end.finished == Pause.FALL_BACK:
             return self._fall_back(end)
         if end.finished:
-            return verdict(Reason(end.finished), self._recorder)
+            return verdict(Reason(end.finished), end.stopped)
         if self._stop.asked:
             return RunStatus.STOPPED, Reason.STOPPED_BY_USER, None
         if end.queue_timed_out:
@@ -160,10 +164,11 @@ class Groups:
     def _fall_back(self, end: GroupEnd) -> Outcome | None:
         rule = self._request.spec.divergence
         if self._fall_backs >= rule.max:
-            return verdict(Reason.DIVERGED, self._recorder)
+            return verdict(Reason.DIVERGED, end.stopped)
         self._fall_backs += 1
         factor = rule.learning_rate_factor**self._fall_backs
-        self._recorder.record(types.FellBack, epoch=end.stopped_in or 0, learning_rate_factor=factor)
+        epoch = end.stopped.epoch if end.stopped else 0
+        self._recorder.record(types.FellBack, epoch=epoch, learning_rate_factor=factor)
         return None
 
     def _own_node_is_going(self) -> bool:
@@ -179,12 +184,13 @@ class Groups:
         return dict.fromkeys(("rank", "file", "line", "traceback")) | error
 
 
-def verdict(reason: Reason, recorder: Recorder) -> Outcome:
-    """How a run ends whose workers all came to their end."""
+def verdict(reason: Reason, stopped: messages.StopDecided | None) -> Outcome:
+    """How a run ends whose workers all came to their end; `stopped`: their decision to, where they took one."""
     if reason is Reason.DIVERGED:
-        epochs = recorder.summary.epoch_rows()
-        after = f" after epoch {epochs[-1]['epoch'] + 1}" if epochs else ""
-        message = f"the loss was no number any more{after}"
+        message = "the loss was no number any more"
+        if stopped is not None:
+            step = f", seen at step {stopped.step}" if stopped.step else ""
+            message = f"{stopped.text} in epoch {stopped.epoch + 1}{step}"
         fix = "lower the learning rate, scale the inputs, or set clipnorm on the optimizer"
         error = dict.fromkeys(("rank", "file", "line", "field", "traceback"))
         return RunStatus.FAILED, reason, error | {"kind": "Diverged", "message": message, "fix": fix}
@@ -196,7 +202,7 @@ def verdict(reason: Reason, recorder: Recorder) -> Outcome:
 def _end(workers: int, result: GroupResult, collector: Collector, monitor: Monitor, pulse: Pulse) -> GroupEnd:
     return GroupEnd(
         finished=collector.reason if collector.finished_ranks == workers else "",
-        stopped_in=collector.stopped_in,
+        stopped=collector.stopped,
         preempted=monitor.preempted or result.preempted,
         queue_timed_out=result.queue_timed_out,
         failure=attempts.Failure(

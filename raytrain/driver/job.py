@@ -5,6 +5,7 @@ Runs in: the driver.
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from raytrain.driver.recorder import Recorder
 from raytrain.driver.stop import Stop
 from raytrain.errors import SpecError, UserCodeError
 from raytrain.events import types
+from raytrain.events.store import write_whole
 from raytrain.run import Reason, RunPaths, RunStatus
 from raytrain.spec.request import JobRequest
 from raytrain.worker.user_code import describe_failure
@@ -98,6 +100,10 @@ def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Sto
         },
         tier=dataset.tier.tier,
     )
+    try:
+        write_whole(paths.preprocessing, json.dumps(dataset.pipeline.to_json()))
+    except OSError as error:  # no reason not to train
+        recorder.record(types.Warned, message=f"{paths.preprocessing.name} could not be written: {error}")
     for text in dataset.notices:
         recorder.record(types.Warned, message=text)
     groups_import.join()

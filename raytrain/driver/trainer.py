@@ -6,8 +6,10 @@ Runs in: the driver.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -57,7 +59,10 @@ def run_group(request: JobRequest, config: LoopConfig) -> GroupResult:
     """
     scaling = request.spec.scaling
     os.environ[_PLACEMENT_TIMEOUT] = str(scaling.queue_timeout or _WITHOUT_LIMIT_S)
-    with tempfile.TemporaryDirectory(prefix="raytrain-train-") as scratch:
+    prefix = f"raytrain-train-{request.run}-"
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):  # by drivers of this run that were killed
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix) as scratch:
         trainer = DataParallelTrainer(
             train_loop,
             train_loop_config={"config": config},

@@ -12,6 +12,7 @@ from raytrain.errors import Problem
 from raytrain.spec.files import check_inside, leaves_folder
 from raytrain.spec.places import Loc, Places, dotted
 from raytrain.spec.schema import JobSpec
+from raytrain.spec.source import Source
 from raytrain.spec.values import is_python_ref, split_python_ref
 from raytrain.spec.wording import did_you_mean
 
@@ -50,8 +51,9 @@ def python_refs(spec: JobSpec) -> Iterator[tuple[Loc, str, int]]:
     if isinstance(spec.callbacks, str):
         yield ("callbacks",), spec.callbacks, 0
     for part in ("train", "validation", "test"):
-        if ref := getattr(getattr(data, part), "python", None):
-            yield ("data", part, "python"), ref, 0
+        source = getattr(data, part)
+        if isinstance(source, Source) and source.code is not None:
+            yield ("data", part, *(("sql", "connect") if source.sql else ("python",))), source.code, 0
     for index, step in enumerate(data.preprocess):
         if step.python:
             yield ("data", "preprocess", index, "python"), step.python, 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -15,11 +15,14 @@ from raytrain.spec.strict import OneKind
 def model_at(loc: Loc) -> type[BaseModel] | None:
     """The part of the schema that stands at a location of the spec."""
     model: type[BaseModel] | None = JobSpec
+    in_map = False
     for part in loc:
-        if isinstance(part, int):
+        if isinstance(part, int) or in_map:
+            in_map = False
             continue
         field = model.model_fields.get(part) if model else None
         model = next(_models(field.annotation), None) if field else None
+        in_map = field is not None and model is not None and get_origin(field.annotation) is dict
     return model
 
 

@@ -129,7 +129,7 @@ def _name_of(folder: Path) -> str:
 
 
 def _with_all_features(spec: JobSpec, folder: Path, places: Places) -> JobSpec:
-    """`data.features` left out: all columns that are neither label nor weight."""
+    """`data.features` left out: all columns that are neither label nor weight, and decide no split."""
     data = spec.data
     if data.features is not None:
         return spec
@@ -138,7 +138,8 @@ def _with_all_features(spec: JobSpec, folder: Path, places: Places) -> JobSpec:
     except SpecError as error:
         file, line = places.of(("data", "train"))
         raise SpecError(*(_at(problem, "data.train", file, line) for problem in error.problems)) from None
-    features = [name for name in columns or () if name not in (*data.label_columns, data.weight)]
+    beside = {*data.label_columns, data.weight, None if data.stratify is True else data.split_column}
+    features = [name for name in columns or () if name not in beside]
     if not features:
         file, line = places.of(("data",))
         got = "no `features`, and columns that are not known before the run" if columns is None else "no feature column"

@@ -26,6 +26,7 @@ ALLOW = "RAYTRAIN_ALLOW_FAULTS"
 IN_STEPS = ("exception", "kill", "stop", "exit", "nan")
 IN_STORAGE = ("enospc", "truncate", "slow-upload")
 KINDS = (*IN_STEPS, *IN_STORAGE, "bind", "driver-kill")
+DRIVER = -1  # stands for a rank where the driver injects
 _MARK = ".fault-fired"
 
 
@@ -122,6 +123,12 @@ class Injector:
         setup.release_port()
         host, _, port = address.rpartition(":")
         self.taken = socket.create_server((host.strip("[]"), int(port)), reuse_port=False)
+
+    def strike_driver(self, epoch: int, step: int) -> None:
+        """Kills the driver, where that is the fault, once a rank has come so far."""
+        fault = self._fault
+        if fault is not None and fault.kind == "driver-kill" and fault.is_reached(epoch, step) and self._mark():
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def on_write(self, epoch: int, step: int, point: str) -> None:
         """Called between any two steps of writing a checkpoint, taken when `step` steps of `epoch` were done."""

@@ -19,6 +19,7 @@ from keras.src.random.seed_generator import global_seed_generator
 from raytrain.run import Reason, RunPaths
 from raytrain.spec.schema import JobSpec
 from raytrain.worker import checkpoint, components, fault, messages, model_file, steps
+from raytrain.worker.adapt import adapt_layers
 from raytrain.worker.batch_norm import plain_layers, synchronized
 from raytrain.worker.fall_back import FallBacks
 from raytrain.worker.feed import Feed
@@ -78,6 +79,7 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
     feeds = make_feeds(spec, job.splits, rank=rank, workers=strategy.num_replicas_in_sync)
     snapshot = newest_checkpoint(job.paths, channel, strategy, rank=rank, steps_per_epoch=feeds["train"].num_batches)
     model = build_model(spec, job.folder, strategy, base_model=job.base_model)
+    adapt_layers(model, spec, feeds["train"].all_rows, strategy)
     notice = _chief_notice(channel, rank)
     declared = components.callbacks(spec.callbacks, job.folder)
     set_steps_per_execution(model, spec, feeds, wants_batches=act_on_batches(declared))

@@ -200,11 +200,12 @@ def _work(
 
         from raytrain.worker.fit import WorkerJob, train
 
-        os.environ.update({VARIABLE: case.fault, ALLOW: "1"})
+        spec = case.job_spec(len(addresses))
+        os.environ.update({VARIABLE: case.fault, ALLOW: "1", **spec.environment.env_vars})
         paths = RunPaths(root)
         paths.root.mkdir(parents=True, exist_ok=True)
         job = WorkerJob(
-            spec=case.job_spec(len(addresses)),
+            spec=spec,
             splits=case.splits,
             rank=rank,
             folder=folder,

@@ -22,15 +22,30 @@ from raytrain.events import types
 from raytrain.events.lease import read_leases
 from raytrain.events.store import read_events
 from raytrain.run import RunPaths, RunStatus
+from raytrain.worker import checkpoint
+from tests.chaos.crew import Crew
 from tests.integration.conftest import Cli
+from tests.worker.pool import Case
 
 STEPS = 6
 STEP_S = 0.2
 
-MODEL = """
+DATA = """
+import numpy as np
+
+def load(rows=96, seed=1):
+    generator = np.random.default_rng(seed)
+    features = generator.normal(size=(rows, 6)).astype(np.float32)
+    return {"x": features, "y": (features[:, :2].sum(axis=1) > 0).astype(np.float32)}
+
+def validation():
+    return load(19, 2)
+"""
+MODEL = (
+    DATA
+    + """
 import json, os, pathlib, time
 import keras
-import numpy as np
 
 def build_model():
     model = keras.Sequential([
@@ -42,14 +57,6 @@ def build_model():
     ])
     model.compile(optimizer=keras.optimizers.Adam(0.01), loss="binary_crossentropy", metrics=["accuracy", "AUC"])
     return model
-
-def load(rows=96, seed=1):
-    generator = np.random.default_rng(seed)
-    features = generator.normal(size=(rows, 6)).astype(np.float32)
-    return {"x": features, "y": (features[:, :2].sum(axis=1) > 0).astype(np.float32)}
-
-def validation():
-    return load(19, 2)
 
 class Tick(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
@@ -68,6 +75,7 @@ class Tick(keras.callbacks.Callback):
 def callbacks():
     return [Tick()]
 """
+)
 
 T = TypeVar("T")
 
@@ -277,10 +285,39 @@ def what_is_left(url: str) -> dict[str, list[str]]:
     return left
 
 
-def weights_of(life: Life) -> list[bytes]:
-    """The last checkpoint's arrays, which hold the optimizer's and the random generators' state too."""
-    from raytrain.worker import checkpoint
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """What a run came to, to be compared bit for bit: the history, and all that the last checkpoint holds."""
 
-    read = checkpoint.read_newest(life.paths.checkpoints, skipped=lambda path, why: None)
+    history: list[dict[str, Any]]
+    arrays: list[bytes]
+
+
+def end_of(life: Life) -> End:
+    return End(history=life.history(), arrays=_arrays(life.paths.checkpoints))
+
+
+def undisturbed_end(crew: Crew, root: Path, spec: dict[str, Any]) -> End:
+    """What the job comes to when nothing befalls it, in two plain processes without Ray."""
+    namespace: dict[str, Any] = {}
+    exec(DATA, namespace)
+    splits = {
+        name: tuple(namespace[load]().values()) for name, load in (("train", "load"), ("validation", "validation"))
+    }
+    beside(root, "ticks").mkdir(parents=True)
+    environment = {"env_vars": {"TICKS": str(beside(root, "ticks")), "STEP_S": "0"}}
+    kept = {name: part for name, part in spec.items() if name in ("fit", "checkpoint")}
+    kept["fit"] = {"global_batch_size": 16} | kept["fit"]
+    case = Case(
+        model_py=MODEL, splits=splits, spec=kept | {"callbacks": "model.py:callbacks", "environment": environment}
+    )
+    training = crew.train(case, root, groups=1)
+    assert training.last.reason, training.last.lost
+    history = [{"epoch": epoch, **row} for epoch, row in training.history.items()]
+    return End(history=history, arrays=_arrays(root / "checkpoints"))
+
+
+def _arrays(checkpoints: Path) -> list[bytes]:
+    read = checkpoint.read_newest(checkpoints, skipped=lambda path, why: None)
     assert read is not None
     return [array.tobytes() for array in read[1].variables]

@@ -7,22 +7,25 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+import psutil
+
 
 class LosingProxy:
     """A context that gives the address to use.
 
     Args:
         url: the cluster's.
-        lose: how many replies to a submission are lost: every other one, until so many are.
+        lose: how many processes lose the reply to their first submission.
 
     Attributes:
-        lost: how many have been.
+        lost: how many replies have been lost.
     """
 
     def __init__(self, url: str, *, lose: int) -> None:
-        self.lost = self._submissions = 0
+        self.lost = 0
         upstream = urlsplit(url).netloc
         proxy, lock = self, threading.Lock()
+        senders: set[int] = set()
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -34,11 +37,13 @@ class LosingProxy:
                 reply = connection.getresponse()
                 content = reply.read()
                 connection.close()
-                with lock:
-                    submits = self.command == "POST" and self.path == "/api/jobs/"
-                    proxy._submissions += submits
-                    loses = submits and proxy._submissions % 2 == 1 and proxy.lost < lose
-                    proxy.lost += loses
+                loses = False
+                if self.command == "POST" and self.path == "/api/jobs/":
+                    sender = _process_at(self.client_address[1])
+                    with lock:
+                        loses = sender not in senders and proxy.lost < lose
+                        senders.add(sender)
+                        proxy.lost += loses
                 if loses:
                     self.close_connection = True
                     return
@@ -70,3 +75,9 @@ class LosingProxy:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
+
+
+def _process_at(port: int) -> int:
+    """The process on this machine whose connection begins at that port."""
+    connections = psutil.net_connections("tcp")
+    return next(each.pid or 0 for each in connections if each.laddr and each.laddr.port == port)

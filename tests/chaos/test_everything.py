@@ -23,14 +23,17 @@ from raytrain.cluster.submit import submit
 from raytrain.events import types
 from raytrain.run import RunStatus
 from raytrain.spec.load import load_job
-from tests.chaos.crew import fork_server
+from tests.chaos.crew import Crew, fork_server
 from tests.chaos.disturbed import HANG_LIMIT_S, Disturbed, replace_address
 from tests.chaos.life import (
     STEP_S,
+    STEPS,
     TRUTH,
+    End,
     Life,
     beside,
-    weights_of,
+    end_of,
+    undisturbed_end,
     what_is_left,
     write_job,
 )
@@ -45,6 +48,8 @@ SPEC: dict[str, Any] = {
     "restarts": {"max": 200},
     "watchdog": {"step": f"{HANG_LIMIT_S:.0f}s"},
 }
+# Actors that Ray Train and Ray Data keep one of for each cluster, for their dashboards and their autoscaling.
+RAYS_OWN = ("TrainStateActor", "_StatsActor", "_AutoscalingCoordinatorActor")
 # What befalls the run, in this order.
 SHORT = ["kill", "hang", "stop", "driver", "cluster"]
 ALL = [*["hang"] * 2, *["stop"] * 20, *["driver"] * 15, *["cluster"] * 5]
@@ -54,7 +59,7 @@ KILLS = 50
 def submit_at_once(cli: Cli, job: Path, run: str) -> list[str]:
     """One run submitted by many processes at once; what each was told."""
     moment = time.time()
-    with ProcessPoolExecutor(SUBMITS, mp_context=fork_server()) as senders:
+    with ProcessPoolExecutor(SUBMITS, mp_context=fork_server(), max_tasks_per_child=1) as senders:
         sent = [senders.submit(_submit, cli, str(job), run, moment) for _ in range(SUBMITS)]
         return [told.result() for told in sent]
 
@@ -90,17 +95,15 @@ def test_a_kill_a_minute_for_twenty_minutes(cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(7200)
-def test_a_run_that_everything_befalls(cli: Cli, tmp_path: Path) -> None:
+def test_a_run_that_everything_befalls(cli: Cli, crew: Crew, tmp_path: Path) -> None:
     plan = list(points(SHORT, ALL))
     if FULL:
         random.Random(5).shuffle(plan)
         plan += ["kill"] * KILLS
     spec = SPEC | {"fit": {"epochs": 2 * len(plan) + 4}}
-    calm = Life(cli, cli.submit_detached(write_job(tmp_path / "calm", step_s=0.0, **spec)), tmp_path / "calm")
-    fault = {"RAYTRAIN_FAULT": "rank=1,kind=bind", "RAYTRAIN_ALLOW_FAULTS": "1"}
+    calm = undisturbed_end(crew, tmp_path / "calm", spec)
+    fault = {"RAYTRAIN_FAULT": "rank=1,kind=bind", "RAYTRAIN_ALLOW_FAULTS": "1"} if FULL else {}
     job = write_job(tmp_path / "disturbed", env_vars=fault, **spec)
-    calm.wait_until_over()
-    TRUTH.check(calm, RunStatus.SUCCEEDED, "completed")
     with LosingProxy(cli.url, lose=SUBMITS // 2) as proxy:
         told = submit_at_once(replace_address(cli, proxy.url), job, run := "chaos-20260101-0000-abcd")
         assert proxy.lost == SUBMITS // 2
@@ -120,15 +123,16 @@ def _go_through(disturbed: Disturbed, plan: list[str], told: list[str]) -> None:
         f"{SUBMITS} submits at once, {SUBMITS // 2} replies lost: {len(jobs)} job, {len(drivers)} driver",
         held=len(jobs) == len(drivers) == 1 and told == [run] * SUBMITS,
     )
-    failed = [event.error for event in disturbed.life.events(types.AttemptFailed)]
-    kinds = ", ".join(f"{error['kind']}: {error['message']}" for error in failed)
-    found(12, f"on Ray: a port that was taken: {kinds}", held=[error["kind"] for error in failed] == ["PortTaken"])
+    if FULL:
+        failed = [event.error for event in disturbed.life.events(types.AttemptFailed)]
+        kinds = ", ".join(f"{error['kind']}: {error['message']}" for error in failed)
+        found(12, f"on Ray: a port that was taken: {kinds}", held=[error["kind"] for error in failed] == ["PortTaken"])
     for kind in plan:
         disturbed.befall(kind)
     disturbed.life.wait_until_over()
 
 
-def _enter(disturbed: Disturbed, calm: Life, count: int) -> None:
+def _enter(disturbed: Disturbed, calm: End, count: int) -> None:
     """Fills the rows that the run was about; all of them, before any fails."""
     life, counts, noticed = disturbed.life, disturbed.counts, disturbed.noticed_s
     failures = []
@@ -139,8 +143,7 @@ def _enter(disturbed: Disturbed, calm: Life, count: int) -> None:
         except AssertionError as error:
             failures.append(error)
 
-    same = life.history() == calm.history() and life.status()["test"] == calm.status()["test"]
-    same = same and weights_of(life) == weights_of(calm)
+    same = end_of(life) == calm
     what = ", ".join(f"{number} {kind}" for kind, number in counts.items())
     enter(1, f"on Ray: one run through {what}: end {'bit-equal' if same else 'another'}", held=same)
     most = max(disturbed.repeated)
@@ -172,14 +175,18 @@ def _enter(disturbed: Disturbed, calm: Life, count: int) -> None:
         f"{counts['stop']}/{counts['stop']} stops resumable, {len(orphans)} orphans",
         held=not orphans,
     )
-    left = what_is_left(disturbed.cli.url)
+    left = {
+        kind: [name for name in names if name not in RAYS_OWN]
+        for kind, names in what_is_left(disturbed.cli.url).items()
+    }
     files = sorted(path.name for path in beside(disturbed.job, "tmp").iterdir())
     files += sorted(path.name for path in life.paths.root.rglob("*tmp*"))
     resident = disturbed.resident
     grown = max(resident[len(resident) // 2 :]) / max(resident[: len(resident) // 2 + 1])
     enter(
         17,
-        f"after {count} disturbances: {len(left['actors'])} actors, {len(left['placement_groups'])} placement groups,"
+        f"after {count} disturbances: {len(left['actors'])} actors {left['actors'] or ''},"
+        f" {len(left['placement_groups'])} placement groups,"
         f" {len(files)} files {files[:3] if files else ''}; driver's RSS {resident[0]:.0f} to {resident[-1]:.0f} MB",
         held=not left["actors"] and not left["placement_groups"] and not files and grown <= 1.1,
     )
@@ -192,13 +199,15 @@ def _enter(disturbed: Disturbed, calm: Life, count: int) -> None:
         held=not told and lost_s <= 5,
     )
     cost_s = statistics.median(noticed["kill"])
-    blocked = sum(event.blocked_s for event in life.events(types.CheckpointSaved))
-    trained_s = len(life.ticks()) * STEP_S
+    blocked_s = statistics.median(event.blocked_s for event in life.events(types.CheckpointSaved) if event.step == 0)
+    within_s = statistics.median(event.blocked_s for event in life.events(types.CheckpointSaved) if event.step > 0)
+    share = blocked_s / (STEPS * STEP_S)
     enter(
         20,
-        f"a kill costs {cost_s:.1f} s: {max(0.0, 1 - cost_s / 60):.0%} useful at one a minute; training stood still"
-        f" {blocked / trained_s:.2%} of its time for checkpoints",
-        held=cost_s <= 12 and blocked / trained_s <= 0.02,
+        f"a kill costs {cost_s:.1f} s: {max(0.0, 1 - cost_s / 60):.0%} useful at one a minute; a checkpoint holds up"
+        f" training {blocked_s * 1000:.0f} ms at an epoch's end ({share:.1%} of these epochs), {within_s * 1000:.0f}"
+        " ms within one",
+        held=cost_s <= 12 and share <= 0.02,
         timed=True,
         binds="a new group's start: processes, TensorFlow's import, tracing",
     )

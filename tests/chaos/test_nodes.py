@@ -13,7 +13,8 @@ import pytest
 
 from raytrain.cluster.machine import free_port
 from raytrain.run import RunStatus
-from tests.chaos.life import STEPS, TRUTH, Life, weights_of, write_job
+from tests.chaos.crew import Crew
+from tests.chaos.life import STEPS, TRUTH, Life, end_of, undisturbed_end, write_job
 from tests.chaos.table import found, points
 from tests.integration.conftest import Cli
 
@@ -65,7 +66,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
 
 
 @pytest.mark.timeout(1800)
-def test_nodes_that_are_taken_away(nodes: Nodes, tmp_path: Path) -> None:
+def test_nodes_that_are_taken_away(nodes: Nodes, crew: Crew, tmp_path: Path) -> None:
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "RAYTRAIN_STATE_DIR": str(tmp_path / "state")}
     cli = Cli(environment=environment | {"RAYTRAIN_ADDRESS": nodes.url}, storage=tmp_path / "runs", url=nodes.url)
     removals = len(points([0], list(range(10))))
@@ -74,8 +75,7 @@ def test_nodes_that_are_taken_away(nodes: Nodes, tmp_path: Path) -> None:
         "restarts": {"max": 30},
         "fit": {"epochs": 2 * removals + 2},
     }
-    calm = Life(cli, cli.submit_detached(write_job(tmp_path / "calm", step_s=0.0, **spec)), tmp_path / "calm")
-    calm.wait_until_over()
+    calm = undisturbed_end(crew, tmp_path / "calm", spec)
     job = write_job(tmp_path / "job", **spec)
     life = Life(cli, cli.submit_detached(job), job)
     chance = random.Random(SEED)
@@ -90,7 +90,7 @@ def test_nodes_that_are_taken_away(nodes: Nodes, tmp_path: Path) -> None:
         noticed_s.append(after.time - before.time)
     life.wait_until_over()
     TRUTH.check(life, RunStatus.SUCCEEDED, "completed")
-    same = life.history() == calm.history() and weights_of(life) == weights_of(calm)
+    same = end_of(life) == calm
     found(
         5,
         f"{removals}/{removals} nodes removed under a worker, next step after {max(noticed_s):.0f} s at most,"

@@ -73,11 +73,11 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 @pytest.mark.timeout(900)
 def test_storage_that_fails_while_checkpoints_are_saved(crew: Crew, disk: Disk, tmp_path: Path) -> None:
-    out_s = 60.0 if FULL else 3.0
+    out_s = 60.0 if FULL else 2.0
+    epochs = int(out_s / (STEPS * STEP_S)) + 8
+    tried = case(epochs=epochs)
+    whole = undisturbed(crew, tried, tmp_path / "whole")
     for fault in disk.faults:
-        epochs = int(out_s / (STEPS * STEP_S) * 1.2) + 8
-        tried = case(epochs=epochs)
-        whole = undisturbed(crew, tried, tmp_path / f"whole-{fault}")
         root = disk.path / "run"
         lost: list[str] = []
         ended = threading.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -11,6 +12,7 @@ import ray
 from raytrain.driver.collector import Collector
 from raytrain.driver.pulse import Pulse
 from raytrain.driver.recorder import Recorder
+from raytrain.worker.fault import DRIVER, Injector
 from raytrain.worker.messages import CheckpointWritten, Failed, Finished, Heartbeat, Message, Notice, StopDecided
 
 
@@ -51,7 +53,7 @@ def mailbox(monkeypatch: pytest.MonkeyPatch) -> LocalMailbox:
 
 
 def collect(mailbox: LocalMailbox, recorder: Taken) -> Collector:
-    return Collector(mailbox, cast(Recorder, recorder), Pulse(2))
+    return Collector(mailbox, cast(Recorder, recorder), Pulse(2), Injector(None, root=Path(), rank=DRIVER))
 
 
 def test_messages_go_to_the_recorder_and_ends_are_kept(mailbox: LocalMailbox) -> None:
@@ -82,7 +84,9 @@ def test_what_was_done_and_where_it_was_stopped_is_kept(mailbox: LocalMailbox) -
     with collect(mailbox, Taken()) as collector:
         mailbox.put.put(CheckpointWritten(rank=0, time=0.0, epoch=2, path="p", seconds=0.1))
         mailbox.put.put(StopDecided(rank=0, time=0.0, epoch=3, reason="fall_back", text="", best=None))
-    assert (collector.progressed, collector.stopped_in) == (True, 3)
+    assert collector.progressed
+    assert collector.stopped is not None
+    assert collector.stopped.epoch == 3
 
 
 def test_what_comes_after_the_threads_last_look_is_in_when_it_is_left(

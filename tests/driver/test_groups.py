@@ -13,16 +13,19 @@ from raytrain.driver.attempts import Failure
 from raytrain.driver.groups import GroupEnd, Groups
 from raytrain.events import types
 from raytrain.events.summary import RunSummary
-from raytrain.run import RunPaths
+from raytrain.run import Reason, RunPaths
 from raytrain.spec.request import JobRequest
 from raytrain.spec.schema import JobSpec
+from raytrain.worker.messages import StopDecided
 
 LOST = Failure(lost_ranks=[1], position=(2, 7), account="a worker died")
 BROKEN = Failure(errors=[{"kind": "ValueError", "message": "no", "file": "model.py", "rank": 0, "traceback": ""}])
 
+DECIDED = StopDecided(rank=0, time=0.0, epoch=3, step=7, reason="fall_back", text="the loss is nan", best=None)
+
 
 def end(finished: str = "", failure: Failure = LOST, **facts: Any) -> GroupEnd:
-    given = {"stopped_in": None, "preempted": False, "queue_timed_out": False} | facts
+    given = {"stopped": None, "preempted": False, "queue_timed_out": False} | facts
     return GroupEnd(finished=finished, failure=failure, **given)
 
 
@@ -132,7 +135,7 @@ def test_a_stop_in_the_wait_for_the_next_group_is_heard(case: Any) -> None:
 
 def test_falling_back_is_counted(case: Any) -> None:
     made = case(divergence={"action": "fall_back", "learning_rate_factor": 0.5, "max": 2})
-    fell = end("fall_back", stopped_in=3)
+    fell = end("fall_back", stopped=DECIDED)
     assert made.run(fell, fell, end("completed")) == ("SUCCEEDED", "completed")
     told = made.recorded(types.FellBack)
     assert [(event["epoch"], event["learning_rate_factor"]) for event in told] == [(3, 0.5), (3, 0.25)]
@@ -176,3 +179,10 @@ def test_no_room_in_time(case: Any) -> None:
     made = case(scaling={"workers": 4, "queue_timeout": "2m"})
     assert made.run(end(queue_timed_out=True)) == ("FAILED", "resources")
     assert made.error["message"] == "the cluster had no room for 4 CPU within 2m00s"
+
+
+def test_a_run_that_diverged_says_where(case: Any) -> None:
+    status, reason, error = groups.verdict(Reason.DIVERGED, DECIDED)
+    assert (status, reason) == ("FAILED", "diverged")
+    assert error is not None
+    assert error["message"] == "the loss is nan in epoch 4, seen at step 7"

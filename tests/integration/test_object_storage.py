@@ -44,7 +44,7 @@ def test_a_killed_worker_is_survived_and_the_run_is_read_from_anywhere(cli: Cli,
     assert log.returncode == 0, log.stderr
     listed = json.loads(stranger("list", "--json", "--storage", storage).stdout)
     assert [(row["run"], row["status"]) for row in listed["runs"]] == [(run, "SUCCEEDED")]
-    events = [path for path in (tmp_path / "cache").rglob("events.jsonl")]
+    events = list((tmp_path / "cache").rglob("events.jsonl"))
     kinds = [json.loads(line)["type"] for line in events[0].read_text().splitlines()]
     assert kinds.index("worker_lost") < kinds.index("restored") < kinds.index("model_saved")
 
@@ -59,6 +59,7 @@ def test_a_run_that_was_stopped_goes_on_from_the_store(cli: Cli, s3: S3) -> None
         if json.loads(line)["type"] == "checkpoint_saved":
             break
     watching.kill()
+    watching.communicate()
     assert json.loads(cli("stop", run, "--json").stdout)["status"] == "STOPPED"
     before = json.loads(cli("metrics", run, "--json").stdout)["epochs"][-1]["epoch"]
     resumed = cli("resume", run, "--json", "--set", f"fit.epochs={before + 3}")
