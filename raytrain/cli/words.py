@@ -40,6 +40,9 @@ _REASON_IN_WORDS = {
     Reason.INTERNAL: "an error in raytrain",
 }
 
+# What has to be mended first, and is a job of its own then.
+_ENDS_THERE_AGAIN = (Reason.USER_CODE, Reason.SPEC_REFUSED)
+
 
 def waiting_for(summary: RunSummary, job_message: str = "") -> str:
     """What a run without an epoch yet is busy with."""
@@ -89,7 +92,8 @@ def next_steps(summary: RunSummary) -> Iterator[str]:
     if summary.status is RunStatus.SUCCEEDED:
         commands = [f"raytrain metrics {run}", f"raytrain status {run} --json"]
     elif summary.status.is_terminal:
-        commands = [f"raytrain resume {run}", f"raytrain logs {run}", f"raytrain logs {run} --rank 0"]
+        again = [] if summary.reason in _ENDS_THERE_AGAIN else [f"raytrain resume {run}"]
+        commands = [*again, f"raytrain logs {run}", f"raytrain logs {run} --rank 0"]
     else:
         commands = [f"raytrain watch {run}", f"raytrain stop {run}"]
     yield "next:  " + "    ".join(commands)

@@ -72,11 +72,4 @@ class Collector:
                     if isinstance(message, messages.StopDecided):
                         self.stopped = message
                     self.progressed |= isinstance(message, (messages.EpochDone, messages.CheckpointWritten))
-                    self._record(message)
-
-    def _record(self, message: messages.Message) -> None:
-        """Writes one message down; storage that fails for a moment costs that event, not the run or the rest."""
-        try:
-            self._recorder.take(message)
-        except OSError as error:
-            print(f"warning: an event could not be written: {error}", flush=True)  # noqa: T201  the job's log
+                    self._recorder.take(message)

@@ -24,6 +24,8 @@ from raytrain.worker.packed import Arrays, to_block
 
 Marks = npt.NDArray[np.int8]
 
+_BLOCK_BYTES = 32 * 2**20
+
 
 @dataclass(frozen=True, kw_only=True)
 class PassSource:
@@ -72,12 +74,14 @@ class PassReader:
             raise source.explain(error) from None
 
     def _read(self, deal: Pass, source: PassSource) -> Generator[DealtBlock, None, None]:
+        _few_blocks()
         order = file_order(len(source.file_rows), seed=self.seed, epoch=deal.epoch)
         dataset = source.dataset(order)
         options = dataset.context.execution_options
         options.preserve_order = True
         options.exclude_resources = ExecutionResources(cpu=self.worker_cpus)
         dataset.context.enable_progress_bars = False
+        dataset.context.target_max_block_size = _BLOCK_BYTES
         packed = dataset.map_batches(
             _Pack(self.apply, self.example), batch_size=None, batch_format="pyarrow", zero_copy_batch=True
         )
@@ -110,6 +114,17 @@ class _Pack:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         return to_block(self._apply(table), self._example)
+
+
+def _few_blocks() -> None:
+    """Lets Ray Data cut a source no finer than its files and `_BLOCK_BYTES`, for which it asks this process's context.
+
+    By default it cuts to 200 blocks, each of which costs a task of its own; uncut, a block is packed by the task that
+    reads it.
+    """
+    context = ray.data.DataContext.get_current()
+    context.read_op_min_num_blocks = 1
+    context.target_max_block_size = _BLOCK_BYTES
 
 
 def file_order(files: int, *, seed: int, epoch: int | None) -> list[int] | None:

@@ -5,8 +5,10 @@ Runs in: the driver, its collecting thread included.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from time import time
 from typing import Any
@@ -60,11 +62,14 @@ class Recorder:
         with self._lock:
             self.summary.add(event)
             for writer in self._writers:
-                writer.append(event)
-            write_whole(self._paths.status, types.json_line(self.summary.to_json()))
+                with _survived():
+                    writer.append(event)
+            with _survived():
+                write_whole(self._paths.status, types.json_line(self.summary.to_json()))
             if isinstance(event, (types.EpochEnd, types.Restored)):
                 lines = [types.json_line(row) + "\n" for row in self.summary.epoch_rows()]
-                write_whole(self._paths.metrics, "".join(lines))
+                with _survived():
+                    write_whole(self._paths.metrics, "".join(lines))
         line = event_line(event, self.summary) or final_line(event)
         if line:
             print(line, flush=True)  # noqa: T201  the job's log on the dashboard
@@ -158,3 +163,12 @@ class Recorder:
         self.record(types.EpochEnd, **event, time=max(part.time for part in parts))
         if self._gauges is not None:
             self._gauges.set(message.epoch, parts[0].metrics, event["rank_rows_per_s"])
+
+
+@contextlib.contextmanager
+def _survived() -> Iterator[None]:
+    """Storage that fails for a moment ends nothing: a log keeps its lines and writes them with the next one."""
+    try:
+        yield
+    except OSError as error:
+        print(f"warning: the run's directory cannot be written: {error}", flush=True)  # noqa: T201  the job's log

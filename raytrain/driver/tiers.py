@@ -26,7 +26,7 @@ from raytrain.worker.packed import Arrays, bytes_per_row
 from raytrain.worker.shards import DealtShards, Shards, SharedShards
 
 # Of rows among which a streamed batch is drawn. A constant, so that an epoch's order does not depend on the machine.
-WINDOW_BYTES = 256 * 2**20
+WINDOW_BYTES = 64 * 2**20
 _MOST_AHEAD_BYTES = 512 * 2**20
 _AHEAD_SHARE = 0.125  # of a node's object store
 

@@ -31,7 +31,7 @@ _EXPECTED = {
     "compile": "FILE.py:FUNCTION, or a map with optimizer, loss, metrics",
     "callbacks": "FILE.py:FUNCTION, or a list of {Name: {argument: value}}",
     "data.train": "a source, such as {csv: train.csv}",
-    "data.validation": "a fraction between 0 and 1, or a source such as {csv: held_out.csv}, or {where: {column: value}}",
+    "data.validation": "a fraction between 0 and 1, or a source such as {csv: held.csv}, or {where: {column: value}}",
     "data.test": "a fraction between 0 and 1, or a source such as {csv: test.csv}, or {where: {column: value}}",
     "data.features": "a column, a list of columns, or {input: column(s)}",
     "data.label": "a column, or {output: column}",

@@ -25,15 +25,13 @@ from raytrain.run import RunStatus
 from raytrain.spec.load import load_job
 from tests.chaos.crew import Crew, fork_server
 from tests.chaos.disturbed import HANG_LIMIT_S, Disturbed, replace_address
+from tests.chaos.ends import End, end_of, undisturbed_end
 from tests.chaos.life import (
     STEP_S,
     STEPS,
     TRUTH,
-    End,
     Life,
     beside,
-    end_of,
-    undisturbed_end,
     what_is_left,
     write_job,
 )

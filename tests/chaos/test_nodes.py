@@ -14,7 +14,8 @@ import pytest
 from raytrain.cluster.machine import free_port
 from raytrain.run import RunStatus
 from tests.chaos.crew import Crew
-from tests.chaos.life import STEPS, TRUTH, Life, end_of, undisturbed_end, write_job
+from tests.chaos.ends import end_of, undisturbed_end
+from tests.chaos.life import STEPS, TRUTH, Life, write_job
 from tests.chaos.table import found, points
 from tests.integration.conftest import Cli
 

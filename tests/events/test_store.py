@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,32 @@ def test_a_reader_keeps_the_old_file_while_the_new_is_written(tmp_path: Path, mo
 def test_a_log_whose_folder_is_a_file_has_no_events(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert read_events(tmp_path / "file" / "run" / "events.jsonl") == []
+
+
+FULL_FOR_A_MOMENT = """
+import resource, signal, sys
+from pathlib import Path
+from raytrain.events.store import EventWriter
+from raytrain.events.types import Warned
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+writer = EventWriter(Path(sys.argv[1]))
+failures = 0
+for number in range(30):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000 if 5 <= number < 20 else hard, hard))
+    try:
+        writer.append(Warned(run="run", attempt=1, time=float(number), message="x" * 150))
+    except OSError:
+        failures += 1
+print(failures)
+"""
+
+
+def test_a_disk_that_is_full_for_a_moment_costs_no_event(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_FOR_A_MOMENT, str(path)], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) > 10
+    assert [event.time for event in read_events(path)] == list(range(30))
