@@ -5,6 +5,7 @@ Runs in: the driver. The rule is pure; `raytrain.driver.job` obeys it.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,10 +25,30 @@ _PORT_TAKEN = re.compile(r"address already in use|could not start grpc server|fa
 _OUT_OF_MEMORY = re.compile(r"out ?of ?memory|memory usage threshold", re.IGNORECASE)
 _MEMORY_ACCOUNT = re.compile(r"[^\n.]*Memory on the node[^\n]*")
 
+# Heartbeats come once a second, and the last one may be lost with its process.
+_UNHEARD_S = 2.0
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 30.0
 
 Budget = Literal["max", "startup", ""]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Death:
+    """How and where a worker group ended. `at`: steps since the first epoch began; None where no heartbeat told."""
+
+    kind: str
+    ranks: tuple[int, ...]
+    at: int | None
+    steps_per_s: float
+
+    def is_again(self, earlier: Death | None) -> bool:
+        """Whether it is the same death, as far as heartbeats can tell: of the same ranks, where the earlier one was."""
+        if earlier is None or (self.kind, self.ranks) != (earlier.kind, earlier.ranks):
+            return False
+        if self.at is None or earlier.at is None:
+            return True
+        return abs(self.at - earlier.at) <= math.ceil(_UNHEARD_S * max(self.steps_per_s, earlier.steps_per_s))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +63,7 @@ class Failure:
         preempted: a node was taken away that its owner had announced.
         started: a rank was past its first step.
         position: epoch and step of the rank that had come furthest; None before the first step.
+        steps_per_s: how fast the ranks went; 0 where unknown.
         progressed: a checkpoint or an epoch was done since the group began.
     """
 
@@ -52,16 +74,19 @@ class Failure:
     preempted: bool = False
     started: bool = True
     position: tuple[int, int] | None = None
+    steps_per_epoch: int = 1
+    steps_per_s: float = 0.0
     progressed: bool = False
 
     @property
-    def signature(self) -> tuple[Any, ...] | None:
-        """Equal for two failures of the same kind, in the same rank, at the same step; None where that is unknown."""
-        if self.position is None:
+    def death(self) -> Death | None:
+        """How it ended, to be held against the next; None where it did not end by itself or never began."""
+        kind = "lost" if self.hang is None else "hung"
+        ranks = tuple(self.lost_ranks) if self.hang is None else (self.hang.rank,)
+        if not ranks or not self.started or self.preempted:
             return None
-        if self.hang is not None:
-            return ("hung", self.hang.rank, self.hang.epoch, self.hang.step)
-        return ("lost", tuple(self.lost_ranks), *self.position) if self.lost_ranks else None
+        at = None if self.position is None else self.position[0] * self.steps_per_epoch + self.position[1]
+        return Death(kind=kind, ranks=ranks, at=at, steps_per_s=self.steps_per_s)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,14 +96,14 @@ class Past:
     restarts: int = 0
     startups: int = 0
     in_a_row: int = 0
-    last: tuple[Any, ...] | None = None
+    last: Death | None = None
 
     def after(self, failure: Failure, budget: Budget) -> Past:
         return Past(
             restarts=self.restarts + (budget == "max"),
             startups=self.startups + (budget == "startup"),
             in_a_row=0 if failure.progressed else self.in_a_row + 1,
-            last=failure.signature,
+            last=failure.death,
         )
 
 
@@ -104,7 +129,7 @@ def rule(failure: Failure, past: Past, limits: RestartsSpec) -> Ruling:
         return Ruling(restart=False, reason=_reason_of(own[0]), error=own[0])
     reason = Reason.HUNG if failure.hang else Reason.PREEMPTED if failure.preempted else Reason.WORKER_LOST
     error = _account(failure, own[0] if port_taken else None)
-    if failure.signature is not None and failure.signature == past.last:
+    if failure.death is not None and not failure.progressed and failure.death.is_again(past.last):
         again = f"{error['message']}, twice at the same step: a restart would end there again"
         return Ruling(restart=False, reason=reason, error=error | {"message": again})
     budget: Budget = "" if failure.preempted else "max" if failure.started or failure.hang else "startup"

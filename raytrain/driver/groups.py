@@ -124,7 +124,8 @@ class Groups:
                 ),
             )
         self._stop.group_ends()
-        return _end(self._workers, result, collector, monitor, pulse)
+        steps_per_epoch = self._dataset.plans_for(self._workers)["train"].steps
+        return _end(self._workers, result, collector, monitor, pulse, steps_per_epoch)
 
     def _serve(self) -> contextlib.AbstractContextManager[Shards]:
         def notice(text: str) -> None:
@@ -199,7 +200,9 @@ def verdict(reason: Reason, stopped: messages.StopDecided | None) -> Outcome:
     return RunStatus.SUCCEEDED, reason, None
 
 
-def _end(workers: int, result: GroupResult, collector: Collector, monitor: Monitor, pulse: Pulse) -> GroupEnd:
+def _end(
+    workers: int, result: GroupResult, collector: Collector, monitor: Monitor, pulse: Pulse, steps_per_epoch: int
+) -> GroupEnd:
     return GroupEnd(
         finished=collector.reason if collector.finished_ranks == workers else "",
         stopped=collector.stopped,
@@ -213,6 +216,8 @@ def _end(workers: int, result: GroupResult, collector: Collector, monitor: Monit
             preempted=monitor.preempted or result.preempted,
             started=pulse.started,
             position=pulse.position,
+            steps_per_epoch=steps_per_epoch,
+            steps_per_s=pulse.steps_per_s,
             progressed=collector.progressed,
         ),
     )

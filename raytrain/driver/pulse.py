@@ -54,12 +54,14 @@ class Pulse:
         self._lock = threading.Lock()
         self._heard: dict[int, tuple[messages.Heartbeat, float]] = {}
         self._placed_at: float | None = None
+        self._steps_per_s = 0.0
         self.started = False
 
     def note(self, message: messages.Message) -> None:
         match message:
             case messages.Heartbeat():
                 with self._lock:
+                    self._steps_per_s = max(self._steps_per_s, _speed(self._heard.get(message.rank), message))
                     self._heard[message.rank] = message, self._clock()
                 self.started = self.started or message.phase != SETUP
             case messages.PhaseDone(name="first_step") | messages.EpochDone():
@@ -83,6 +85,11 @@ class Pulse:
             beats = [beat for beat, _ in self._heard.values() if beat.phase != SETUP]
         return max(((beat.epoch, beat.step) for beat in beats), default=None)
 
+    @property
+    def steps_per_s(self) -> float:
+        """The fastest that a rank was seen to go; 0 before the first step."""
+        return self._steps_per_s
+
     def _state(self, rank: int, placed_at: float) -> RankState:
         if rank not in self._heard:
             waited_s = self._clock() - placed_at
@@ -98,3 +105,12 @@ class Pulse:
             stalled_s=max(0.0, beat.time - beat.advanced_at) + silent_s,
             silent_s=silent_s,
         )
+
+
+def _speed(earlier: tuple[messages.Heartbeat, float] | None, beat: messages.Heartbeat) -> float:
+    """Steps a second between two heartbeats of a rank within one epoch, or by the time of its steps."""
+    by_step = 1 / beat.step_s if beat.step_s else 0.0
+    if earlier is None or (earlier[0].phase, earlier[0].epoch) != (beat.phase, beat.epoch):
+        return by_step
+    passed_s = beat.time - earlier[0].time
+    return max(by_step, (beat.step - earlier[0].step) / passed_s) if passed_s > 0 else by_step

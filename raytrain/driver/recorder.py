@@ -47,6 +47,7 @@ class Recorder:
                 self._writers[-1].append(event)
         self._lock = threading.Lock()
         self._epochs: dict[int, dict[int, messages.EpochDone]] = defaultdict(dict)
+        self._cut: dict[int, dict[int, messages.EpochDone]] = {}
         self._phase_ranks: dict[str, set[int]] = defaultdict(set)
         self._workers = request.spec.scaling.workers
         self._gauges: Gauges | None = None
@@ -106,6 +107,7 @@ class Recorder:
             case messages.CheckpointBroken(rank=0):
                 self.record(types.CheckpointSkipped, path=message.path, why=message.why)
             case messages.RestoredFrom():
+                self._take_cut_epochs(message.epoch)
                 self.record(types.Restored, epoch=message.epoch, path=message.path, step=message.step)
             case messages.StopDecided(reason=Pause.RESIZE | Pause.FALL_BACK):
                 pass  # the driver says itself what follows
@@ -128,7 +130,7 @@ class Recorder:
     def begin_group(self, workers: int) -> None:
         """A worker group of this size begins: what a lost one reported of an unfinished epoch does not count."""
         self._workers = workers
-        self._epochs.clear()
+        self._cut, self._epochs = self._epochs, defaultdict(dict)
         self._phase_ranks.clear()
 
     def close(self) -> None:
@@ -144,12 +146,21 @@ class Recorder:
     def _take_epoch(self, message: messages.EpochDone) -> None:
         ranks = self._epochs[message.epoch]
         ranks[message.rank] = message
-        if len(ranks) < self._workers:
-            return
-        parts = [part for _, part in sorted(self._epochs.pop(message.epoch).items())]
+        if len(ranks) == self._workers:
+            self._record_epoch(self._epochs.pop(message.epoch))
+
+    def _take_cut_epochs(self, restored: int) -> None:
+        """An epoch that a checkpoint holds was done, though a rank was lost before it could say so."""
+        for epoch, ranks in sorted(self._cut.items()):
+            if epoch <= restored:
+                self._record_epoch(ranks)
+        self._cut = {}
+
+    def _record_epoch(self, ranks: dict[int, messages.EpochDone]) -> None:
+        parts = [part for _, part in sorted(ranks.items())]
         seconds = max(part.seconds for part in parts)
         event: dict[str, Any] = {
-            "epoch": message.epoch,
+            "epoch": parts[0].epoch,
             "metrics": parts[0].metrics,
             "seconds": seconds,
             "rows_per_s": sum(part.rows for part in parts) / seconds,
@@ -162,7 +173,7 @@ class Recorder:
         }
         self.record(types.EpochEnd, **event, time=max(part.time for part in parts))
         if self._gauges is not None:
-            self._gauges.set(message.epoch, parts[0].metrics, event["rank_rows_per_s"])
+            self._gauges.set(parts[0].epoch, parts[0].metrics, event["rank_rows_per_s"])
 
 
 @contextlib.contextmanager

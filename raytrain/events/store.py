@@ -6,6 +6,7 @@ Only the driver appends; everyone else reads. A line counts once its newline is 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from raytrain.events.types import Event, from_line, to_line
 
 def write_whole(path: Path, text: str) -> None:
     """Writes a file aside and renames it, so that a reader sees the old text or the new, never a part."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     aside.write_text(text, encoding="utf-8")
     aside.replace(path)
 

@@ -49,7 +49,7 @@ SPEC: dict[str, Any] = {
 # Actors that Ray Train and Ray Data keep one of for each cluster, for their dashboards and their autoscaling.
 RAYS_OWN = ("TrainStateActor", "_StatsActor", "_AutoscalingCoordinatorActor")
 # What befalls the run, in this order.
-SHORT = ["kill", "hang", "stop", "driver", "cluster"]
+SHORT = ["kill", "hang", "stop", "cluster"]
 ALL = [*["hang"] * 2, *["stop"] * 20, *["driver"] * 15, *["cluster"] * 5]
 KILLS = 50
 

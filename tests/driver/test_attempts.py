@@ -145,19 +145,19 @@ AT_STEP_7: dict[str, Any] = {"position": (2, 7), "lost_ranks": [1]}
             "ended for memory: Memory on the node (IP: 10.0.0.7", id="memory ran out",
         ),
         pytest.param(
-            AT_STEP_7, {"last": Failure(**AT_STEP_7).signature}, False, "", "worker_lost", "WorkerLost",
+            AT_STEP_7, {"last": Failure(**AT_STEP_7).death}, False, "", "worker_lost", "WorkerLost",
             "twice at the same step", id="the same loss at the same step",
         ),
         pytest.param(
-            {"hang": HANG, "position": (2, 7)}, {"last": Failure(hang=HANG, position=(2, 7)).signature},
+            {"hang": HANG, "position": (2, 7)}, {"last": Failure(hang=HANG, position=(2, 7)).death},
             False, "", "hung", "Hung", "twice at the same step", id="the same hang at the same step",
         ),
         pytest.param(
-            AT_STEP_7, {"last": Failure(position=(2, 8), lost_ranks=[1]).signature},
+            AT_STEP_7, {"last": Failure(position=(2, 8), lost_ranks=[1]).death},
             True, "max", "worker_lost", "WorkerLost", "restart 1", id="a loss at another step",
         ),
         pytest.param(
-            AT_STEP_7, {"last": Failure(position=(2, 7), lost_ranks=[0]).signature},
+            AT_STEP_7, {"last": Failure(position=(2, 7), lost_ranks=[0]).death},
             True, "max", "worker_lost", "WorkerLost", "restart 1", id="the loss of another rank",
         ),
     ],
@@ -187,7 +187,7 @@ def test_the_wait_grows_until_something_is_done() -> None:
         waits.append(ruling.back_off_s)
         past = past.after(failure, ruling.budget)
     assert waits == [0, 1, 2, 0, 0]
-    assert past == Past(restarts=5, in_a_row=1, last=("lost", (0,), 0, 4))
+    assert past == Past(restarts=5, in_a_row=1, last=failure.death)
 
 
 def test_where_no_rank_is_known_ray_has_the_word() -> None:
@@ -199,3 +199,30 @@ def test_where_no_rank_is_known_ray_has_the_word() -> None:
 def test_a_wait_is_told() -> None:
     ruling: Ruling = rule(Failure(lost_ranks=[0]), Past(in_a_row=3), RestartsSpec())
     assert ruling.error["message"].endswith("restart 1 of 3 in 4.00s")
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now", "ends"),
+    [
+        # Steps of 50 ms: the place is known to a second or two.
+        ({"position": (0, 6), "steps_per_s": 20.0}, {"position": (1, 1), "steps_per_s": 20.0}, True),
+        ({"position": (0, 6), "steps_per_s": 20.0}, {"position": None}, True),
+        ({"position": None}, {"position": None}, True),
+        ({"position": (0, 6), "steps_per_s": 20.0}, {"position": (9, 0), "steps_per_s": 20.0}, False),
+        ({"position": (0, 6), "steps_per_s": 20.0}, {"position": (1, 1), "progressed": True}, False),
+        ({"position": (0, 6), "lost_ranks": [0]}, {"position": (0, 6)}, False),
+        ({"position": (0, 6)}, {"position": (0, 6), "started": False}, False),
+        ({"position": (0, 6)}, {"position": (0, 6), "preempted": True}, False),
+    ],
+)
+def test_the_same_death_twice_is_told_from_heartbeats(earlier: dict[str, Any], now: dict[str, Any], ends: bool) -> None:
+    lost: dict[str, Any] = {"lost_ranks": [1], "steps_per_epoch": 8}
+    past = Past(restarts=1, last=Failure(**lost | earlier).death)
+    ruling = rule(Failure(**lost | now), past, RestartsSpec(max=9))
+    assert ruling.restart is not ends
+    assert ("twice at the same step" in ruling.error["message"]) is ends
+
+
+def test_what_ray_says_of_any_death_is_no_account_of_memory() -> None:
+    account = "The actor died unexpectedly: potential root causes include that it was killed by SIGKILL by OOM killer"
+    assert rule(Failure(lost_ranks=[0], account=account), Past(), RestartsSpec()).error["kind"] == "WorkerLost"

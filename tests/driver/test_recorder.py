@@ -172,6 +172,18 @@ def test_what_a_lost_group_reported_of_an_epoch_does_not_complete_it(open_record
     assert event.rank_seconds == [2.0, 3.0]
 
 
+def test_an_epoch_that_a_checkpoint_holds_was_done_though_a_lost_rank_never_said_so(
+    open_recorder: Open, paths: RunPaths
+) -> None:
+    recorder = open_recorder()
+    for message in (epoch_done(0, 0), epoch_done(1, 0), epoch_done(0, 1)):
+        recorder.take(message)
+    recorder.begin_group(2)
+    recorder.take(messages.RestoredFrom(rank=0, time=1020.0, epoch=1, path="/c"))
+    assert kinds(paths)[-2:] == ["epoch_end", "restored"]
+    assert [row["epoch"] for row in recorder.summary.epoch_rows()] == [0, 1]
+
+
 def test_a_phase_is_done_when_the_last_rank_is_past_it_and_only_once(open_recorder: Open, paths: RunPaths) -> None:
     recorder = open_recorder()
     recorder.take(messages.PhaseDone(rank=0, time=1003.0, name="model"))
