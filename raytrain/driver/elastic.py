@@ -5,15 +5,36 @@ Runs in: the driver. Pure; `raytrain.driver.job` starts the group and `raytrain.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from raytrain.spec.placement import LITTLE, needs_of, room
 from raytrain.spec.schema import ScalingSpec
+from raytrain.spec.tiers import Tier
 
 # After a group has ended Ray takes a moment to free what it held; a smaller size is settled on only after this.
 SETTLE_S = 5.0
 # More room must be seen this many times in a row, and the group have trained so long, before it is worth a restart.
 GROW_LOOKS = 3
 GROW_EVERY_S = 60.0
+
+
+def workers_that_fit(nodes: Sequence[Mapping[str, float]], scaling: ScalingSpec, tier: Tier) -> int:
+    """How many workers the nodes have room for, beside the CPU that those need who read while workers train.
+
+    Which `raytrain.spec.tiers.check_free_cpus` insists on: a size that left none would be refused.
+
+    Args:
+        nodes: what is free of each.
+    """
+    needs = needs_of(scaling)
+    if tier == "shared":
+        return sum(room(nodes, needs))
+    readers = [place for place, node in enumerate(nodes) if node.get("CPU", 0.0) + LITTLE >= 1]
+    return max((sum(room(_less_a_cpu(nodes, place), needs)) for place in readers), default=0)
+
+
+def _less_a_cpu(nodes: Sequence[Mapping[str, float]], place: int) -> list[Mapping[str, float]]:
+    return [{**node, "CPU": node["CPU"] - 1} if at == place else node for at, node in enumerate(nodes)]
 
 
 def first_size(scaling: ScalingSpec, room: int, *, waited_s: float) -> int | None:

@@ -25,7 +25,7 @@ from raytrain.driver.tiers import Dataset
 from raytrain.driver.trainer import GroupResult, run_group
 from raytrain.events import figures, types
 from raytrain.run import Reason, RunPaths, RunStatus
-from raytrain.spec.placement import needs_in_words, needs_of, room
+from raytrain.spec.placement import needs_in_words, needs_of
 from raytrain.spec.request import JobRequest
 from raytrain.worker import fault, messages
 from raytrain.worker.loop import LoopConfig
@@ -80,7 +80,7 @@ class Groups:
     def _next_size(self) -> int:
         scaling, began = self._request.spec.scaling, time.monotonic()
         while True:
-            free = sum(room(free_resources(), needs_of(scaling)))
+            free = elastic.workers_that_fit(free_resources(), scaling, self._dataset.tier.tier)
             size = elastic.first_size(scaling, free, waited_s=time.monotonic() - began)
             if size is not None:
                 return size
@@ -106,6 +106,7 @@ class Groups:
             self._recorder,
             pulse,
             wanted=self._request.spec.scaling,
+            tier=self._dataset.tier.tier,
             group=self._group,
         )
         self._stop.group_begins(monitor, pulse)

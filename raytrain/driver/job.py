@@ -6,6 +6,7 @@ Runs in: the driver.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,6 +84,7 @@ def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Sto
     groups_import.start()
     from raytrain.driver.datasets import load_dataset
 
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # whose import has set it to talk
     if request.spec.scaling.min_workers is not None:
         recorder.record(types.Warned, message=_ELASTIC_PROMISE)
     dataset = load_dataset(request.spec, Path.cwd())

@@ -20,9 +20,10 @@ from raytrain.driver.recorder import Recorder
 from raytrain.driver.watchdog import Hang, find_hang
 from raytrain.events import types
 from raytrain.run import RunPaths
-from raytrain.spec.placement import needs_in_words, needs_of, room
+from raytrain.spec.placement import needs_in_words, needs_of
 from raytrain.spec.request import JobRequest
 from raytrain.spec.schema import ScalingSpec
+from raytrain.spec.tiers import Tier
 
 _LOOK_EVERY_S = 1.0
 _ASK_CLUSTER_EVERY_S = 5.0
@@ -36,6 +37,7 @@ class Monitor:
     Args:
         request: as the group's workers have it, with its size.
         wanted: what the job asks for, where the group may be smaller.
+        tier: where the group's rows are kept.
         group: the number of groups before it in this attempt.
 
     Attributes:
@@ -53,9 +55,11 @@ class Monitor:
         pulse: Pulse,
         *,
         wanted: ScalingSpec,
+        tier: Tier,
         group: int,
     ) -> None:
         self._request, self._paths, self._wanted, self._group = request, paths, wanted, group
+        self._tier = tier
         self._mailbox, self._recorder, self._pulse = mailbox, recorder, pulse
         self._began = self._asked_at = time.monotonic()
         self._placed_at: float | None = None
@@ -133,7 +137,7 @@ class Monitor:
     def _look_for_room(self, placed_at: float) -> None:
         if self._wanted.min_workers is None:
             return
-        self._more_room.append(sum(room(free_resources(), needs_of(self._wanted))))
+        self._more_room.append(elastic.workers_that_fit(free_resources(), self._wanted, self._tier))
         trained_s = time.monotonic() - placed_at if self._pulse.started else 0.0
         grow = elastic.should_grow(
             self._wanted, workers=len(self.workers), more_room=self._more_room, trained_s=trained_s

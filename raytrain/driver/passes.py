@@ -24,7 +24,7 @@ from raytrain.worker.packed import Arrays, to_block
 
 Marks = npt.NDArray[np.int8]
 
-_BLOCK_BYTES = 32 * 2**20
+_BLOCK_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)

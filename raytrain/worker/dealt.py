@@ -5,7 +5,7 @@ Runs in: every Train worker, and the dealer's actor; imports no TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,18 +58,28 @@ class Hand:
     error: Exception | None = None
 
 
+def nobody(*_: object) -> None:
+    """Is told and does nothing."""
+
+
 class Stream:
     """This worker's rows of one pass, in order, of one split.
 
     The next pieces are asked for while the last ones are worked on.
+
+    Args:
+        arrived: called when a piece has come in.
     """
 
-    def __init__(self, dealer: Any, deal: Pass, rank: int, example: Arrays) -> None:
+    def __init__(
+        self, dealer: Any, deal: Pass, rank: int, example: Arrays, arrived: Callable[[], None] = nobody
+    ) -> None:
         self._dealer = dealer
         self._deal = deal
         self._rank = rank
         self._pieces = pieces_of(dealer, deal, rank)
         self._example = example
+        self._arrived = arrived
         self._arrays: Arrays = None
         self._rows: Rows | None = None
 
@@ -85,6 +95,7 @@ class Stream:
                 raise RuntimeError(f"{self._deal.source} has fewer rows than when it was counted, or was closed")
             self._arrays = from_block(ray.get(piece.block), self._example)
             self._rows = piece.rows
+            self._arrived()
         taken, self._rows = self._rows[:most], self._rows[most:]
         return self._arrays, taken
 
@@ -94,18 +105,32 @@ class Stream:
 
 
 class AllRows:
-    """All rows of a split in the source's order, the same on every worker; each call is a pass of its own."""
+    """All rows of a split in the source's order, the same on every worker; each call is a pass of its own.
 
-    def __init__(self, dealer: Any, split: str, source: str, rank: int, example: Arrays) -> None:
+    Args:
+        arrived: called when a piece has come in.
+    """
+
+    def __init__(
+        self,
+        dealer: Any,
+        split: str,
+        source: str,
+        rank: int,
+        example: Arrays,
+        arrived: Callable[[], None] = nobody,
+    ) -> None:
         self._dealer = dealer
         self._pass = Pass(source=source, splits=(split,), to_all=True)
         self._rank = rank
         self._example = example
+        self._arrived = arrived
 
     def __call__(self) -> Iterator[Arrays]:
         deal, self._pass = self._pass, self._pass.following
         for piece in pieces_of(self._dealer, deal, self._rank):
             arrays = from_block(ray.get(piece.block), self._example)
+            self._arrived()
             yield map_arrays(lambda array, rows=piece.rows: array[rows], arrays)
 
 

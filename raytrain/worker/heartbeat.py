@@ -12,7 +12,7 @@ import statistics
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter, time
 
 from raytrain.worker import messages
@@ -33,13 +33,19 @@ class Where:
 
 
 class Position:
-    """Where the training thread is; it sets, any other thread reads."""
+    """Where the training thread is; it sets, any other thread reads, and `touch`es when rows come in."""
 
     def __init__(self) -> None:
-        self.now = Where(phase="setup", epoch=0, step=0, advanced_at=time())
+        self._reached = Where(phase="setup", epoch=0, step=0, advanced_at=time())
+        self._touched_at = 0.0
         self._first_s: float | None = None
         self._times_s: deque[float] = deque(maxlen=_MEDIAN_OF)
         self._marked = perf_counter()
+
+    @property
+    def now(self) -> Where:
+        reached = self._reached
+        return replace(reached, advanced_at=max(reached.advanced_at, self._touched_at))
 
     @property
     def step_s(self) -> float | None:
@@ -48,8 +54,12 @@ class Position:
         return statistics.median(times) if times else self._first_s
 
     def reach(self, phase: str, epoch: int = 0, step: int = 0) -> None:
-        self.now = Where(phase=phase, epoch=epoch, step=step, advanced_at=time())
+        self._reached = Where(phase=phase, epoch=epoch, step=step, advanced_at=time())
         self._marked = perf_counter()
+
+    def touch(self) -> None:
+        """Rows have come in that the training thread may be waiting for: it stays where it is, and does not hang."""
+        self._touched_at = time()
 
     def advance(self, epoch: int, step: int) -> float:
         """The training thread has run a chunk of steps; returns the seconds it took."""

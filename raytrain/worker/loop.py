@@ -98,7 +98,7 @@ def train_loop(config: dict[str, LoopConfig]) -> None:
     ):
         channel.send(messages.PhaseDone(rank=rank, time=time(), name="workers"))
         os.chdir(folder)
-        splits = loop.shards.fetch(rank, lambda rows: position.reach("setup", step=rows))
+        splits = loop.shards.fetch(rank, lambda rows: position.reach("setup", step=rows), position.touch)
         setup.finish_import()
         from raytrain.worker.fit import WorkerJob, train
 

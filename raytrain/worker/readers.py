@@ -18,7 +18,7 @@ import numpy as np
 
 from raytrain.spec.shards import ShardPlan, worker_slice
 from raytrain.worker.cache import Cache
-from raytrain.worker.dealt import Pass, Stream
+from raytrain.worker.dealt import Pass, Stream, nobody
 from raytrain.worker.packed import Arrays, Rows, bytes_per_row, leaves, like, map_arrays, row_count
 from raytrain.worker.window import Window
 
@@ -107,6 +107,7 @@ class Streamed(Reader):
         deal: the split's first pass.
         all_rows: goes through the rows of all workers.
         window_rows: rows among which each batch is drawn when they are shuffled.
+        arrived: called whenever rows have come in.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class Streamed(Reader):
         rows: int,
         all_rows: Callable[[], Iterator[Arrays]],
         window_rows: int,
+        arrived: Callable[[], None] = nobody,
     ) -> None:
         self._dealer = dealer
         self._deal = deal
@@ -125,6 +127,7 @@ class Streamed(Reader):
         self.example = example
         self.rows = rows
         self._window_rows = window_rows
+        self._arrived = arrived
 
     def all_rows(self) -> Iterator[Arrays]:
         return self._all_rows()
@@ -138,7 +141,8 @@ class Streamed(Reader):
             capacity=self._window_rows if shuffle else 0,
             generator=rank_generator(seed, epoch, rank),
         )
-        return _Drawing(Stream(self._dealer, deal, rank, self.example), window, self.example, plan, rank)
+        stream = Stream(self._dealer, deal, rank, self.example, self._arrived)
+        return _Drawing(stream, window, self.example, plan, rank)
 
 
 class _Gathering:

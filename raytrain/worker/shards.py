@@ -15,23 +15,22 @@ import ray
 
 from raytrain.spec.shards import ShardPlan
 from raytrain.worker.cache import Cache
-from raytrain.worker.dealt import AllRows, Pass, pieces_of
+from raytrain.worker.dealt import AllRows, Pass, nobody, pieces_of
 from raytrain.worker.packed import Arrays, bytes_per_row, from_block
 from raytrain.worker.readers import Cached, InMemory, Reader, Streamed
-
-
-def _nobody(rows: int) -> None:
-    """Is told and does nothing."""
 
 
 class Shards(Protocol):
     """The rows of every split, as one tier holds them."""
 
-    def fetch(self, rank: int, loaded: Callable[[int], None] = _nobody) -> dict[str, Reader]:
+    def fetch(
+        self, rank: int, loaded: Callable[[int], None] = nobody, arrived: Callable[[], None] = nobody
+    ) -> dict[str, Reader]:
         """What a rank feeds each split from, `train` among them; returns when it can be read.
 
         Args:
             loaded: told how many rows this rank has loaded so far, where that takes a while.
+            arrived: called by what is returned, whenever rows have come in that it has had to wait for.
         """
 
 
@@ -41,7 +40,9 @@ class SharedShards:
 
     refs: dict[str, ray.ObjectRef]
 
-    def fetch(self, rank: int, loaded: Callable[[int], None] = _nobody) -> dict[str, Reader]:
+    def fetch(
+        self, rank: int, loaded: Callable[[int], None] = nobody, arrived: Callable[[], None] = nobody
+    ) -> dict[str, Reader]:
         arrays = ray.get(list(self.refs.values()))
         return {split: InMemory(part) for split, part in zip(self.refs, arrays, strict=True)}
 
@@ -68,13 +69,15 @@ class DealtShards:
     memory_bytes: int
     window_bytes: int
 
-    def fetch(self, rank: int, loaded: Callable[[int], None] = _nobody) -> dict[str, Reader]:
+    def fetch(
+        self, rank: int, loaded: Callable[[int], None] = nobody, arrived: Callable[[], None] = nobody
+    ) -> dict[str, Reader]:
         caches = self._fill(rank, loaded)
         window_rows = max(1, self.window_bytes // bytes_per_row(self.example))
         readers: dict[str, Reader] = {}
         for split, plan in self.plans.items():
             source = self.sources[split]
-            all_rows = AllRows(self.dealer, split, source, rank, self.example)
+            all_rows = AllRows(self.dealer, split, source, rank, self.example, arrived)
             if split in caches:
                 readers[split] = Cached(caches[split], self.example, rows=plan.rows, all_rows=all_rows)
                 continue
@@ -85,6 +88,7 @@ class DealtShards:
                 rows=plan.rows,
                 all_rows=all_rows,
                 window_rows=window_rows,
+                arrived=arrived,
             )
         return readers
 

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from raytrain.driver.elastic import first_size, should_grow
+from raytrain.driver.elastic import first_size, should_grow, workers_that_fit
 from raytrain.spec.schema import ScalingSpec
+from raytrain.spec.tiers import Tier, check_free_cpus
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,25 @@ def test_the_next_groups_size(fewest: int | None, room: int, waited_s: float, si
 def test_growing(fewest: int | None, workers: int, more_room: list[int], trained_s: float, grows: bool) -> None:
     scaling = ScalingSpec(workers=4, min_workers=fewest)
     assert should_grow(scaling, workers=workers, more_room=more_room, trained_s=trained_s) is grows
+
+
+@pytest.mark.parametrize(
+    ("tier", "nodes", "each", "fit"),
+    [
+        pytest.param("shared", [{"CPU": 4.0}], 1, 4, id="nobody reads while they train"),
+        pytest.param("streaming", [{"CPU": 4.0}], 1, 3, id="one CPU is left"),
+        pytest.param("sharded", [{"CPU": 5.0}], 2, 2, id="what is left over does"),
+        pytest.param("sharded", [{"CPU": 4.0}], 2, 1, id="a worker makes room"),
+        pytest.param("sharded", [{"CPU": 4.0}, {"CPU": 3.0}], 2, 3, id="on the node where it costs no worker"),
+        pytest.param("sharded", [{"CPU": 0.5}, {"CPU": 0.5}], 0.5, 0, id="never of two nodes' parts"),
+        pytest.param("streaming", [{"GPU": 2.0}, {"CPU": 1.0}], 1, 0, id="a node without CPUs"),
+        pytest.param("streaming", [], 1, 0, id="no node"),
+    ],
+)
+def test_room_for_workers_and_for_those_who_read(
+    tier: Tier, nodes: list[dict[str, float]], each: float, fit: int
+) -> None:
+    assert workers_that_fit(nodes, ScalingSpec(workers=9, cpus_per_worker=each), tier) == fit
+    if fit:
+        cpus = sum(node.get("CPU", 0.0) for node in nodes)
+        check_free_cpus(tier, cluster_cpus=cpus, workers=fit, cpus_per_worker=each)

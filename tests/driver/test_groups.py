@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -16,6 +17,7 @@ from raytrain.events.summary import RunSummary
 from raytrain.run import Reason, RunPaths
 from raytrain.spec.request import JobRequest
 from raytrain.spec.schema import JobSpec
+from raytrain.spec.tiers import Tier, TierChoice
 from raytrain.worker.messages import StopDecided
 
 LOST = Failure(lost_ranks=[1], position=(2, 7), account="a worker died")
@@ -63,6 +65,7 @@ class Case:
         self.told, self.stop, self.sizes = Told(), Asked(), list[int]()
         self.free: list[dict[str, float]] = [{"CPU": 8.0}]
         self.own_node_goes = False
+        self.tier: Tier = "shared"
         job = {"name": "case", "model": "model.py:build", "data": {"train": {"csv": "a.csv"}, "features": "x"}}
         self.request = JobRequest(
             run="case-1", attempt=1, submitted_at=0.0, storage="/runs", spec=JobSpec.model_validate(job | spec)
@@ -72,7 +75,8 @@ class Case:
 
     def run(self, *ends: GroupEnd) -> tuple[str, str]:
         self._script: Iterator[GroupEnd] = iter(ends)
-        parts: Sequence[Any] = (self.request, RunPaths(Path("/runs/case-1")), self.told, None, None, self.stop)
+        dataset = SimpleNamespace(tier=TierChoice(tier=self.tier, why=""))
+        parts: Sequence[Any] = (self.request, RunPaths(Path("/runs/case-1")), self.told, dataset, None, self.stop)
         status, reason, self.error = Groups(*cast(Any, parts)).run()
         assert next(self._script, None) is None
         return str(status), str(reason)
@@ -160,6 +164,14 @@ def test_a_lost_node_makes_the_group_smaller(case: Any, monkeypatch: pytest.Monk
     assert made.run(end(), end("completed")) == ("SUCCEEDED", "completed")
     assert made.sizes == [4, 3]
     assert made.recorded(types.Resized) == [{"workers": 3, "before": 4}]
+
+
+def test_workers_that_read_while_they_train_leave_a_cpu_free(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elastic, "SETTLE_S", 0.0)
+    made = case(scaling={"workers": 4, "min_workers": 2})
+    made.tier, made.free = "sharded", [{"CPU": 4.0}]
+    assert made.run(end("completed")) == ("SUCCEEDED", "completed")
+    assert made.sizes == [3]
 
 
 def test_a_node_that_goes_costs_no_restart(case: Any) -> None:

@@ -15,6 +15,7 @@ from raytrain.events import types
 from raytrain.run import RunPaths
 from raytrain.spec.request import JobRequest
 from raytrain.spec.schema import JobSpec
+from raytrain.spec.tiers import Tier
 from raytrain.worker.messages import Heartbeat
 
 WORKERS = [WorkerProcess(rank=rank, node_id=f"node-{rank}", address=f"10.0.0.{rank}", pid=rank + 7) for rank in (0, 1)]
@@ -37,7 +38,9 @@ class Method:
 class Case:
     """A monitor of two workers, the cluster around it, and what it told and asked."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **scaling: Any) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, tier: Tier = "shared", **scaling: Any
+    ) -> None:
         self.clock, self.events, self.asked, self.killed = Clock(), list[Any](), list[str](), list[Any]()
         self.placed: list[WorkerProcess] = []
         self.going: dict[str, int] = {}
@@ -56,7 +59,9 @@ class Case:
         self.pulse = Pulse(2, clock=self.clock)
         mailbox: Any = type("Box", (), {"placed": Method(lambda: self.placed), "ask": Method(self.asked.append)})
         recorder = cast(Any, self)
-        self.monitor = Monitor(request, RunPaths(tmp_path), mailbox, recorder, self.pulse, wanted=spec.scaling, group=0)
+        self.monitor = Monitor(
+            request, RunPaths(tmp_path), mailbox, recorder, self.pulse, wanted=spec.scaling, tier=tier, group=0
+        )
 
     def record(self, kind: type[types.Event], **fields: Any) -> None:
         self.events.append((kind, fields))
@@ -138,3 +143,19 @@ def test_room_that_lasts_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     case.beat()
     case.look(6.0)
     assert set(case.asked) == {"resize"}
+
+
+def test_the_last_free_cpu_is_left_to_those_who_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    case = Case(monkeypatch, tmp_path, tier="streaming", min_workers=1)
+    case.monitor._wanted = case.monitor._wanted.model_copy(update={"workers": 3})
+    case.placed, case.free = WORKERS, [{"CPU": 1.0}]
+    case.look()
+    for _ in range(15):
+        case.beat()
+        case.look(6.0)
+    assert case.asked == []
+    case.free = [{"CPU": 2.0}]
+    for _ in range(elastic.GROW_LOOKS):
+        case.beat()
+        case.look(6.0)
+    assert case.asked == ["resize"]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -39,6 +40,22 @@ def test_the_median_leaves_the_first_chunk_out_as_soon_as_there_is_another() -> 
     assert position.step_s == first
     second = position.advance(0, 4)
     assert position.step_s == second
+
+
+def test_rows_that_come_in_count_as_advancing_and_change_nothing_else() -> None:
+    position = Position()
+    position.advance(2, 5)
+    reached, step_s = position.now, position.step_s
+    time.sleep(0.01)
+    position.touch()
+    touched = position.now
+    assert touched.advanced_at > reached.advanced_at
+    assert replace(touched, advanced_at=reached.advanced_at) == reached
+    assert position.step_s == step_s
+    time.sleep(0.01)
+    assert position.now == touched  # no more rows come in: it stands still
+    position.reach("epoch_end", 2)
+    assert position.now.advanced_at > touched.advanced_at
 
 
 def test_stacks_are_written_on_a_signal_while_every_thread_hangs() -> None:
