@@ -42,8 +42,11 @@ conformance: $(VENV)/.installed  ## hold 1, 2 and 3 workers against plain Keras 
 chaos: $(VENV)/.installed  ## let every fault happen, about 90 minutes, and print what it came to
 	CHAOS=full $(BIN)/python -m pytest -q -rN --tb=short tests/chaos
 
-bench: $(VENV)/.installed  ## measure how fast the command starts
+bench: $(VENV)/.installed  ## measure start-up, lists, input pipelines and whole trainings beside what they replace
 	$(BIN)/python -m tests.benchmarks.start_up
+	$(BIN)/python -m tests.benchmarks.listing
+	$(BIN)/python -m tests.benchmarks.pipelines
+	$(BIN)/python -m tests.benchmarks.training
 
 lint: $(VENV)/.installed  ## check style and types
 	$(BIN)/python -m ruff check

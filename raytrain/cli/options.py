@@ -15,6 +15,10 @@ class Format(StrEnum):
     JSON = "json"
 
 
+class Counts(tuple[int, ...]):
+    """Numbers of workers, one or several."""
+
+
 def _duration_s(text: str) -> float:
     """Seconds of `90`, `90s`, `15m`, `1h30m`."""
     from raytrain.spec.values import parse_duration_s
@@ -25,6 +29,14 @@ def _duration_s(text: str) -> float:
         raise typer.BadParameter(str(error)) from error
     assert isinstance(value, float)
     return value
+
+
+def _counts(text: str) -> Counts:
+    """Whole numbers from 1 on, between commas."""
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise typer.BadParameter(f"{text!r} is no number of workers, nor several such as 1,2,4,8")
+    return Counts(int(part) for part in parts)
 
 
 def _complete_run(incomplete: str) -> list[str]:
@@ -62,6 +74,12 @@ Set = Annotated[
 Name = Annotated[str | None, typer.Option(metavar="NAME", help="The job's name; the same as --set name=NAME.")]
 Workers = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="How many workers; the same as --set scaling.workers=N.")
+]
+WorkerCounts = Annotated[
+    Counts | None,
+    typer.Option(
+        "--workers", metavar="N[,N…]", parser=_counts, help="How many workers; several foresee an epoch on each."
+    ),
 ]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the run to its end.")]
 Detach = Annotated[bool, typer.Option("--detach", "-d", help="The same as --no-wait.")]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from raytrain.cli import options
 from raytrain.cli.job import read_job
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
+from raytrain.cli.scaling import foresee, scaling_lines, scaling_object
 from raytrain.cli.shards import shard_lines, shards_object
 from raytrain.events import figures
 
@@ -25,7 +26,7 @@ def command(
     job: options.Job,
     set_: options.Set = None,
     name: options.Name = None,
-    workers: options.Workers = None,
+    workers: options.WorkerCounts = None,
     storage: options.Storage = None,
     address: options.Address = None,
     json: options.Json = False,
@@ -34,15 +35,22 @@ def command(
 ) -> None:
     """Show what submit would do: shards, resources, cluster, upload.
 
-    Nothing is started, sent or written. A job that the cluster could never run is refused here, too.
+    Nothing is started, sent or written. A job that the cluster could never run is refused here, too. With several
+    --workers, the first ones are planned for, and an epoch's time is foreseen for all.
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
-    loaded, facts = read_job(job, overrides=set_, name=name, workers=workers, storage=storage)
-    print_plan(loaded, facts, address, out)
+    first = workers[0] if workers else None
+    loaded, facts = read_job(job, overrides=set_, name=name, workers=first, storage=storage)
+    print_plan(loaded, facts, address, out, compared=workers or ())
 
 
-def print_plan(job: LoadedJob, facts: JobFacts, address: str | None, out: Output) -> None:
+def print_plan(
+    job: LoadedJob, facts: JobFacts, address: str | None, out: Output, *, compared: Sequence[int] = ()
+) -> None:
     """Prints the plan of a job; also for `submit --dry-run`.
+
+    Args:
+        compared: numbers of workers to foresee an epoch's time for, where there are several.
 
     Raises:
         SpecError: the job could never run there, or its folder cannot be uploaded.
@@ -53,11 +61,14 @@ def print_plan(job: LoadedJob, facts: JobFacts, address: str | None, out: Output
 
     parcel = prepare(job)
     target = find_target(job.spec.scaling, address)
+    scaling = foresee(job, compared) if len(compared) > 1 else None
     if out.json:
-        out.result_json(_plan_object(job.spec, facts, target, parcel))
+        out.result_json(_plan_object(job.spec, facts, target, parcel) | {"scaling": scaling_object(scaling)})
         return
     out.result(f"{job.spec.name}: the plan")
     out.result(*(f"  {label:<10} {text}" for label, text in _plan_lines(job.spec, facts, target, parcel)))
+    if len(compared) > 1:
+        out.result(*(f"  {label:<10} {text}" for label, text in scaling_lines(scaling)))
     out.say("nothing was started or sent; raytrain submit does it")
     out.warn(*(f"warning: {warning}" for warning in target.warnings))
 

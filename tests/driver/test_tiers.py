@@ -19,11 +19,13 @@ import ray
 
 from raytrain.driver import tiers
 from raytrain.driver.datasets import load_dataset
-from raytrain.driver.tiers import Dataset, cached_splits, spill_notices
+from raytrain.driver.passes import PassReader
+from raytrain.driver.tiers import Dataset, DealtDataset, cached_splits, spill_notices
 from raytrain.errors import SpecError, UserCodeError
 from raytrain.spec.schema import JobSpec
 from raytrain.spec.shards import ShardPlan, plan_shards
 from raytrain.spec.tiers import TierChoice
+from raytrain.worker.dealt import Pass
 from raytrain.worker.packed import Arrays
 from raytrain.worker.readers import Reader
 from raytrain.worker.shards import DealtShards, Shards
@@ -145,6 +147,26 @@ def test_every_row_of_every_split_is_read_once_an_epoch(
         for split in ("validation", "test"):
             parts = together(ranks, split, 0, shuffle=False)
             assert sorted(parts[0] + parts[1]) == sorted(shared_splits[split])
+
+
+def test_a_pass_cuts_its_source_no_finer_than_all_cpus_need(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray Data's own choice are 20 blocks of 1 MB, each packed by a task of its own."""
+    context = ray.data.DataContext.get_current()
+    for name in ("read_op_min_num_blocks", "target_max_block_size"):
+        monkeypatch.setattr(context, name, getattr(context, name))  # set back after this test
+    dataset = load_dataset(spec("streaming", validation=None, test=None), folder)
+    assert isinstance(dataset, DealtDataset)
+    read = PassReader(
+        sources=dataset.sources,
+        apply=dataset.pipeline.apply,
+        example=dataset.example,
+        plans=dataset.plans_for(2),
+        seed=3,
+        worker_cpus=2,
+    )
+    blocks = list(read(Pass(source="train", splits=("train",), epoch=0)))
+    assert sum(len(piece.rows) for block in blocks for pieces in block.pieces for piece in pieces) == ROWS
+    assert len(blocks) <= 2 * 4
 
 
 @pytest.mark.parametrize("cache", ["sharded", "streaming"])
