@@ -137,8 +137,9 @@ def test_a_new_job_is_made_validated_and_planned_as_shown(folder: Path) -> None:
     same(block_with("text", "my_job/model.py"), run("init", "my_job")[1])
     [validate] = [words for words in COMMANDS if words[:2] == ["validate", "my_job"]]
     same(block_with("text", "is valid"), run(*validate)[1])
-    [plan] = [words for words in COMMANDS if words[:2] == ["plan", "my_job"]]
+    plan, compared = [words for words in COMMANDS if words[:2] == ["plan", "my_job"]]
     same(block_with("text", "the plan"), run(*plan)[1])
+    assert "no run of this job was timed yet" in run(*compared)[1]
 
 
 def test_a_typo_is_refused_as_shown(folder: Path) -> None:

@@ -124,7 +124,10 @@ def foreseen_tier(spec: JobSpec, facts: JobFacts, target: Target) -> tuple[Tier 
     tier, why = foresee_tier(facts.bytes, capacity, cache=spec.data.cache)
     if tier is not None and target.nodes:
         check_free_cpus(
-            tier, cluster_cpus=capacity.cpus, workers=scaling.workers, cpus_per_worker=scaling.cpus_per_worker
+            tier,
+            cluster_cpus=capacity.cpus,
+            workers=scaling.min_workers or scaling.workers,
+            cpus_per_worker=scaling.cpus_per_worker,
         )
     return tier, why
 

@@ -57,7 +57,7 @@ def load_dataset(spec: JobSpec, folder: Path) -> Dataset:
     check_free_cpus(
         tier.tier,
         cluster_cpus=capacity.cpus,
-        workers=scaling.workers,
+        workers=scaling.min_workers or scaling.workers,
         cpus_per_worker=scaling.cpus_per_worker,
     )
     pipeline = Pipeline(spec, folder)
