@@ -5,6 +5,7 @@ Runs in: a thread of the driver and of every Train worker, where the run's stora
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -71,11 +72,12 @@ class Mirror:
     def _push_changed(self) -> list[str]:
         """Pushes what has changed since it was pushed last; returns what could not be."""
         left: list[str] = []
-        for file in sorted(self._local.rglob("*")):
+        for file in self._files():
             name = file.relative_to(self._local).as_posix()
-            if name.split("/")[0] in self._skip or file.name.startswith(".") or not file.is_file():
+            try:
+                state = file.stat()
+            except FileNotFoundError:  # renamed or removed a moment ago
                 continue
-            state = file.stat()
             version = (state.st_mtime_ns, state.st_size)
             if self._pushed.get(file) == version:
                 continue
@@ -84,6 +86,15 @@ class Mirror:
             else:
                 self._pushed[file] = version
         return left
+
+    def _files(self) -> list[Path]:
+        """All files but hidden ones and those of skipped folders, which come and go while this looks."""
+        found: list[Path] = []
+        for folder, folders, files in os.walk(self._local):
+            if Path(folder) == self._local:
+                folders[:] = [name for name in folders if name not in self._skip]
+            found += [Path(folder, name) for name in files if not name.startswith(".")]
+        return sorted(found)
 
     def _push(self, file: Path, name: str) -> bool:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TextIO
 
 from raytrain.cli import runs
@@ -9,7 +10,7 @@ from raytrain.cli.follow import Deadline, follow, open_display, say_detached
 from raytrain.cli.outcome import exit_code, print_run
 from raytrain.cli.output import Output
 from raytrain.cluster.index import RunRecord
-from raytrain.errors import ExitCode, NotFound, StateUnknown, WaitTimedOut
+from raytrain.errors import ExitCode, NotFound, RaytrainError, StateUnknown, WaitTimedOut
 from raytrain.events.summary import RunSummary
 from raytrain.run import Reason, RunStatus, submission_id
 from raytrain.watcher import Gatherer
@@ -69,8 +70,12 @@ def attend(
         if not (resubmits and lost and may_resubmit(record, gatherer.attempt)):
             print_run(summary, out)
             return exit_code(summary.status)
-        record = resubmit(record, gatherer.attempt, out)
-        gatherer = runs.gatherer(record)
+        try:
+            record = resubmit(record, gatherer.attempt, out)
+        except RaytrainError:
+            print_run(summary, out)
+            raise
+        gatherer, summary = runs.gatherer(record), runs.begun(record)
 
 
 def may_resubmit(record: RunRecord, attempt: int) -> bool:
@@ -88,7 +93,11 @@ def resubmit(record: RunRecord, attempt: int, out: Output) -> RunRecord:
     from raytrain.cluster.again import resume
 
     out.warn(f"the driver of attempt {attempt} was lost: submitting attempt {attempt + 1} (restarts.driver)")
-    return resume(record, seen=attempt, progress=out.say).record
+    kept = replace(record, job="")  # the job as it was submitted, whatever became of its folder
+    try:
+        return replace(resume(kept, seen=attempt, progress=out.say).record, job=record.job)
+    except NotFound:
+        return resume(record, seen=attempt, progress=out.say).record
 
 
 def _stop(record: RunRecord, gatherer: Gatherer, out: Output) -> None:

@@ -26,7 +26,7 @@ ENTRYPOINT = "python -m raytrain.driver"
 FINGERPRINT = "raytrain_fingerprint"
 
 # A stopped driver gets this long to let its workers save and to write the run's last line; Ray's own default is 3 s.
-STOP_WAIT_S = 60
+STOP_WAIT_S = 600
 _OUR_ENV = {
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "RAY_TRAIN_V2_ENABLED": "1",

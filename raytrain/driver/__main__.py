@@ -30,6 +30,9 @@ _ENVIRONMENT = {
 }
 
 
+_PROBE_BYTES = 1 << 16  # a disk that is full takes an empty file
+
+
 def main() -> int:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -74,7 +77,7 @@ def open_directory(paths: RunPaths) -> OSError | None:
     probe = paths.root / ".probe"
     try:
         paths.root.mkdir(parents=True, exist_ok=True)
-        probe.write_text("")
+        probe.write_bytes(bytes(_PROBE_BYTES))
         if paths.uri is not None:
             _fetch(ObjectStore(paths.uri), paths, probe)
         probe.unlink()
@@ -114,10 +117,13 @@ def _run(request: JobRequest, paths: RunPaths, refusal: OSError | None) -> RunSt
         submitted_at=request.submitted_at,
         dashboard_url=request.dashboard_url,
     )
-    write_whole(paths.spec, request.spec.model_dump_json(indent=1))
+    try:
+        write_whole(paths.spec, request.spec.model_dump_json(indent=1))
+        keep_job(paths, Path.cwd())
+    except OSError as error:
+        refusal = refusal or error
     if refusal is not None:
         return storage_refused(request, recorder, refusal)
-    keep_job(paths, Path.cwd())
     recorder.start_gauges()
     recorder.phase("driver")
     return run_job(request, paths, recorder)

@@ -24,6 +24,7 @@ from raytrain.driver.stop import Stop
 from raytrain.driver.tiers import Dataset
 from raytrain.driver.trainer import GroupResult, run_group
 from raytrain.events import figures, types
+from raytrain.events.store import read_events
 from raytrain.run import Reason, RunPaths, RunStatus
 from raytrain.spec.placement import needs_in_words, needs_of
 from raytrain.spec.request import JobRequest
@@ -62,7 +63,8 @@ class Groups:
         self._request, self._paths, self._recorder = request, paths, recorder
         self._dataset, self._mailbox, self._stop = dataset, mailbox, stop
         self._past = attempts.Past()
-        self._group = self._fall_backs = 0
+        self._group = 0
+        self._fall_backs = sum(isinstance(event, types.FellBack) for event in read_events(paths.events))
         self._workers = 0
         self._fault = fault.from_environment(os.environ)
 
@@ -136,7 +138,8 @@ class Groups:
 
     def _outcome(self, end: GroupEnd) -> Outcome | None:
         """The run's end, or None when another group is to follow."""
-        if end.preempted and self._own_node_is_going():
+        ended = end.finished not in ("", Reason.STOPPED_BY_USER, *Pause)
+        if end.preempted and not ended and self._own_node_is_going():
             return RunStatus.STOPPED, Reason.PREEMPTED, None
         if end.finished == Pause.RESIZE:
             return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from typing import Any, Self
 
 import ray
@@ -26,6 +27,7 @@ from raytrain.spec.schema import ScalingSpec
 from raytrain.spec.tiers import Tier
 
 _LOOK_EVERY_S = 1.0
+_STACKS_WITHIN_S = 30.0
 _ASK_CLUSTER_EVERY_S = 5.0
 # Workers that are placed at once are no news; those that are not, after this.
 _QUEUED_AFTER_S = 5.0
@@ -121,9 +123,11 @@ class Monitor:
         """Keeps what shows why, then ends the workers, which Ray Train notices as a loss."""
         self.hang = hang
         stacks = self._paths.stacks(self._request.attempt, self._group)
-        save_stacks(self.workers, stacks)
-        self._recorder.record(types.Hung, **vars(hang), stacks=self._paths.shown(stacks))
+        saving = threading.Thread(target=_save_stacks, args=(self.workers, stacks), daemon=True)
+        saving.start()
+        saving.join(_STACKS_WITHIN_S)  # the storage may be what hangs
         kill(self.workers)
+        self._recorder.record(types.Hung, **vars(hang), stacks=self._paths.shown(stacks))
 
     def _look_at_nodes(self) -> None:
         going = draining_nodes()
@@ -144,3 +148,10 @@ class Monitor:
         )
         if grow:
             ray.get(self._mailbox.ask.remote("resize"))
+
+
+def _save_stacks(workers: list[WorkerProcess], file: Path) -> None:
+    try:
+        save_stacks(workers, file)
+    except (OSError, ray.exceptions.RayError) as error:
+        print(f"warning: the stacks could not be saved: {error}", flush=True)  # noqa: T201  the job's log

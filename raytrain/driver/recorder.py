@@ -130,7 +130,7 @@ class Recorder:
     def begin_group(self, workers: int) -> None:
         """A worker group of this size begins: what a lost one reported of an unfinished epoch does not count."""
         self._workers = workers
-        self._cut, self._epochs = self._epochs, defaultdict(dict)
+        self._cut, self._epochs = {**self._cut, **self._epochs}, defaultdict(dict)
         self._phase_ranks.clear()
 
     def close(self) -> None:
@@ -147,6 +147,7 @@ class Recorder:
         ranks = self._epochs[message.epoch]
         ranks[message.rank] = message
         if len(ranks) == self._workers:
+            self._cut.pop(message.epoch, None)
             self._record_epoch(self._epochs.pop(message.epoch))
 
     def _take_cut_epochs(self, restored: int) -> None:

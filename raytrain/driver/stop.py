@@ -21,8 +21,10 @@ from raytrain.events import types
 from raytrain.object_store import ObjectStore
 from raytrain.run import Reason, RunPaths, RunStatus
 
-# Ray kills the driver 60 s after it asked it to stop (`raytrain.cluster.submission.STOP_WAIT_S`).
+# Ray kills the driver 600 s after it asked it to stop (`raytrain.cluster.submission.STOP_WAIT_S`).
 _GRACE_S = 45.0
+_LONGEST_GRACE_S = 540.0
+_CHUNKS_TO_STOP = 3
 _LOOK_EVERY_S = 0.25
 
 
@@ -30,6 +32,7 @@ class Sign:
     """The file that `raytrain stop --now` leaves in the run's directory, wherever that is."""
 
     def __init__(self, paths: RunPaths) -> None:
+        self._paths = paths
         self._file = paths.stop_now
         self._store = ObjectStore(paths.uri) if paths.uri else None
 
@@ -38,6 +41,13 @@ class Sign:
             with contextlib.suppress(OSError):
                 self._store.pull(self._file.name, self._file)
         return self._file.exists()
+
+    def push_last_words(self) -> None:
+        """Brings what says how the run ended into the store, where the process ends before its mirror does."""
+        if self._store is not None:
+            for file in (self._paths.events, self._paths.status, self._paths.metrics):
+                with contextlib.suppress(OSError):
+                    self._store.push(file, file.name)
 
     def remove(self) -> None:
         self._file.unlink(missing_ok=True)
@@ -80,7 +90,8 @@ class Stop:
         self._group = (monitor, pulse)
 
     def group_ends(self) -> None:
-        self._group = None
+        if not self.asked:  # else it is what the stop waits for, until `end`
+            self._group = None
 
     def end(self) -> None:
         """The run has come to its own end: a stop that was asked for late changes nothing any more."""
@@ -95,17 +106,29 @@ class Stop:
     def _stop(self) -> None:
         if self._mailbox is not None:
             self._mailbox.ask.remote("stop")
-        deadline = time.monotonic() + _GRACE_S
-        while self._is_saving() and not self._sign.is_there() and time.monotonic() < deadline:
+        began = time.monotonic()
+        while self._is_saving() and not self._sign.is_there() and time.monotonic() - began < self._grace_s():
             if self._over.wait(_LOOK_EVERY_S):
                 return
         with self._ending:
             self._recorder.record(types.RunFinished, status=str(RunStatus.STOPPED), reason=str(Reason.STOPPED_BY_USER))
-            if self._group is not None:
-                kill(self._group[0].workers)
+            group = self._group
+            if group is not None:
+                kill(group[0].workers)
             self._sign.remove()
+            self._sign.push_last_words()
             os._exit(1)
+
+    def _grace_s(self) -> float:
+        """How long the workers have: some chunks of steps, and as long as may be for what comes between epochs."""
+        group = self._group
+        states = group[1].states() if group is not None else []
+        if any(state.phase == "epoch_end" for state in states):
+            return _LONGEST_GRACE_S
+        chunk_s = max((state.step_s or 0.0 for state in states), default=0.0)
+        return min(max(_GRACE_S, _CHUNKS_TO_STOP * chunk_s), _LONGEST_GRACE_S)
 
     def _is_saving(self) -> bool:
         """Whether there is a worker group that has done anything since the last checkpoint."""
-        return self._group is not None and self._group[1].started
+        group = self._group
+        return group is not None and group[1].started

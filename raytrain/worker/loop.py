@@ -24,7 +24,7 @@ from raytrain.spec.request import JobRequest
 from raytrain.worker import heartbeat, messages, setup
 from raytrain.worker.logs import copy_output
 from raytrain.worker.shards import Shards
-from raytrain.worker.stored import mirrored
+from raytrain.worker.stored import go_on_with_log, mirrored
 from raytrain.worker.user_code import describe_failure
 
 
@@ -61,19 +61,24 @@ class MailboxChannel:
 
     def send(self, message: messages.Message) -> None:
         self._sent.append(self._mailbox.put.remote(message, self._group))
+        if isinstance(message, messages.Heartbeat):
+            self._look()
 
     def notice(self, rank: int) -> Callable[[str], None]:
         """A way to tell the user something."""
         return lambda text: self.send(messages.Notice(rank=rank, time=time(), text=text))
 
     def asked(self) -> str:
-        """The answer to an earlier call, if it has come since: the training thread does not wait for the mailbox."""
+        """What the mailbox was last heard to ask: the training thread does not wait for it."""
+        return self._answer
+
+    def _look(self) -> None:
+        """Takes the answer to the last question, if it has come, and asks again; about once a second."""
         if self._question is not None and ray.wait([self._question], timeout=0)[0]:
             self._answer = ray.get(self._question)
             self._question = None
         if self._question is None:
             self._question = self._mailbox.asked.remote()
-        return self._answer
 
     def flush(self) -> None:
         ray.get(list(self._sent))
@@ -136,7 +141,9 @@ def _rank_log(paths: RunPaths, attempt: int, rank: int) -> contextlib.AbstractCo
                 fix="--set storage=… an NFS mount, or the like",
             )
         )
-    return copy_output(paths.rank_log(attempt, rank))
+    log = paths.rank_log(attempt, rank)
+    go_on_with_log(paths, log)
+    return copy_output(log)
 
 
 @contextlib.contextmanager

@@ -154,10 +154,11 @@ class PulseHook(keras.callbacks.Callback):  # type: ignore[misc]
         if agreed.not_finite:
             where = f"step {self._step} of epoch {self._epoch + 1}"
             self._leave(Reason.DIVERGED, f"the loss is no finite number at {where}")
-        if due or agreed.save or agreed.stop:
-            self._saver.save_within(self._epoch, self._step, must=agreed.stop > 0)
+        stops = agreed.stop > 0 and not agreed.callback_stop  # which ends training for good, after the epoch
+        if due or agreed.save or stops:
+            self._saver.save_within(self._epoch, self._step, must=stops)
             self._saved_step = self._step
-        if agreed.stop:
+        if stops:
             self._leave(Reason.STOPPED_BY_USER, "a stop was asked for")
         self.model.stop_training = agreed.callback_stop > 0
 

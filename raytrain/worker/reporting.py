@@ -176,13 +176,14 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         """Takes the chief's decision, and any rank's own `stop_training`, to all ranks in one small sum."""
         decision = self._decide(epoch, metrics) if self._rank == 0 else None
         votes = [1.0 if decision and decision.reason == reason else 0.0 for reason in stopping.DECISIONS]
-        votes[-1] += 1.0 if self.model.stop_training else 0.0
+        votes[stopping.DECISIONS.index(Reason.STOPPED_BY_CALLBACK)] += float(self.model.stop_training)
         agreed = sum_over_workers(self._strategy, votes)
         reason = next((reason for reason, vote in zip(stopping.DECISIONS, agreed, strict=True) if vote > 0), None)
         if reason is None:
             return
         self.model.stop_training = True
-        self.end(reason, decision.text if decision else "a callback set stop_training", epoch=epoch)
+        decided = decision is not None and decision.reason == reason
+        self.end(reason, decision.text if decision and decided else "a callback set stop_training", epoch=epoch)
 
     def _decide(self, epoch: int, metrics: Mapping[str, float]) -> stopping.Decision | None:
         rule = self._spec.early_stopping if self._rule.monitor in metrics else None
@@ -195,7 +196,7 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
             metrics=metrics,
             elapsed_s=self.elapsed_s,
             time_limit_s=self._spec.fit.time_limit,
-            asked="" if last and asked == "resize" else asked,
+            asked="" if last else asked,
             weights_finite=are_finite(self._strategy, self.model.trainable_variables),
         )
 

@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from raytrain.errors import Problem, UserCodeError
 from raytrain.run import RunPaths
-from raytrain.worker import checkpoint, messages
+from raytrain.worker import backoff, checkpoint, messages
+from raytrain.worker.model_file import StorageError
 from raytrain.worker.reporting import Channel
 from raytrain.worker.stored import fetch_checkpoints
 from raytrain.worker.strategy import sum_over_workers
@@ -43,7 +44,7 @@ def newest_checkpoint(
         return snapshot.step == 0 or same == (strategy.num_replicas_in_sync, steps_per_epoch)
 
     if rank == 0:
-        fetch_checkpoints(paths)
+        _fetch_patiently(paths)
     found = checkpoint.read_newest(root, skipped=skipped, usable=usable) if rank == 0 else None
     seen = checkpoint.Place.parse(found[0].name) if found else None
     mine = [float(number) for number in astuple(seen)] if seen else [0.0, 0.0, 0.0]
@@ -51,12 +52,29 @@ def newest_checkpoint(
     if place == checkpoint.Place(0):
         return None
     if found is None:
-        fetch_checkpoints(paths, place.name)
+        _fetch_patiently(paths, place.name)
         return _read_patiently(root / place.name)
     path, snapshot = found
     told = paths.shown(path)
     channel.send(messages.RestoredFrom(rank=0, time=time(), epoch=snapshot.epoch, step=snapshot.step, path=told))
     return snapshot
+
+
+def _fetch_patiently(paths: RunPaths, name: str = "") -> None:
+    """Fetches from an object store, which may fail for a moment.
+
+    Raises:
+        StorageError: it failed for `_PATIENCE_S`.
+    """
+    deadline, failures = monotonic() + _PATIENCE_S, 0
+    while True:
+        try:
+            return fetch_checkpoints(paths, name)
+        except OSError as error:
+            failures += 1
+            if monotonic() > deadline:
+                raise StorageError(f"got {error} for the checkpoints in {paths.shown()}") from error
+            sleep(backoff.wait_s(failures))
 
 
 def _read_patiently(path: Path) -> checkpoint.Snapshot:

@@ -33,9 +33,9 @@ DECISIONS: tuple[Reason | Pause, ...] = (
     Reason.TARGET_REACHED,
     Reason.TIME_LIMIT,
     Reason.DIVERGED,
+    Reason.STOPPED_BY_CALLBACK,
     Reason.STOPPED_BY_USER,
     Pause.RESIZE,
-    Reason.STOPPED_BY_CALLBACK,
 )
 
 
@@ -133,8 +133,6 @@ def decide(
         return Decision(reason=Reason.DIVERGED, text=f"the loss is {loss}")
     if not weights_finite:  # a relu, say, may hide that from the loss
         return Decision(reason=Reason.DIVERGED, text="a weight is no finite number")
-    if asked == "stop":
-        return Decision(reason=Reason.STOPPED_BY_USER, text="a stop was asked for")
     if rule is not None:
         value = monitored(metrics, rule.monitor)
         if rule.target is not None and (value <= rule.target if mode == "min" else value >= rule.target):
@@ -147,6 +145,8 @@ def decide(
             )
     if time_limit_s is not None and elapsed_s >= time_limit_s:
         return Decision(reason=Reason.TIME_LIMIT, text=f"{elapsed_s:.0f} s passed (limit {time_limit_s:g} s)")
+    if asked == "stop":  # last, or a group that goes on would not know that training had come to its own end
+        return Decision(reason=Reason.STOPPED_BY_USER, text="a stop was asked for")
     if asked == "resize":
         return Decision(reason=Pause.RESIZE, text="training goes on with another number of workers")
     return None

@@ -23,10 +23,20 @@ def mirrored(paths: RunPaths, *, told: Callable[[str], None]) -> Iterator[None]:
         yield
         return
     paths.root.mkdir(parents=True, exist_ok=True)
-    with Mirror(paths.root, ObjectStore(paths.uri), told=told) as mirror:
-        yield
-    if not mirror.missing:
-        shutil.rmtree(paths.root.parent, ignore_errors=True)
+    mirror = Mirror(paths.root, ObjectStore(paths.uri), told=told)
+    try:
+        with mirror:
+            yield
+    finally:
+        if not mirror.missing:
+            shutil.rmtree(paths.root.parent, ignore_errors=True)
+
+
+def go_on_with_log(paths: RunPaths, log: Path) -> None:
+    """Begins with what an earlier worker group left in the store, which the mirror would replace by less."""
+    if paths.uri is not None:
+        with contextlib.suppress(OSError):
+            ObjectStore(paths.uri).pull(log.relative_to(paths.root).as_posix(), log)
 
 
 def publish_checkpoint(paths: RunPaths, path: Path) -> None:

@@ -51,7 +51,7 @@ def test_the_whole_of_it() -> None:
             "TF_CPP_MIN_LOG_LEVEL": "2",
             "RAY_TRAIN_V2_ENABLED": "1",
             "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
-            "RAY_JOB_STOP_WAIT_TIME_S": "60",
+            "RAY_JOB_STOP_WAIT_TIME_S": "600",
         },
     }
     readable = {key: value for key, value in submission.metadata.items() if key != FINGERPRINT}
