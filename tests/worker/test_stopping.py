@@ -200,7 +200,14 @@ IMPATIENT = Progress(best_value=0.5, best_epoch=3, waited=2)
             None, None, {"elapsed_s": 10.0, "time_limit_s": 10.0}, "time_limit", "10 s passed (limit 10 s)", id="limit"
         ),
         pytest.param(None, None, {"asked": "stop"}, "stopped_by_user", "a stop was asked for", id="stop"),
-        pytest.param(PATIENT, IMPATIENT, {"asked": "stop"}, "stopped_by_user", "a stop was asked for", id="both"),
+        pytest.param(
+            PATIENT,
+            IMPATIENT,
+            {"asked": "stop"},
+            "early_stopped",
+            "loss no better than 0.5 for 2 epochs (patience 2)",
+            id="patience before a stop",
+        ),
         pytest.param(
             PATIENT, IMPATIENT, {"metrics": {"loss": NAN}, "asked": "stop"}, "diverged", "the loss is nan", id="all"
         ),
@@ -221,9 +228,9 @@ def test_decide(
     assert end(rule, progress, **told) == expected
 
 
-def test_every_decision_has_its_place_in_the_vote_and_a_callbacks_own_stop_the_last() -> None:
-    assert DECISIONS[-1] is Reason.STOPPED_BY_CALLBACK
+def test_what_ends_training_for_good_outweighs_what_it_can_go_on_from() -> None:
     assert len(set(DECISIONS)) == len(DECISIONS) == 7
+    assert DECISIONS[-2:] == (Reason.STOPPED_BY_USER, Pause.RESIZE)
 
 
 @pytest.mark.parametrize(
