@@ -45,6 +45,7 @@ chaos: $(VENV)/.installed  ## let every fault happen, about 90 minutes, and prin
 bench: $(VENV)/.installed  ## measure start-up, lists, input pipelines and whole trainings beside what they replace
 	$(BIN)/python -m tests.benchmarks.start_up
 	$(BIN)/python -m tests.benchmarks.listing
+	$(BIN)/python -m tests.benchmarks.planning
 	$(BIN)/python -m tests.benchmarks.pipelines
 	$(BIN)/python -m tests.benchmarks.training
 
