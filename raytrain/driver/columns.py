@@ -16,9 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.types as types
 
+from raytrain.driver.exact import check_exact, whole_numbers
 from raytrain.driver.image_columns import decode_images, is_images
-from raytrain.driver.lists import pad_lists
-from raytrain.driver.nulls import all_empty, empty_cells, fill_empty
+from raytrain.driver.lists import as_lists, pad_lists
+from raytrain.driver.nulls import all_empty, blanks_as_empty, empty_cells, fill_empty
 from raytrain.driver.times import is_time, whole_units
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.column import ColumnSpec
@@ -41,6 +42,10 @@ class Wanted:
     told: ColumnSpec | None = None
     may_be_empty: bool = False
     may_be_ragged: bool = False
+
+    @property
+    def may_be_fraction(self) -> bool:
+        return self.may_be_empty or bool(self.told and self.told.dtype and self.told.dtype.startswith("float"))
 
     @property
     def pad(self) -> int | None:
@@ -95,8 +100,7 @@ def _to_array(column: pa.ChunkedArray, wanted: Wanted) -> Array:
     flat = column.combine_chunks()
     if isinstance(flat, pa.ChunkedArray):  # of a type whose chunks Arrow cannot join
         flat = pa.concat_arrays(flat.chunks)
-    if types.is_dictionary(flat.type):
-        flat = flat.dictionary_decode()
+    flat = flat.dictionary_decode() if types.is_dictionary(flat.type) else flat
     kind, told = flat.type, wanted.told
     if told and told.size:
         return decode_images(flat, wanted.name, told)
@@ -110,11 +114,18 @@ def _to_array(column: pa.ChunkedArray, wanted: Wanted) -> Array:
         len(flat) and flat.null_count == len(flat) and not wanted.may_be_empty and not (told and told.fill is not None)
     ):
         raise all_empty(wanted.name, len(flat))
+    if types.is_string(flat.type) and (wanted.may_be_empty or (told and told.fill is not None)):
+        flat = blanks_as_empty(flat)
+    if wanted.pad and (_is_text(kind) or any(check(kind) for check in _NUMBERS)):
+        flat = as_lists(flat)
     if told and told.fill is not None:
         flat = fill_empty(flat, wanted.name, told.fill)
     if _is_list(flat.type) and (wanted.pad or wanted.may_be_ragged):
         return _lists(flat, wanted)
-    return narrow(_cells(flat, wanted, of=kind), wanted.name, told.dtype if told else None)
+    cells, dtype = _cells(flat, wanted, of=kind), told.dtype if told else None
+    if _is_whole(kind) and cells.dtype.kind == "f" and not dtype:
+        check_exact(cells, wanted.name, _default_type(cells.dtype))
+    return narrow(cells, wanted.name, dtype)
 
 
 def _cells(flat: Any, wanted: Wanted, *, of: pa.DataType) -> Array:
@@ -182,7 +193,8 @@ def _numbers(flat: Any, wanted: Wanted, *, of: pa.DataType) -> Array:
     _check_numbers(flat.type, wanted.name, of=of)
     _refuse_nulls(flat, wanted)
     if types.is_decimal(flat.type):
-        flat = flat.cast(pa.float64())
+        is_whole = _is_whole(flat.type) and not wanted.may_be_fraction
+        flat = whole_numbers(flat, wanted.name) if is_whole else flat.cast(pa.float64())
     elif wanted.may_be_empty and not types.is_floating(flat.type):  # of this type whether or not a block has nulls
         flat = (flat.cast(pa.int8()) if types.is_boolean(flat.type) else flat).cast(pa.float64(), safe=False)
     array = np.asarray(flat.to_numpy(zero_copy_only=False))
@@ -228,6 +240,10 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _is_list(kind: pa.DataType) -> bool:
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def _is_whole(kind: pa.DataType) -> bool:
+    return bool(types.is_integer(kind) or (types.is_decimal(kind) and kind.scale <= 0))
 
 
 def narrow(array: Array, name: str, dtype: str | None = None) -> Array:

@@ -5,6 +5,7 @@ Runs in: the driver.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,10 +21,12 @@ from raytrain.driver.labels import unseen_classes
 from raytrain.driver.passes import PassSource, split_marks
 from raytrain.driver.pipeline import Pipeline
 from raytrain.driver.sources import Read, explain, number_classes_alike, read_source, rows_per_file
-from raytrain.driver.splits import TRAIN, Splitter, key_columns, make_splitter, read_key
+from raytrain.driver.splits import Splitter, key_columns, make_splitter, read_key, train_rows
 from raytrain.driver.tiers import Dataset, DealtDataset, SharedDataset, spill_notices
 from raytrain.errors import Problem, SpecError, UserCodeError
 from raytrain.spec.checks import SPLITS, check_counts
+from raytrain.spec.column import ColumnSpec
+from raytrain.spec.images import CHANNELS
 from raytrain.spec.schema import JobSpec
 from raytrain.spec.shards import SplitCounts
 from raytrain.spec.source import Source
@@ -48,7 +51,7 @@ def load_dataset(spec: JobSpec, folder: Path) -> Dataset:
         part: _LazySource.of(source, folder, part) for part, source in number_classes_alike(named, folder).items()
     }
     tier = choose_tier(
-        sum(source.estimate_bytes() for source in sources.values()),
+        sum(source.estimate_bytes(spec.data.columns) for source in sources.values()),
         object_store_bytes=capacity.object_store_bytes,
         worker_memory_bytes=capacity.memory_bytes,
         local_disk_bytes=free_disk_bytes(scaling.workers),
@@ -87,12 +90,18 @@ class _LazySource:
     def explain(self, error: Exception) -> Exception:
         return explain(error, self.source, self.folder, f"data.{self.part}")
 
-    def estimate_bytes(self) -> int:
-        if self.read.bytes is not None:
-            return self.read.bytes
+    def estimate_bytes(self, told: Mapping[str, ColumnSpec]) -> int:
+        """What the rows take in memory, images in cells as the pixels that `told` makes of them."""
+        known = self.read.bytes
+        pixels = sum(math.prod(column.size) * CHANNELS[column.mode] for column in told.values() if column.size)
+        if known is not None and not pixels:
+            return known
         first = self.table(rows=_EXAMPLE_ROWS)
-        row_bytes: int = first.nbytes // first.num_rows
-        return self.rows() * row_bytes
+        row_bytes: int = max(1, first.nbytes // first.num_rows)
+        if known is None:
+            return self.rows() * max(row_bytes, pixels)
+        rows = known // row_bytes if self.read.rows is None else self.read.rows
+        return max(known, rows * pixels)
 
     def rows(self) -> int:
         """How many rows; reads them if no metadata tells."""
@@ -134,7 +143,8 @@ class _LazySource:
         read = self.read
         if order is not None:
             files = [self.read.files[file] for file in order]
-            read = read_source(self.source, self.folder, field=f"data.{self.part}", files=files)
+            field = f"data.{self.part}"
+            read = read_source(self.source, self.folder, field=field, files=files, schema=read.schema)
         return read.dataset.select_columns(columns)
 
     def _tables(self, dataset: ray.data.Dataset) -> Iterator[pa.Table]:
@@ -187,7 +197,7 @@ def _load_dealt(
     key = read_key(train.table(columns=keys), spec.data) if keys else None
     splitter = make_splitter(spec, rows["train"], key)
     counts = _counts(spec, splitter, rows)
-    pipeline.fit(lambda: _train_rows(train.tables(), splitter))
+    pipeline.fit(lambda: train_rows(train.tables(), splitter, field=train.field))
     passes = {
         part: PassSource(
             field=source.field,
@@ -215,11 +225,3 @@ def _counts(spec: JobSpec, splitter: Splitter, rows: Mapping[str, int]) -> Split
     if problems:
         raise SpecError(*problems)
     return counts
-
-
-def _train_rows(tables: Iterator[pa.Table], splitter: Splitter) -> Iterator[pa.Table]:
-    at = 0
-    for table in tables:
-        marks = splitter.of(at, at + table.num_rows)
-        at += table.num_rows
-        yield table.filter(pa.array(marks == TRAIN))

@@ -38,7 +38,7 @@ def decode_images(flat: Any, name: str, told: ColumnSpec) -> npt.NDArray[np.uint
     images = np.empty((len(flat), height, width, CHANNELS[told.mode]), np.uint8)
     for row, cell in enumerate(_cells(flat, name)):
         try:
-            image = _opened(cell).convert(told.mode)
+            image = eight_bits(_opened(cell)).convert(told.mode)
         except (OSError, ValueError, TypeError) as error:
             raise _no_image(name, row, error) from error
         if (image.height, image.width) != (height, width):
@@ -63,6 +63,23 @@ def _cells(flat: Any, name: str) -> Any:
             expected="images: bytes of their files, or arrays of their pixels",
         )
     )
+
+
+def eight_bits(image: Any) -> Any:
+    """The image with channels of 8 bits: of 16 bits the upper 8, as Pillow would make all above 255 white.
+
+    Raises:
+        ValueError: its pixels are fractions, or of 32 bits and not from 0 to 255: nothing tells what white is.
+    """
+    from PIL import Image
+
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        low, high = image.getextrema()
+        if image.mode == "F" or low < 0 or high > 255:
+            raise ValueError(f"pixels of 32 bits from {low:g} to {high:g}, expected 8 or 16 bits")
+    return image
 
 
 def _opened(cell: Any) -> Any:

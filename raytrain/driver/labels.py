@@ -52,14 +52,19 @@ def unseen_classes(train: Arrays, others: Mapping[str, Arrays], spec: JobSpec) -
 
 
 def _with_losses(labels: Any, spec: JobSpec) -> Iterator[tuple[str, Array, str | None]]:
-    """Each label with its column and the name of its loss, None where the spec does not name one."""
+    """Each label with its column, less what its loss ignores, and the loss's name, None where the spec names none."""
     loss = spec.compile.loss if spec.compile else None
     if not isinstance(labels, dict):
-        yield spec.data.label_columns[0], labels, _name(loss)
+        yield spec.data.label_columns[0], _counted(labels, loss), _name(loss)
         return
     for output, column in labels.items():
         own = loss.get(output) if isinstance(loss, dict) and "name" not in loss else loss
-        yield output, column, _name(own)
+        yield output, _counted(column, own), _name(own)
+
+
+def _counted(column: Array, loss: Any) -> Array:
+    ignored = loss.get("ignore_class") if isinstance(loss, dict) else None
+    return column if ignored is None else column[column != ignored]
 
 
 def _name(loss: Any) -> str | None:

@@ -9,11 +9,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.column import ColumnSpec
 
 Array = npt.NDArray[Any]
+
+
+def as_lists(flat: Any) -> Any:
+    """Single values as lists of one, empty cells as lists of none: so TFRecords give lists of at most one value."""
+    offsets = np.cumsum([0, *flat.is_valid().to_pylist()])
+    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), flat.drop_null())
 
 
 def pad_lists(values: Array, lengths: npt.NDArray[np.int64], name: str, told: ColumnSpec) -> Array:

@@ -36,6 +36,11 @@ def all_empty(name: str, count: int) -> UserCodeError:
     )
 
 
+def blanks_as_empty(text: Any) -> Any:
+    """Text without a character as an empty cell, which csv cannot tell from it."""
+    return pc.if_else(pc.equal(text, pa.scalar("", text.type)), pa.scalar(None, text.type), text)
+
+
 def fill_empty(flat: Any, name: str, value: bool | int | float | str) -> Any:
     """The column with `value` in place of empty cells and NaN; of lists, in place of their empty elements.
 
@@ -50,7 +55,9 @@ def fill_empty(flat: Any, name: str, value: bool | int | float | str) -> Any:
     if types.is_null(flat.type):
         return pa.array([value] * len(flat))
     is_fraction = isinstance(value, float) and not value.is_integer()
-    if types.is_decimal(flat.type) or (types.is_integer(flat.type) and is_fraction):
+    if types.is_decimal(flat.type) and flat.type.scale <= 0 and not is_fraction:
+        flat = flat.cast(pa.decimal256(76, 0))  # wide enough for any value that fills
+    elif types.is_decimal(flat.type) or (types.is_integer(flat.type) and is_fraction):
         flat = flat.cast(pa.float64())
     try:
         filled = flat.fill_null(_scalar(value, flat.type))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from raytrain.driver.columns import Array
+from raytrain.driver.exact import check_exact
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.data import DataSpec
 from raytrain.worker.packed import Arrays
@@ -62,8 +63,13 @@ def side_by_side(columns: Mapping[str, Array], names: list[str], *, field: str) 
             )
     parts = [columns[name].reshape(len(columns[name]), -1) for name in names]
     floats = [part.dtype for part in parts if part.dtype.kind == "f"]
-    # Numpy has whole numbers and float32 meet in float64.
-    return np.concatenate(parts, axis=1, dtype=np.result_type(*floats) if floats else None)
+    if not floats:
+        return np.concatenate(parts, axis=1)
+    kind = np.result_type(*floats)  # numpy has whole numbers and float32 meet in float64
+    for name, part in zip(names, parts, strict=True):
+        if part.dtype.kind in "iu":
+            check_exact(part, name, kind)
+    return np.concatenate(parts, axis=1, dtype=kind)
 
 
 def _check_there(columns: Mapping[str, Array], name: str) -> None:

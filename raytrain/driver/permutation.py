@@ -28,6 +28,7 @@ class Permutation:
 
     def of(self, start: int, stop: int) -> npt.NDArray[np.int64]:
         """Where the numbers from `start` to before `stop` go, shape (stop - start,)."""
+        assert stop <= self.size, "a number out of range may never come into it"
         keys = np.random.Generator(np.random.Philox(key=self.seed)).integers(2**64, size=_ROUNDS, dtype=np.uint64)
         bits = max(_FEWEST_BITS, (self.size - 1).bit_length())
         moved = _network(np.arange(start, stop, dtype=np.uint64), bits, keys)

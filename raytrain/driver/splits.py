@@ -11,6 +11,7 @@ Runs in: the driver, and the Ray Data tasks it starts.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,37 @@ class Splitter:
         if self.permutation is None:
             return np.zeros(stop - start, np.int8)
         return _marks_of(self.permutation.of(start, stop), self.counts)
+
+
+def train_rows(tables: Iterator[pa.Table], splitter: Splitter, *, field: str) -> Iterator[pa.Table]:
+    """The train rows of the train source's tables.
+
+    Args:
+        field: where the source stands in the spec, for error messages.
+
+    Raises:
+        UserCodeError: it has another number of rows than it had when `splitter` was made.
+    """
+    at, rows = 0, splitter.counts.train + splitter.counts.validation + splitter.counts.test
+    for table in tables:
+        if at + table.num_rows > rows:
+            raise _changed(field, f"more than {rows} rows", rows)
+        marks = splitter.of(at, at + table.num_rows)
+        at += table.num_rows
+        yield table.filter(pa.array(marks == TRAIN))
+    if at < rows:
+        raise _changed(field, f"{at} rows", rows)
+
+
+def _changed(field: str, got: str, rows: int) -> UserCodeError:
+    return UserCodeError(
+        Problem(
+            field=field,
+            got=got,
+            expected=f"{rows}, as were counted before: the source changed while it was read",
+            fix="leave the source alone while a job reads it; a function must give the same rows each time",
+        )
+    )
 
 
 def key_columns(data: DataSpec) -> list[str]:
@@ -165,11 +197,11 @@ def _by_value(splits: dict[int, Where], key: npt.NDArray[Any]) -> Marks:
 def _holds(key: npt.NDArray[Any], where: Where) -> npt.NDArray[np.bool_]:
     is_text = key.dtype == object
     wanted = [value for value in where.values if isinstance(value, str) == is_text]
-    return (
-        np.isin(key, np.array(wanted, object) if is_text else np.array(wanted, key.dtype))
-        if wanted
-        else np.zeros(len(key), bool)
-    )
+    if key.dtype.kind in "iu":  # numpy would cut other values to the column's type
+        limits = np.iinfo(key.dtype)
+        whole = [int(value) for value in wanted if not isinstance(value, float) or value.is_integer()]
+        wanted = [value for value in whole if limits.min <= value <= limits.max]
+    return np.isin(key, np.array(wanted, key.dtype)) if wanted else np.zeros(len(key), bool)
 
 
 def _matches_nothing(name: str, where: Where, key: npt.NDArray[Any]) -> Problem:

@@ -5,6 +5,7 @@ Runs in: the driver, and the Ray Data tasks it starts.
 
 from __future__ import annotations
 
+import contextlib
 from fractions import Fraction
 from typing import Any
 
@@ -65,6 +66,8 @@ def _unit_s(kind: pa.DataType) -> Fraction:
 
 
 def _parsed(flat: Any, name: str) -> Any:
+    with contextlib.suppress(pa.ArrowException):
+        return flat.cast(pa.timestamp("us", "UTC"))  # takes only text in which every row has its zone
     try:
         return flat.cast(pa.timestamp("us"))
     except pa.ArrowException as error:

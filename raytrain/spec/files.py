@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from itertools import takewhile
+from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import unquote
 
 from raytrain.errors import Problem, SpecError
@@ -57,7 +58,7 @@ def is_elsewhere(name: str) -> bool:
     path = Path(name).expanduser()
     if not path.is_absolute():
         return False
-    return not (path.exists() or (is_wild(name) and _glob(path)))
+    return not (path.exists() or (is_wild(name) and _glob(path, Path())))
 
 
 def is_uri(name: str) -> bool:
@@ -71,7 +72,7 @@ def is_wild(name: str) -> bool:
 
 
 def is_hidden(parts: Sequence[str]) -> bool:
-    """Whether a file of a folder is left out: a name on its way begins with a dot or an underscore."""
+    """Whether a file of a folder or glob is left out: a name on its way begins with a dot or an underscore."""
     return any(part.startswith((".", "_")) and "=" not in part for part in parts)
 
 
@@ -118,7 +119,7 @@ def _expand(name: str, folder: Path, kind: str) -> list[Path]:
     if problem:
         raise SpecError(problem)
     if wild:
-        files = [file for file in _glob(path) if file.is_file()]
+        files = [file for file in _glob(Path(name).expanduser(), folder) if file.is_file()]
     elif path.is_dir():
         belongs = FILE_NAMES[kind].search
         files = sorted(file for file in path.rglob("*") if belongs(file.name) and file.is_file())
@@ -131,5 +132,9 @@ def _expand(name: str, folder: Path, kind: str) -> list[Path]:
     return files
 
 
-def _glob(pattern: Path) -> list[Path]:
-    return sorted(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
+def _glob(pattern: Path, folder: Path) -> list[Path]:
+    """What a pattern, relative to `folder` or absolute, matches; hidden names only where it spells them out."""
+    plain = list(takewhile(lambda part: not is_wild(part), pattern.parts))
+    root = folder.joinpath(*plain)
+    found = root.glob(str(PurePath(*pattern.parts[len(plain) :])))
+    return sorted(file for file in found if not is_hidden(file.relative_to(root).parts))

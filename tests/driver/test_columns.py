@@ -218,6 +218,15 @@ TOLD: dict[str, tuple[Any, dict[str, Any], Any, type]] = {
     "empty fraction and NaN": ([1.5, None, np.nan], {"fill": 0}, [1.5, 0, 0], np.float32),
     "empty boolean": ([True, None], {"fill": False}, [1, 0], np.float32),
     "empty text": (["a", None], {"fill": "none"}, ["a", "none"], np.object_),
+    "empty text of csv": (["a", "", None], {"fill": "none"}, ["a", "none", "none"], np.object_),
+    "empty whole decimal": (pa.array([Decimal(2**53 + 1), None]), {"fill": 2}, [2**53 + 1, 2], np.int64),
+    "whole decimal of any size": (pa.array([Decimal(10**20)]), {"dtype": "float64"}, [1e20], np.float64),
+    "large number, filled with a fraction": (
+        [2**24 + 1, None],
+        {"fill": 0.5, "dtype": "float64"},
+        [2**24 + 1, 0.5],
+        np.float64,
+    ),
     "empty decimal": (pa.array([Decimal("1.5"), None]), {"fill": 2}, [1.5, 2], np.float32),
     "nothing but empty cells": (pa.nulls(2), {"fill": 3}, [3, 3], np.int64),
     "empty in a dictionary": (pa.array(["a", None]).dictionary_encode(), {"fill": "b"}, ["a", "b"], np.object_),
@@ -235,6 +244,8 @@ TOLD: dict[str, tuple[Any, dict[str, Any], Any, type]] = {
         np.int64,
     ),
     "padded, with empty lists filled": ([[1], None, [None]], {"pad": 2, "fill": 5}, [[1, 0], [0, 0], [5, 0]], np.int64),
+    "padded single values": (pa.array([5, None]), {"pad": 2}, [[5, 0], [0, 0]], np.int64),
+    "padded single text": (["a", "b"], {"pad": 2, "pad_value": "-"}, [["a", "-"], ["b", "-"]], np.object_),
     "padded fixed_size_list": (pa.array([[1, 2]], pa.list_(pa.int8(), 2)), {"pad": 3}, [[1, 2, 0]], np.int64),
     "days": ([NOON, BEFORE], {"timestamp": "days"}, [19723, -1], np.int64),
     "seconds": ([NOON, BEFORE], {"timestamp": "seconds"}, [1704110400, -1], np.int64),
@@ -251,6 +262,12 @@ TOLD: dict[str, tuple[Any, dict[str, Any], Any, type]] = {
     "duration": (pa.array([90], pa.duration("s")), {"timestamp": "minutes"}, [1], np.int64),
     "time of day": (pa.array([3_600_000], pa.time32("ms")), {"timestamp": "hours"}, [1], np.int64),
     "text of times": (["1970-01-02", "1970-01-01T00:00:05"], {"timestamp": "seconds"}, [86400, 5], np.int64),
+    "text with time zones": (
+        ["1970-01-02T00:00:00Z", "1970-01-01T02:00:05+02:00", None],
+        {"timestamp": "seconds", "fill": 0},
+        [86400, 5, 0],
+        np.int64,
+    ),
     "float64": ([1e300], {"dtype": "float64"}, [1e300], np.float64),
     "float16": ([1.5], {"dtype": "float16"}, [1.5], np.float16),
     "int32": ([1, 2], {"dtype": "int32"}, [1, 2], np.int32),
@@ -271,6 +288,14 @@ def test_what_the_spec_says_of_a_column(case: str) -> None:
     ("column", "options", "field", "got"),
     [
         ([1, None], {"fill": "a"}, "data.columns.c.fill", "'a' for a column of type int64"),
+        ([2**24 + 1, None], {"fill": 0.5}, "data", "a whole number beyond 16777216 in column `c`, to be float32"),
+        (pa.array([Decimal(2**63)]), {"dtype": "int64"}, "data", "a decimal beyond 64 bits in column `c`"),
+        (
+            ["1970-01-02T00:00:00Z", "1970-01-02"],
+            {"timestamp": "days"},
+            "data.columns.c.timestamp",
+            "text in column `c`",
+        ),
         (["a", None], {"fill": 1}, "data.columns.c.fill", "1 for a column of type string"),
         (RAGGED, {"pad": 2}, "data.columns.c.pad", "a list of 3 elements in column `c`"),
         ([[1], None], {"pad": 2}, "data", "1 empty cells in column `c`"),
@@ -314,6 +339,23 @@ def test_columns_that_a_later_step_fills_keep_their_gaps() -> None:
     np.testing.assert_array_equal(arrays["n"], [1, np.nan])
     np.testing.assert_array_equal(arrays["b"], [1, np.nan])
     assert to_arrays(table.slice(0, 1), ["n"], may_be_empty={"n"})["n"].dtype == np.float32
+
+
+def test_whole_numbers_that_a_step_would_round_are_refused() -> None:
+    table = pa.table({"n": [2**24 + 1, None], "d": pa.array([Decimal(2**24 + 1), Decimal(1)], pa.decimal128(38, 0))})
+    for name in "nd":
+        with pytest.raises(UserCodeError, match=rf"data\.columns: \{{{name}: \{{dtype: float64\}}\}}"):
+            to_arrays(table, [name], may_be_empty={name})
+        exact = to_arrays(table, [name], {name: ColumnSpec(dtype="float64")}, may_be_empty={name})[name]
+        assert exact[0] == 2**24 + 1
+    assert to_arrays(table, ["d"])["d"].tolist() == [2**24 + 1, 1]
+    assert to_arrays(table, ["d"])["d"].dtype == np.int64
+
+
+def test_text_without_a_character_is_empty_where_a_later_step_fills() -> None:
+    table = pa.table({"t": ["a", ""]})
+    assert to_arrays(table, ["t"], may_be_empty={"t"})["t"].tolist() == ["a", None]
+    assert to_arrays(table, ["t"])["t"].tolist() == ["a", ""]
 
 
 def test_lists_that_a_later_step_takes_stay_lists() -> None:

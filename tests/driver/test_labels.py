@@ -68,3 +68,15 @@ def test_classes_that_train_does_not_have_are_told() -> None:
     assert unseen_classes(train, others, spec) == ["test has classes of `y` that no train row has: 7"]
     assert unseen_classes(train, others, job(label="y", loss="mse")) == []
     assert unseen_classes((np.zeros(3),), {"test": (np.zeros(2),)}, job()) == []
+
+
+def test_a_class_that_the_loss_ignores_is_none() -> None:
+    loss = {"name": "SparseCategoricalCrossentropy", "ignore_class": 255}
+    labels = np.array([[0, 255], [2, 1]], np.uint8)
+    check_labels(labels, job(label="y", loss=loss, layers=dense(3)))
+    check_labels(labels[:1, 1:], job(label="y", loss=loss, layers=dense(3)))
+    check_labels({"p": labels}, job(label={"p": "a"}, loss={"p": loss}))
+    with pytest.raises(UserCodeError, match="labels from 0 to 2"):
+        check_labels(labels, job(label="y", loss=loss, layers=dense(2)))
+    train = (np.zeros(2), np.array([0, 1]))
+    assert unseen_classes(train, {"test": (np.zeros(2), np.array([255, 1]))}, job(label="y", loss=loss)) == []

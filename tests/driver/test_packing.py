@@ -80,3 +80,12 @@ def test_lists_of_any_length_are_no_input() -> None:
 def test_a_column_that_no_step_made_is_named() -> None:
     with pytest.raises(UserCodeError, match=r"got column `c`, expected one of a, b, t, y, w"):
         pack(COLUMNS, data_spec(features="c"))
+
+
+@pytest.mark.parametrize("whole", [2**24 + 1, -(2**24) - 1, -(2**63)])
+def test_whole_numbers_that_fractions_beside_them_would_round_are_refused(whole: int) -> None:
+    columns = COLUMNS | {"id": np.array([whole, 1])}
+    with pytest.raises(UserCodeError, match=r"column `id`, to be float32.*data\.columns: \{id: \{dtype: float64\}\}"):
+        pack(columns, data_spec(features=["a", "id"]))
+    assert pack(columns, data_spec(features=["id", "y"]))[0][0, 0] == whole
+    assert pack(COLUMNS | {"id": np.array([2**24, 1])}, data_spec(features=["a", "id"]))[0][0, 1] == 2**24

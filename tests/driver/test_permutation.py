@@ -39,3 +39,8 @@ def test_a_hundred_million_rows_cost_what_is_asked_of_them() -> None:
     assert len(set(places.tolist())) == 1000
     assert places.min() >= 0
     assert places.max() < 100_000_000
+
+
+def test_a_number_out_of_range_is_refused_at_once() -> None:
+    with pytest.raises(AssertionError, match="out of range"):
+        Permutation(size=300, seed=1).of(0, 301)

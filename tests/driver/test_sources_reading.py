@@ -18,6 +18,7 @@ from PIL import Image
 
 from raytrain.driver.columns import to_arrays
 from raytrain.driver.sources import Read, number_classes_alike, read_source, read_table, rows_per_file
+from raytrain.spec.column import ColumnSpec
 from raytrain.spec.source import Source
 from raytrain.spec.sources import inspect_source
 
@@ -244,6 +245,12 @@ def test_compressed_tfrecords_and_lists_of_many_lengths(tmp_path: Path) -> None:
     ]
 
 
+def test_tfrecords_of_lists_of_text_may_be_padded(tmp_path: Path) -> None:
+    write_tfrecords(tmp_path / "a.tfrecord", [{"t": [b"a"]}, {"t": [b"b", "é".encode()]}])
+    read = table(tmp_path, tfrecords="a.tfrecord")
+    assert to_arrays(read, ["t"], {"t": ColumnSpec(pad=2)})["t"].tolist() == [["a", ""], ["b", "é"]]
+
+
 def test_partitions_are_typed_by_all_of_their_folders(tmp_path: Path) -> None:
     for year, name, zip_code in ((2020, "a", "01"), (2021, "b c", "10")):
         place = tmp_path / "set" / f"year={year}" / f"name={name}" / f"zip={zip_code}"
@@ -300,6 +307,25 @@ def test_whole_numbers_in_one_file_and_fractions_in_another_are_one_type_in_ever
     assert arrays(tmp_path, **{kind: "."})["x"] == [1, 2.5, 3]
 
 
+@pytest.mark.parametrize("first", [pa.array([1]), pa.nulls(1), pa.array([1], pa.uint8())])
+def test_parquet_files_of_different_types_are_one_type_in_every_block(first: pa.Array, tmp_path: Path) -> None:
+    for name, x in (("0", first), ("1", pa.array([2.5])), ("2", pa.array([3]))):
+        place = tmp_path / "set" / f"part={name}"
+        place.mkdir(parents=True)
+        pa.parquet.write_table(pa.table({"x": x, "t": ["a"]}), place / "0.parquet")
+    read = lazily(tmp_path, parquet="set")
+    assert read.rows == 3
+    others = read_source(
+        source(parquet="set"), tmp_path, field="data.train", files=read.files[::-2], schema=read.schema
+    )
+    for dataset in (read.dataset, others.dataset):
+        blocks = ray.get(dataset.select_columns(["x", "part"]).to_arrow_refs())
+        assert {block.schema.field("x").type for block in blocks} == {pa.float64()}
+    expected = [first[0].as_py(), 2.5, 3]
+    assert table(tmp_path, parquet="set").to_pydict() == {"x": expected, "t": ["a"] * 3, "part": [0, 1, 2]}
+    assert others.dataset.take_all() == [{"x": expected[i], "t": "a", "part": i} for i in (2, 0)]
+
+
 def test_reading_begins_only_when_rows_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,y\n1,2\n3\n")
     lazily(tmp_path, csv="a.csv")  # the ragged row is not met
@@ -322,6 +348,19 @@ def test_the_rows_of_a_query(tmp_path: Path) -> None:
     query = "select age, score, name from students where age >= ? order by age desc"
     spec = {"query": query, "connect": "students_data.py:connect", "params": [98]}
     assert arrays(tmp_path, sql=spec) == {"age": [99, 98], "score": [49.5, 49], "name": ["n99", "n98"]}
+
+
+def test_the_rows_of_a_query_keep_the_order_they_first_came_in(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "students.db") as database:
+        database.execute("create table students (age int)")
+        database.executemany("insert into students values (?)", [(i,) for i in range(100)])
+    (tmp_path / "students_data.py").write_text(SQL)
+    spec = {"query": "select age from students order by random()", "connect": "students_data.py:connect"}
+    read = lazily(tmp_path, sql=spec)
+    first, second = ([row["age"] for row in read.dataset.take_all()] for _ in range(2))
+    assert read.rows == 100
+    assert sorted(first) == list(range(100))
+    assert first == second
 
 
 def test_code_whose_file_is_named_as_a_package_reaches_the_tasks(tmp_path: Path) -> None:

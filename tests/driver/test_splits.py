@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raytrain.driver.splits import TEST, TRAIN, VALIDATION, Splitter, key_columns, make_splitter, read_key
+from raytrain.driver.splits import TEST, TRAIN, VALIDATION, Splitter, key_columns, make_splitter, read_key, train_rows
 from raytrain.errors import UserCodeError
 from raytrain.spec.data import DataSpec
 from raytrain.spec.schema import JobSpec
@@ -218,3 +218,22 @@ def test_the_key_is_one_value_a_row() -> None:
         read_key(pa.table({"g": ["a", None]}), job)
     with pytest.raises(UserCodeError, match=r"column `g` of shape \(1, 2\), by which the rows are to be split"):
         read_key(pa.table({"g": [[1, 2]]}), job)
+
+
+@pytest.mark.parametrize(("there", "got"), [(140, "more than 100 rows"), (99, "99 rows")])
+@pytest.mark.parametrize("more", [{"validation": 0.2}, {"validation": {"where": {"fold": 1}}}, {}])
+def test_a_source_that_changes_while_it_is_read_is_refused(there: int, got: str, more: dict[str, Any]) -> None:
+    splitter = make_splitter(spec(**more), 100, np.arange(100) % 5)
+    tables = [pa.table({"x": range(there)}).slice(start, 30) for start in range(0, there, 30)]
+    with pytest.raises(UserCodeError, match="the source changed while it was read") as refusal:
+        list(train_rows(iter(tables), splitter, field="data.train.sql"))
+    assert (refusal.value.problems[0].field, refusal.value.problems[0].got) == ("data.train.sql", got)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8])
+def test_values_are_not_cut_to_the_type_of_the_column(dtype: Any) -> None:
+    key = np.array([1, 44, 2, 1], dtype)
+    got = refused(spec(validation={"where": {"fold": [1.5, 300, -255]}}), key)
+    assert got == ("data.validation.where", "no row with fold 1.5 or 300 or -255")
+    splitter = make_splitter(spec(validation={"where": {"fold": [2.0, 1.5]}}), 4, key)
+    assert splitter.of(0, 4).tolist() == [0, 0, 1, 0]

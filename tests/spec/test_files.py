@@ -86,3 +86,20 @@ def test_a_folder_without_such_files_and_a_near_name(folder: Path) -> None:
 )
 def test_leaves_folder(name: str, leaves: bool) -> None:
     assert leaves_folder(name) is leaves
+
+
+def test_a_glob_leaves_out_what_a_folder_does(folder: Path) -> None:
+    for name in ("._a.csv", ".ipynb_checkpoints/a-checkpoint.csv", "_temporary/a.csv"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    assert find_files("*.csv", folder, kind="csv") == [folder / "a.csv", folder / "b.csv"]
+    assert find_files("sub/**/*.csv", folder, kind="csv") == [folder / "sub/c.csv", folder / "sub/k=1/g.csv"]
+    assert find_files(str(folder / "*" / "*.csv"), folder, kind="csv") == [folder / "sub/c.csv"]
+    assert find_files("sub/.hidden/*.csv", folder, kind="csv") == [folder / "sub/.hidden/d.csv"]
+
+
+def test_a_folder_whose_own_name_looks_like_a_glob(tmp_path: Path) -> None:
+    folder = tmp_path / ".jobs" / "exp[1]"
+    folder.mkdir(parents=True)
+    (folder / "a.csv").touch()
+    assert find_files("*.csv", folder, kind="csv") == [folder / "a.csv"]

@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
+from raytrain.driver.image_columns import eight_bits
 from raytrain.driver.sources.listing import Listing, list_files, open_filesystem
 from raytrain.driver.sources.reasons import reason_of
 from raytrain.driver.sources.tables import arrow_column
@@ -45,7 +46,7 @@ class Pixels:
     def read(self, filesystem: Any, path: str) -> Any:
         with _opened(filesystem, path) as image:
             found = image.height, image.width
-            pixels = image.convert(self.mode)
+            pixels = eight_bits(image).convert(self.mode)
         height, width = self.size
         if found != self.size:
             if not self.scale:

@@ -21,14 +21,17 @@ from raytrain.worker.user_code import check_takes
 
 
 def query_rows(spec: SqlSource, folder: Path) -> ray.data.Dataset:
-    """The rows of a query, in the database's order.
+    """The rows of a query, in the order in which the database gave them.
+
+    They are asked for once, and then kept in Ray's object store: without ORDER BY a database may give them in another
+    order each time, and the splits would overlap.
 
     Raises:
         UserCodeError: the function that connects is not there, or takes arguments.
     """
     connect = load_portable(spec.connect, folder)
     check_takes(connect, spec.connect)
-    return ray.data.read_sql(spec.query, connect, sql_params=spec.params, override_num_blocks=1)
+    return ray.data.read_sql(spec.query, connect, sql_params=spec.params, override_num_blocks=1).materialize()
 
 
 def lake_rows(source: Source, folder: Path, field: str) -> Any:

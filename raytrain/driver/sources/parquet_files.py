@@ -1,4 +1,4 @@
-"""Reads parquet with Ray Data's own reader, which splits large files; footers are checked against the first file's.
+"""Reads parquet with Ray Data's own reader, which splits large files, where all files have the same types.
 
 Runs in: the driver, and the Ray Data tasks it starts.
 """
@@ -15,6 +15,7 @@ import ray.data
 from pyarrow import parquet
 from ray.data.datasource.partitioning import Partitioning, PartitionStyle
 
+from raytrain.driver.sources.file_reading import Format, files_dataset
 from raytrain.driver.sources.listing import Listing, Size
 from raytrain.driver.sources.reasons import reason_of
 from raytrain.errors import Problem, UserCodeError
@@ -32,7 +33,26 @@ class _Footer:
     schema: pa.Schema
 
 
-def parquet_dataset(listing: Listing) -> ray.data.Dataset:
+@dataclass(frozen=True, kw_only=True)
+class Footers:
+    """What the footers of all files tell.
+
+    Attributes:
+        schema: the one of all files, where their types differ.
+    """
+
+    size: Size
+    schema: pa.Schema | None = None
+
+
+def parquet_dataset(listing: Listing, schema: pa.Schema | None = None) -> ray.data.Dataset:
+    """The rows of the files, in order.
+
+    Args:
+        schema: that their columns are cast to; Ray's reader would take the first file's for all.
+    """
+    if schema is not None:
+        return files_dataset(listing, Format(kind="parquet", decode=DecodeParquet(schema=schema)))
     whole = {name: int for values in listing.partitions for name, value in values.items() if isinstance(value, int)}
     return ray.data.read_parquet(
         list(listing.paths),
@@ -42,16 +62,21 @@ def parquet_dataset(listing: Listing) -> ray.data.Dataset:
     )
 
 
-def read_footers(listing: Listing) -> Size:
+def read_footers(listing: Listing) -> Footers:
     """What the footers of all files tell.
 
     Raises:
-        UserCodeError: a file is no parquet, or has other columns than the first.
+        UserCodeError: a file is no parquet.
+        SpecError: a file has other columns than the first, or types that do not fit.
     """
     with ThreadPoolExecutor(_FOOTERS_AT_ONCE) as pool:
         footers = list(pool.map(lambda path: _footer(listing.filesystem, path), listing.paths))
-    unify_schemas([footer.schema for footer in footers], listing.paths)
-    return Size(rows=tuple(footer.rows for footer in footers), bytes=sum(footer.bytes for footer in footers))
+    merged = unify_schemas([footer.schema for footer in footers], listing.paths)
+    agree = all(
+        footer.schema.field(name).type == merged.field(name).type for footer in footers for name in merged.names
+    )
+    size = Size(rows=tuple(footer.rows for footer in footers), bytes=sum(footer.bytes for footer in footers))
+    return Footers(size=size, schema=None if agree else merged)
 
 
 def _footer(filesystem: Any, path: str) -> _Footer:
@@ -73,3 +98,15 @@ def decode_parquet(filesystem: Any, path: str) -> Iterator[pa.Table]:
     with filesystem.open_input_file(path) as file:
         for batch in parquet.ParquetFile(file).iter_batches():
             yield pa.Table.from_batches([batch])
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeParquet:
+    """One file's rows in the types of all files together."""
+
+    schema: pa.Schema
+
+    def __call__(self, filesystem: Any, path: str) -> Iterator[pa.Table]:
+        names = self.schema.names
+        for table in decode_parquet(filesystem, path):
+            yield table.select(names).cast(self.schema)

@@ -35,6 +35,7 @@ class Read:
     Attributes:
         dataset: the rows in the source's own order.
         files: the source's files in order; empty where it has none.
+        schema: the one of all files, where parquet files have different types.
         rows: how many rows, where metadata tells without reading.
         bytes: estimated bytes in memory, where that is known without reading.
     """
@@ -43,22 +44,33 @@ class Read:
     files: tuple[str, ...] = ()
     rows: int | None = None
     bytes: int | None = None
+    schema: pa.Schema | None = None
 
 
-def read_source(source: Source, folder: Path, *, field: str, files: Sequence[str] | None = None) -> Read:
+def read_source(
+    source: Source,
+    folder: Path,
+    *,
+    field: str,
+    files: Sequence[str] | None = None,
+    schema: pa.Schema | None = None,
+) -> Read:
     """A source as a Ray Dataset that nobody has begun to read: names are listed and metadata is read, no more.
+
+    The rows of a query alone are read at once.
 
     Args:
         folder: the job's own folder; relative paths start there.
         field: where the source stands in the spec (`data.train`), for error messages.
         files: these of the source's files, in this order; rows and bytes are not told then.
+        schema: `Read.schema` of the whole source, where `files` are given.
 
     Raises:
         UserCodeError: the source is missing, or metadata shows what cannot be read.
     """
     _keep_row_order()
     try:
-        return _read(source, folder, f"{field}.{source.kind}", files)
+        return _read(source, folder, f"{field}.{source.kind}", files, schema)
     except (ray.exceptions.RayError, RaytrainError) as error:
         raise explain(error, source, folder, field) from error
     except (OSError, pa.ArrowException, ValueError) as error:
@@ -112,7 +124,7 @@ def _count(source: Source, folder: Path, field: str, files: Sequence[str] | None
     whole = listing_of(source, folder, field)
     listing = whole if files is None else whole.select(files)
     if source.parquet:
-        return read_footers(listing).rows or ()
+        return read_footers(listing).size.rows or ()
     form = format_of(source, whole, folder, field)
     known = size_of(source, listing, form, folder, field)
     if known.rows is not None:
@@ -129,9 +141,9 @@ def _keep_row_order() -> None:
     context.use_datasource_v2 = False  # in Ray 2.60 the newer parquet reader makes a block of every row to keep order
 
 
-def _read(source: Source, folder: Path, field: str, files: Sequence[str] | None) -> Read:
+def _read(source: Source, folder: Path, field: str, files: Sequence[str] | None, schema: pa.Schema | None) -> Read:
     if _has_files(source):
-        return _read_files(source, folder, field, files)
+        return _read_files(source, folder, field, files, schema)
     match source.kind:
         case "images":
             return _read_image_table(source, folder, field)
@@ -162,20 +174,23 @@ def _read_rows(rows: Any) -> Read:
     return Read(dataset=rows)
 
 
-def _read_files(source: Source, folder: Path, field: str, files: Sequence[str] | None) -> Read:
+def _read_files(
+    source: Source, folder: Path, field: str, files: Sequence[str] | None, schema: pa.Schema | None
+) -> Read:
     whole = listing_of(source, folder, field)
     listing = whole if files is None else whole.select(files)
     if source.parquet:
-        known = read_footers(listing) if files is None else None
-        dataset = parquet_dataset(listing)
+        footers = read_footers(listing) if files is None else None
+        schema = footers.schema if footers else schema
+        dataset, known = parquet_dataset(listing, schema), footers.size if footers else None
     else:
         form = format_of(source, whole, folder, field)
         dataset = files_dataset(listing, form)
         known = size_of(source, listing, form, folder, field) if files is None else None
     if known is None:
-        return Read(dataset=dataset, files=listing.names)
+        return Read(dataset=dataset, files=listing.names, schema=schema)
     rows = None if known.rows is None else sum(known.rows)
-    return Read(dataset=dataset, files=listing.names, rows=rows, bytes=known.bytes)
+    return Read(dataset=dataset, files=listing.names, rows=rows, bytes=known.bytes, schema=schema)
 
 
 def _read_image_table(source: Source, folder: Path, field: str) -> Read:

@@ -82,15 +82,16 @@ def _column(features: list[Any], name: str) -> pa.Array:
     single = all(row is None or len(row) <= 1 for row in values)
     if single:
         return _text(pa.array([row[0] if row else None for row in values], _TYPES[kind]))
-    return pa.array(values, pa.list_(_TYPES[kind]))
+    return _text(pa.array(values, pa.list_(_TYPES[kind])))
 
 
 def _text(column: pa.Array) -> pa.Array:
     """Bytes that are UTF-8 are text, as a record has no other way to say it."""
-    if not pa.types.is_binary(column.type):
+    texts = {pa.binary(): pa.string(), pa.list_(pa.binary()): pa.list_(pa.string())}
+    if column.type not in texts:
         return column
     try:
-        return column.cast(pa.string())
+        return column.cast(texts[column.type])
     except pa.ArrowInvalid:
         return column
 
