@@ -109,7 +109,7 @@ def test_1e_3_is_a_number(cli: Cli, tmp_path: Path) -> None:
             ),
             MODEL.replace(', activation="sigmoid"', ""),
             "diverged",
-            {"message": "the loss is nan", "fix": "learning rate"},
+            {"message": "in epoch 1", "fix": "learning rate"},
             id="NaN loss",
         ),
         pytest.param(
