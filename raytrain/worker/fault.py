@@ -142,7 +142,7 @@ class Injector:
         if fault.kind == "enospc":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if fault.kind == "slow-upload":
-            time.sleep(self._until - time.monotonic())
+            time.sleep(max(0.0, self._until - time.monotonic()))
         if fault.kind == "truncate" and point == "renamed":
             self._truncate_newest()
 

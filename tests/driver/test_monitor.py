@@ -103,6 +103,21 @@ def test_workers_without_a_place_are_queued_and_slow_ones_are_not(case: Case) ->
     assert case.events == [(types.Queued, {"needs": "2 CPU"})]
 
 
+def test_a_hang_ends_the_workers_though_the_storage_takes_no_stacks(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(workers: list[WorkerProcess], path: Path) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(monitor, "save_stacks", full)
+    case.placed = WORKERS
+    case.look()
+    case.beat()
+    case.look(61.0)
+    assert case.killed == WORKERS
+    assert case.events[-1][0] is types.Hung
+
+
 def test_a_hang_is_told_and_ends_the_workers(case: Case) -> None:
     case.placed = WORKERS
     case.look()
