@@ -10,10 +10,13 @@ import os
 
 import keras
 import tensorflow as tf
+from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
+from tensorflow.python.eager import context
 
 from raytrain.errors import Problem, UserCodeError
 
 ALLOW_MISSING_GPUS = "RAYTRAIN_ALLOW_MISSING_GPUS"
+_HEARTBEAT_TIMEOUT_MS = 24 * 3600 * 1000
 
 
 def check_backend() -> None:
@@ -61,12 +64,30 @@ def join(*, gpus_per_worker: float) -> tf.distribute.MultiWorkerMirroredStrategy
     """
     check_backend()
     check_gpus(asked=gpus_per_worker)
+    _leave_hangs_to_the_watchdog()
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     # With one replica a process there is nothing to merge: variables are updated where they are. TensorFlow's own tests
     # switch merging off the same way. It is what lets optimizers update variables within a condition (moving averages
     # of weights, gradient accumulation).
     strategy.extended._use_merge_call = lambda: False
     return strategy
+
+
+def _leave_hangs_to_the_watchdog() -> None:
+    """Keeps TensorFlow from giving a process up that is silent for ten seconds, as one that swaps or migrates may be.
+
+    It would abort every rank's collectives before the watchdog's limit, which is the user's to set, and before the
+    stacks could be saved. A process or node that is gone is noticed by Ray. The strategy configures the service with
+    ten seconds only where nobody has before it.
+    """
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    workers = resolver.cluster_spec().num_tasks("worker")
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader="/job:worker/replica:0/task:0",
+        heartbeat_timeout_in_ms=_HEARTBEAT_TIMEOUT_MS,
+        coordinated_jobs=[coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=workers)],
+    )
 
 
 def sum_over_workers(strategy: tf.distribute.Strategy, values: list[float]) -> list[float]:

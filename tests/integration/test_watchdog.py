@@ -13,7 +13,8 @@ from raytrain.events.types import Hung, Placed
 from tests.integration.conftest import JOBS, Cli
 from tests.integration.test_first_run import wait_for_epochs
 
-LIMIT_S = 5
+# Longer than TensorFlow itself would bear a silent process if it were let (ten seconds).
+LIMIT_S = 12
 # A frozen worker is to be noticed, with the stacks of all ranks kept, within the limit and so much more.
 MARGIN_S = 15
 
