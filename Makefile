@@ -42,11 +42,13 @@ conformance: $(VENV)/.installed  ## hold 1, 2 and 3 workers against plain Keras 
 chaos: $(VENV)/.installed  ## let every fault happen, about 90 minutes, and print what it came to
 	CHAOS=full $(BIN)/python -m pytest -q -rN --tb=short tests/chaos
 
-bench: $(VENV)/.installed  ## measure start-up, lists, input pipelines and whole trainings beside what they replace
+bench: $(VENV)/.installed  ## measure start-up, lists, pipelines, epochs' edges, 1,000 ranks and whole trainings
 	$(BIN)/python -m tests.benchmarks.start_up
 	$(BIN)/python -m tests.benchmarks.listing
 	$(BIN)/python -m tests.benchmarks.planning
 	$(BIN)/python -m tests.benchmarks.pipelines
+	$(BIN)/python -m tests.benchmarks.edge
+	$(BIN)/python -m tests.benchmarks.fan_in
 	$(BIN)/python -m tests.benchmarks.training
 
 lint: $(VENV)/.installed  ## check style and types

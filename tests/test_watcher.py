@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from raytrain.cluster.jobs_api import JobInfo
 from raytrain.errors import ClusterUnreachable, NotFound, Problem, StateUnknown
-from raytrain.events.store import EventWriter
+from raytrain.events.store import EventWriter, read_events
 from raytrain.events.types import AttemptStarted, EpochEnd, Event, RunFinished, Submitted, to_line
 from raytrain.run import RunPaths, RunStatus
 from raytrain.watcher import Facts, Gatherer, Idle, StatusChange, Verdict, judge, look, watch
@@ -332,3 +333,19 @@ def test_one_look(tmp_path: Path, answer: JobInfo | Exception, events: list[Even
     assert isinstance(verdict, Verdict)
     assert verdict.status is expected
     assert seen == events
+
+
+def test_a_look_at_the_log_of_many_ranks_costs_little_more_than_reading_it(tmp_path: Path) -> None:
+    paths = RunPaths.of(tmp_path, RUN)
+    seconds = [0.5 + rank / 7000 for rank in range(1000)]
+    writer = EventWriter(paths.events)
+    for number in range(100):
+        writer.append(replace(epoch(number), rank_seconds=seconds, rank_rows_per_s=seconds, rank_wait_s=seconds))
+    writer.append(finished())
+    writer.close()
+    began = time.process_time()
+    read_events(paths.events)
+    read_s = time.process_time() - began
+    events, verdict = look(Gatherer(RUN, paths=paths))
+    assert time.process_time() - began - read_s < 2 * read_s + 0.05
+    assert (len(events), verdict.final) == (101, True)

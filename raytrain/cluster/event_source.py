@@ -43,7 +43,8 @@ class EventSource:
         if self._copy is not None:
             self._copy.renew()
         if self._reader is not None and self.is_local:
-            yield from (event for event in self._reader.new() if to_line(event) not in self._given_from_mirror)
+            given = self._given_from_mirror  # without any, as a rule: then no line is put together to be looked up
+            yield from (event for event in self._reader.new() if not given or to_line(event) not in given)
         elif self._jobs is not None:
             yield from self._new_in_mirror(self._jobs, mirror)
 

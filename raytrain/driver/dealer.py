@@ -175,6 +175,6 @@ class Dealer:
 
 def start_dealer(read: Reading, *, workers: int, ahead_bytes: int) -> Any:
     """A dealer actor on the driver's own node, taking no CPU from the workers."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options = {"num_cpus": 0, "scheduling_strategy": here, "max_concurrency": 1000}
     return ray.remote(Dealer).options(**options).remote(read, workers, ahead_bytes=ahead_bytes)

@@ -16,8 +16,9 @@ import ray
 
 from raytrain.driver import attempts, elastic
 from raytrain.driver.collector import Collector
+from raytrain.driver.controller import Controllers
 from raytrain.driver.monitor import Monitor
-from raytrain.driver.nodes import draining_nodes, free_resources
+from raytrain.driver.nodes import free_resources
 from raytrain.driver.pulse import Pulse
 from raytrain.driver.recorder import Recorder
 from raytrain.driver.stop import Stop
@@ -58,10 +59,18 @@ class Groups:
     """Starts one group after another and records what becomes of them."""
 
     def __init__(
-        self, request: JobRequest, paths: RunPaths, recorder: Recorder, dataset: Dataset, mailbox: Any, stop: Stop
+        self,
+        request: JobRequest,
+        paths: RunPaths,
+        recorder: Recorder,
+        dataset: Dataset,
+        mailbox: Any,
+        stop: Stop,
+        controllers: Controllers,
     ) -> None:
         self._request, self._paths, self._recorder = request, paths, recorder
         self._dataset, self._mailbox, self._stop = dataset, mailbox, stop
+        self._controllers = controllers
         self._past = attempts.Past()
         self._group = 0
         self._fall_backs = sum(isinstance(event, types.FellBack) for event in read_events(paths.events))
@@ -77,7 +86,7 @@ class Groups:
             if outcome is not None:
                 return outcome
             self._group += 1
-        return RunStatus.STOPPED, Reason.STOPPED_BY_USER, None
+        return RunStatus.STOPPED, self._stop.reason, None
 
     def _next_size(self) -> int:
         scaling, began = self._request.spec.scaling, time.monotonic()
@@ -110,6 +119,7 @@ class Groups:
             wanted=self._request.spec.scaling,
             tier=self._dataset.tier.tier,
             group=self._group,
+            leave_node=self._stop.leave_node,
         )
         self._stop.group_begins(monitor, pulse)
         injector = fault.Injector(self._fault, root=self._paths.root, rank=fault.DRIVER, group=self._group)
@@ -125,6 +135,7 @@ class Groups:
                     group=self._group,
                     fall_backs=self._fall_backs,
                 ),
+                self._controllers.take(),
             )
         self._stop.group_ends()
         steps_per_epoch = self._dataset.plans_for(self._workers)["train"].steps
@@ -138,19 +149,16 @@ class Groups:
 
     def _outcome(self, end: GroupEnd) -> Outcome | None:
         """The run's end, or None when another group is to follow."""
-        ended = end.finished not in ("", Reason.STOPPED_BY_USER, *Pause)
-        if end.preempted and not ended and self._own_node_is_going():
-            return RunStatus.STOPPED, Reason.PREEMPTED, None
         if end.finished == Pause.RESIZE:
             return None
-        if end.finished == Reason.STOPPED_BY_USER and end.preempted and not self._stop.asked:
-            return None
+        if end.finished == Reason.STOPPED_BY_USER and not self._stop.asked and end.preempted:
+            return None  # a node goes, not the run
         if end.finished == Pause.FALL_BACK:
             return self._fall_back(end)
-        if end.finished:
+        if end.finished not in ("", Reason.STOPPED_BY_USER):
             return verdict(Reason(end.finished), end.stopped)
-        if self._stop.asked:
-            return RunStatus.STOPPED, Reason.STOPPED_BY_USER, None
+        if end.finished or self._stop.asked:
+            return RunStatus.STOPPED, self._stop.reason, None
         if end.queue_timed_out:
             return RunStatus.FAILED, Reason.RESOURCES, self._no_room()
         return self._restart(end.failure)
@@ -176,9 +184,6 @@ class Groups:
         self._recorder.record(types.FellBack, epoch=epoch, learning_rate_factor=factor)
         return None
 
-    def _own_node_is_going(self) -> bool:
-        return ray.get_runtime_context().get_node_id() in draining_nodes()
-
     def _no_room(self) -> dict[str, Any]:
         scaling = self._request.spec.scaling
         needs = needs_in_words(needs_of(scaling), self._workers)
@@ -199,8 +204,6 @@ def verdict(reason: Reason, stopped: messages.StopDecided | None) -> Outcome:
         fix = "lower the learning rate, scale the inputs, or set clipnorm on the optimizer"
         error = dict.fromkeys(("rank", "file", "line", "field", "traceback"))
         return RunStatus.FAILED, reason, error | {"kind": "Diverged", "message": message, "fix": fix}
-    if reason is Reason.STOPPED_BY_USER:
-        return RunStatus.STOPPED, reason, None
     return RunStatus.SUCCEEDED, reason, None
 
 

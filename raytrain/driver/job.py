@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +22,11 @@ from raytrain.events import types
 from raytrain.events.store import write_whole
 from raytrain.run import Reason, RunPaths, RunStatus
 from raytrain.spec.request import JobRequest
+from raytrain.spec.schema import ScalingSpec
 from raytrain.worker.user_code import describe_failure
 
 if TYPE_CHECKING:
+    from raytrain.driver.controller import Controllers
     from raytrain.driver.groups import Outcome
 
 _ELASTIC_PROMISE = (
@@ -80,8 +82,7 @@ def storage_refused(request: JobRequest, recorder: Recorder, refusal: OSError) -
 def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Stop) -> Outcome:
     mailbox = start_mailbox()
     stop.reach(mailbox)
-    groups_import = threading.Thread(target=_import_groups, daemon=True)
-    groups_import.start()
+    ahead = ThreadPoolExecutor(1).submit(_start_ahead, request.spec.scaling)
     from raytrain.driver.datasets import load_dataset
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # whose import has set it to talk
@@ -108,12 +109,15 @@ def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Sto
         recorder.record(types.Warned, message=f"{paths.preprocessing.name} could not be written: {error}")
     for text in dataset.notices:
         recorder.record(types.Warned, message=text)
-    groups_import.join()
+    controllers = ahead.result()
     from raytrain.driver.groups import Groups
 
-    return Groups(request, paths, recorder, dataset, mailbox, stop).run()
+    return Groups(request, paths, recorder, dataset, mailbox, stop, controllers).run()
 
 
-def _import_groups() -> None:
-    """Imports what is needed later while the data is read."""
+def _start_ahead(scaling: ScalingSpec) -> Controllers:
+    """Imports what is needed later while the data is read, and starts the first group's controller."""
     import raytrain.driver.groups  # noqa: F401
+    from raytrain.driver.controller import Controllers
+
+    return Controllers(queue_timeout_s=scaling.queue_timeout)

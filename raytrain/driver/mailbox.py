@@ -43,11 +43,12 @@ class Mailbox:
         self._messages.clear()
         self._placed = []
 
-    async def put(self, message: Message, group: int = 0) -> None:
-        if group != self._group:
-            return
-        self._messages.append(message)
-        self._arrived.set()
+    async def put(self, message: Message, group: int = 0) -> str:
+        """Takes a message of this group and answers with what is asked of its workers."""
+        if group == self._group:
+            self._messages.append(message)
+            self._arrived.set()
+        return self._asked
 
     async def take(self, wait_s: float) -> list[Message]:
         """All messages that have come since the last call; waits up to `wait_s` seconds for the first."""
@@ -63,9 +64,6 @@ class Mailbox:
         if self._asked != "stop":
             self._asked = what
 
-    async def asked(self) -> str:
-        return self._asked
-
     async def place(self, group: int, workers: list[WorkerProcess]) -> None:
         """The group's processes run."""
         if group == self._group:
@@ -78,5 +76,5 @@ class Mailbox:
 
 def start_mailbox() -> Any:
     """A mailbox actor on the driver's own node, taking no CPU from the workers."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here, max_concurrency=1000).remote()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ import ray
 
 from raytrain.driver import elastic
 from raytrain.driver.mailbox import WorkerProcess
-from raytrain.driver.nodes import draining_nodes, free_resources
+from raytrain.driver.nodes import draining_nodes, free_resources, own_node
 from raytrain.driver.processes import kill, save_stacks
 from raytrain.driver.pulse import Pulse
 from raytrain.driver.recorder import Recorder
@@ -41,11 +42,12 @@ class Monitor:
         wanted: what the job asks for, where the group may be smaller.
         tier: where the group's rows are kept.
         group: the number of groups before it in this attempt.
+        leave_node: called when the driver's own node is going away.
 
     Attributes:
         workers: the group's processes, once they run.
         hang: what the watchdog found; the group was ended for it.
-        preempted: a node of the group is going away, so the workers were asked to stop.
+        preempted: a node of the group, or the driver's, is going away, so the workers were asked to stop.
     """
 
     def __init__(
@@ -59,9 +61,10 @@ class Monitor:
         wanted: ScalingSpec,
         tier: Tier,
         group: int,
+        leave_node: Callable[[], None],
     ) -> None:
         self._request, self._paths, self._wanted, self._group = request, paths, wanted, group
-        self._tier = tier
+        self._tier, self._leave_node = tier, leave_node
         self._mailbox, self._recorder, self._pulse = mailbox, recorder, pulse
         self._began = self._asked_at = time.monotonic()
         self._placed_at: float | None = None
@@ -89,15 +92,17 @@ class Monitor:
                 print(f"warning: the workers could not be looked after: {error}", flush=True)  # noqa: T201
 
     def _look(self) -> None:
+        asks_cluster = time.monotonic() - self._asked_at >= _ASK_CLUSTER_EVERY_S
+        if asks_cluster:
+            self._asked_at = time.monotonic()
+            self._look_at_nodes()
         if self._placed_at is None:
             self._look_for_workers()
             return
         hang = find_hang(self._pulse.states(), self._request.spec.watchdog)
         if hang is not None:
             self._end(hang)
-        elif time.monotonic() - self._asked_at >= _ASK_CLUSTER_EVERY_S:
-            self._asked_at = time.monotonic()
-            self._look_at_nodes()
+        elif asks_cluster:
             self._look_for_room(self._placed_at)
 
     def _look_for_workers(self) -> None:
@@ -131,12 +136,17 @@ class Monitor:
 
     def _look_at_nodes(self) -> None:
         going = draining_nodes()
-        if self.preempted or not any(worker.node_id in going for worker in self.workers):
+        if self.preempted or not going:
             return
-        self.preempted = True
-        where = ", ".join(sorted({worker.address for worker in self.workers if worker.node_id in going}))
-        self._recorder.record(types.Warned, message=f"node {where} is going away: saving, then going on elsewhere")
-        ray.get(self._mailbox.ask.remote("stop"))
+        if own_node() in going:
+            self.preempted = True
+            self._recorder.record(types.Warned, message="the driver's node is going away: saving, then stopping")
+            self._leave_node()
+        elif any(worker.node_id in going for worker in self.workers):
+            self.preempted = True
+            where = ", ".join(sorted({worker.address for worker in self.workers if worker.node_id in going}))
+            self._recorder.record(types.Warned, message=f"node {where} is going away: saving, then going on elsewhere")
+            ray.get(self._mailbox.ask.remote("stop"))
 
     def _look_for_room(self, placed_at: float) -> None:
         if self._wanted.min_workers is None:

@@ -18,3 +18,8 @@ def free_resources() -> list[dict[str, float]]:
 def draining_nodes() -> dict[str, int]:
     """The ids of the nodes that are being taken away, each with when it ends at the latest, in ms; 0 where unknown."""
     return dict(ray._private.state.state.get_draining_nodes())
+
+
+def own_node() -> str:
+    """The id of the node that this process runs on."""
+    return str(ray.get_runtime_context().get_node_id())

@@ -55,6 +55,7 @@ class Pulse:
         self._heard: dict[int, tuple[messages.Heartbeat, float]] = {}
         self._placed_at: float | None = None
         self._steps_per_s = 0.0
+        self._furthest: tuple[int, int] | None = None
         self.started = False
 
     def note(self, message: messages.Message) -> None:
@@ -63,6 +64,8 @@ class Pulse:
                 with self._lock:
                     self._steps_per_s = max(self._steps_per_s, _speed(self._heard.get(message.rank), message))
                     self._heard[message.rank] = message, self._clock()
+                    if message.phase != SETUP:
+                        self._furthest = max(self._furthest or (0, 0), (message.epoch, message.step))
                 self.started = self.started or message.phase != SETUP
             case messages.PhaseDone(name="first_step") | messages.EpochDone():
                 self.started = True
@@ -80,10 +83,8 @@ class Pulse:
 
     @property
     def position(self) -> tuple[int, int] | None:
-        """Epoch and step of the rank that has come furthest; None before the first step."""
-        with self._lock:
-            beats = [beat for beat, _ in self._heard.values() if beat.phase != SETUP]
-        return max(((beat.epoch, beat.step) for beat in beats), default=None)
+        """Epoch and step that a rank has come to at the furthest; None before the first step."""
+        return self._furthest
 
     @property
     def steps_per_s(self) -> float:

@@ -1,4 +1,4 @@
-"""The stop that a user or the platform asks for: politely by SIGTERM, at once by a file beside it.
+"""The stop that a user or the platform asks for: by SIGTERM or the end of the driver's node, at once by a file.
 
 Runs in: the driver. Politely means that the workers finish their step, save, and end by themselves.
 """
@@ -61,12 +61,14 @@ class Stop:
 
     Attributes:
         asked: the run is to stop.
+        reason: why.
     """
 
     def __init__(self, paths: RunPaths, recorder: Recorder) -> None:
         self._recorder = recorder
         self._mailbox: Any = None
         self._group: tuple[Monitor, Pulse] | None = None
+        self.reason = Reason.STOPPED_BY_USER
         self._asked = threading.Event()
         self._over = threading.Event()
         self._ending = threading.Lock()
@@ -98,8 +100,16 @@ class Stop:
         self._ending.acquire()  # for good; a stop that has it already ends the process
         self._over.set()
 
+    def leave_node(self) -> None:
+        """The driver's own node is going away: no other group can follow here."""
+        self._ask(Reason.PREEMPTED)
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._ask(Reason.STOPPED_BY_USER)
+
+    def _ask(self, reason: Reason) -> None:
         if not self.asked:
+            self.reason = reason
             self._asked.set()
             threading.Thread(target=self._stop, name="raytrain-stop", daemon=True).start()
 
@@ -111,7 +121,7 @@ class Stop:
             if self._over.wait(_LOOK_EVERY_S):
                 return
         with self._ending:
-            self._recorder.record(types.RunFinished, status=str(RunStatus.STOPPED), reason=str(Reason.STOPPED_BY_USER))
+            self._recorder.record(types.RunFinished, status=str(RunStatus.STOPPED), reason=str(self.reason))
             group = self._group
             if group is not None:
                 kill(group[0].workers)

@@ -5,28 +5,24 @@ Runs in: the driver.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
-from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from ray.train.v2.api.exceptions import ControllerError, PreemptionError, TrainingFailedError, WorkerGroupError
 
 from raytrain.driver.backend import KerasConfig
+from raytrain.driver.controller import Trainer, free_placement_groups
 from raytrain.spec.placement import needs_of
 from raytrain.spec.request import JobRequest
 from raytrain.spec.schema import ScalingSpec
 from raytrain.worker.loop import LoopConfig, train_loop
 from raytrain.worker.setup import thread_environment
-
-# Ray Train gives the placement up after a minute and tries again without end; how long a job queues is for its spec.
-_PLACEMENT_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
-_WITHOUT_LIMIT_S = 30 * 24 * 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,21 +46,22 @@ class GroupResult:
         return "" if self.failure is None else str(self.failure)
 
 
-def run_group(request: JobRequest, config: LoopConfig) -> GroupResult:
+def run_group(request: JobRequest, config: LoopConfig, controller: Any) -> GroupResult:
     """Trains with one worker group; returns when all workers have ended or one has failed.
 
     Args:
         request: the job, whose `scaling.workers` is this group's size.
         config: what every worker is handed.
+        controller: of `raytrain.driver.controller.Controllers`, for this group alone.
     """
     scaling = request.spec.scaling
-    os.environ[_PLACEMENT_TIMEOUT] = str(scaling.queue_timeout or _WITHOUT_LIMIT_S)
     prefix = f"raytrain-train-{request.run}-"
     for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):  # by drivers of this run that were killed
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=prefix) as scratch:
-        trainer = DataParallelTrainer(
+        trainer = Trainer(
             train_loop,
+            controller=controller,
             train_loop_config={"config": config},
             backend_config=KerasConfig(mailbox=config.mailbox, group=config.group),
             scaling_config=_scaling(scaling),
@@ -84,6 +81,8 @@ def run_group(request: JobRequest, config: LoopConfig) -> GroupResult:
             return GroupResult(lost_ranks=tuple(lost), preempted=taken, failure=error)
         except (TrainingFailedError, ray.exceptions.RayError) as error:
             cause = error.controller_failure if isinstance(error, ControllerError) else error
+            if isinstance(cause, ray.exceptions.RayActorError):
+                free_placement_groups()
             return GroupResult(
                 preempted=isinstance(error, PreemptionError),
                 queue_timed_out=isinstance(cause, WorkerGroupStartupTimeoutError),

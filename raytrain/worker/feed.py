@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -48,9 +48,13 @@ class Feed(DataAdapter):  # type: ignore[misc]
     Args:
         rows: what the split is read from, or all its rows as arrays, the same on every worker.
         class_weight: makes the third array, sample weights, from the labels.
-        chunk_steps: how many steps are gathered, and run by one call of the train function, at a time.
+        chunk_steps: how many steps are gathered at a time. Within an epoch it counts from the third chunk on after the
+            newest that was handed out.
 
     Attributes:
+        most_chunk_steps: how far `chunk_steps` may be raised while training; None where it was chosen for good.
+        cut_every: no chunk goes past a multiple of so many steps.
+        next_steps: steps of the chunk after the newest that was handed out; 0 when that was the last.
         epoch: whose order the next iteration has.
         first_step: steps of the epoch that the next iteration leaves out, and only that one.
         waited_s: seconds that the training thread has waited for rows so far.
@@ -74,6 +78,9 @@ class Feed(DataAdapter):  # type: ignore[misc]
         self._shuffle = shuffle
         self._class_weight = class_weight
         self.chunk_steps = chunk_steps
+        self.most_chunk_steps: int | None = None
+        self.cut_every: int | None = None
+        self.next_steps = 0
         self.epoch = 0
         self.first_step = 0
         self.waited_s = 0.0
@@ -84,13 +91,19 @@ class Feed(DataAdapter):  # type: ignore[misc]
         reading = self._reader.open(self._plan, self._rank, seed=self._seed, epoch=self.epoch, shuffle=self._shuffle)
         gatherer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="raytrain-feed")
         try:
-            starts = iter(self._chunks(first_step))
-            ahead = [gatherer.submit(self._gather, reading, *chunk) for chunk in itertools.islice(starts, 2)]
+            bounds = self._chunks(first_step)
+
+            def gather_ahead(chunks: int) -> list[tuple[int, Future[Chunk]]]:
+                found = itertools.islice(bounds, chunks)
+                return [(steps, gatherer.submit(self._gather, reading, first, steps)) for first, steps in found]
+
+            ahead = gather_ahead(2)
             while ahead:
                 began = perf_counter()
-                chunk = ahead.pop(0).result()
+                chunk = ahead.pop(0)[1].result()
                 self.waited_s += perf_counter() - began
-                ahead += [gatherer.submit(self._gather, reading, *bounds) for bounds in itertools.islice(starts, 1)]
+                ahead += gather_ahead(1)
+                self.next_steps = ahead[0][0] if ahead else 0
                 yield chunk
         finally:
             reading.close()
@@ -145,8 +158,12 @@ class Feed(DataAdapter):  # type: ignore[misc]
     def _chunks(self, first_step: int) -> Iterator[tuple[int, int]]:
         """(first step, steps) of each chunk from a step on; a partial global batch is a chunk of its own."""
         full = self._plan.steps - (1 if self.has_partial_batch else 0)
-        for first in range(first_step, full, self.chunk_steps):
-            yield first, min(self.chunk_steps, full - first)
+        first = first_step
+        while first < full:
+            to_cut = self.cut_every - first % self.cut_every if self.cut_every else full
+            steps = min(self.chunk_steps, to_cut, full - first)
+            yield first, steps
+            first += steps
         if self.has_partial_batch and first_step <= full:
             yield full, 1
 

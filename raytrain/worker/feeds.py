@@ -1,4 +1,4 @@
-"""Makes the feeds of a job, one a split, and decides how many steps each call of the train function runs.
+"""Makes the feeds of a job, one a split, and decides how many steps a call of the train function may run.
 
 Runs in: every Train worker.
 """
@@ -16,7 +16,7 @@ from raytrain.worker.feed import Feed
 from raytrain.worker.packed import Arrays
 from raytrain.worker.readers import InMemory, Reader
 
-_AUTO_STEPS_PER_EXECUTION = 32
+_MOST_CHUNK_STEPS = 32
 _CHUNK_BYTES = 64 * 2**20
 
 
@@ -64,16 +64,41 @@ def _check_class_weight(example: Arrays) -> None:
 def set_steps_per_execution(
     model: keras.Model, spec: JobSpec, feeds: Mapping[str, Feed], *, wants_batches: bool
 ) -> None:
-    """Unless the user chose a number, many steps are run a call: as many as fit `_CHUNK_BYTES`, alike on all ranks.
+    """The user's number of steps a call where there is one; else training begins with one and may come to many.
 
-    Where checkpoints are taken every so many steps, the number divides that.
+    How many is found out while training (`raytrain.worker.pulse.chunk_steps`). To Keras itself the number stays 1: what
+    a call runs is what a chunk of the feed holds.
+
+    Raises:
+        UserCodeError: a call of so many steps cannot be left for a checkpoint every so many.
     """
     chosen = spec.compile is not None and spec.compile.steps_per_execution != "auto"
-    if not chosen and model.steps_per_execution == 1 and not wants_batches and not model.run_eagerly:
-        train = feeds["train"]
-        fitting = max(1, _CHUNK_BYTES // max(1, train.global_batch_bytes))
-        most = min(_AUTO_STEPS_PER_EXECUTION, train.num_batches, fitting)
-        every = spec.checkpoint.every_steps or most
-        model.steps_per_execution = max(steps for steps in range(1, most + 1) if every % steps == 0)
-    for feed in feeds.values():
-        feed.chunk_steps = model.steps_per_execution
+    if chosen or model.steps_per_execution > 1 or wants_batches or model.run_eagerly:
+        _check_every_steps(model.steps_per_execution, spec.checkpoint.every_steps)
+        for feed in feeds.values():
+            feed.chunk_steps = model.steps_per_execution
+        return
+    for split, feed in feeds.items():
+        most = most_chunk_steps(steps=feed.num_batches, global_batch_bytes=feed.global_batch_bytes)
+        if split == "train":
+            feed.most_chunk_steps, feed.cut_every = most, spec.checkpoint.every_steps
+        else:
+            feed.chunk_steps = most
+
+
+def most_chunk_steps(*, steps: int, global_batch_bytes: int) -> int:
+    """How many of an epoch's steps may be gathered at a time for their bytes; pure, and alike on all ranks."""
+    fitting = max(1, _CHUNK_BYTES // max(1, global_batch_bytes))
+    return max(1, min(_MOST_CHUNK_STEPS, steps, fitting))
+
+
+def _check_every_steps(steps_per_execution: int, every_steps: int | None) -> None:
+    if every_steps is not None and steps_per_execution > every_steps:
+        raise UserCodeError(
+            Problem(
+                field="checkpoint.every_steps",
+                got=f"a checkpoint every {every_steps} steps of a model that runs {steps_per_execution} a call",
+                expected="no more steps a call than between two checkpoints",
+                fix=f"checkpoint.every_steps={steps_per_execution} or more, or leave steps_per_execution to raytrain",
+            )
+        )

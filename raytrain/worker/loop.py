@@ -60,9 +60,10 @@ class MailboxChannel:
         self._answer = ""
 
     def send(self, message: messages.Message) -> None:
-        self._sent.append(self._mailbox.put.remote(message, self._group))
+        taken = self._mailbox.put.remote(message, self._group)
+        self._sent.append(taken)
         if isinstance(message, messages.Heartbeat):
-            self._look()
+            self._look(taken)
 
     def notice(self, rank: int) -> Callable[[str], None]:
         """A way to tell the user something."""
@@ -72,13 +73,13 @@ class MailboxChannel:
         """What the mailbox was last heard to ask: the training thread does not wait for it."""
         return self._answer
 
-    def _look(self) -> None:
-        """Takes the answer to the last question, if it has come, and asks again; about once a second."""
+    def _look(self, taken: ray.ObjectRef) -> None:
+        """Reads what the mailbox answered to an earlier heartbeat, if the answer has come; about once a second."""
         if self._question is not None and ray.wait([self._question], timeout=0)[0]:
             self._answer = ray.get(self._question)
             self._question = None
         if self._question is None:
-            self._question = self._mailbox.asked.remote()
+            self._question = taken
 
     def flush(self) -> None:
         ray.get(list(self._sent))

@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -149,13 +150,15 @@ class _LocalEpochIterator(EpochIterator):  # type: ignore[misc]
         return self._dataset
 
     def _enumerate_iterator(self) -> Iterator[tuple[int, int, Any]]:
-        """As Keras' own; of a feed, the epoch may begin after some steps, when a training goes on within it."""
+        """As Keras' own; of a feed, a call's steps are those of its chunks, and the epoch may begin after some."""
         if not isinstance(self._dataset, Feed):
             yield from super()._enumerate_iterator()
             return
-        first, chunks = self._dataset.first_step, iter(self._dataset)
-        for step in range(first, self._dataset.num_batches, self.steps_per_execution):
-            yield step, step + self.steps_per_execution - 1, chunks
+        step, chunks = self._dataset.first_step, iter(self._dataset)
+        for chunk in chunks:
+            steps = max(chunk.steps, self.steps_per_execution)
+            yield step, step + steps - 1, itertools.chain([chunk], chunks)
+            step += steps
 
     def __next__(self) -> Any:
         return next(self._epoch_iterator)

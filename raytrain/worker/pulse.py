@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from time import time
+from time import perf_counter, time
 from typing import Any
 
 import keras
@@ -30,6 +30,7 @@ from raytrain.worker.variables import local
 
 _EVERY_S = 0.5
 _MOST_CHUNKS = 256
+_CHUNK_S = 0.25
 
 
 class Left(Exception):
@@ -38,13 +39,22 @@ class Left(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Votes:
-    """What the ranks say at a pulse; after the sum, how many say so. `chunk_s` is the sum of what a chunk took."""
+    """What the ranks say at a pulse; after the sum, how many say so. `step_s` is the sum of what a step took."""
 
     stop: float
     not_finite: float
     save: float
     callback_stop: float
-    chunk_s: float
+    step_s: float
+
+
+def chunk_steps(mean_step_s: float, *, most: int) -> int:
+    """How many steps to run between two returns to Python: about a quarter second's worth, but not above `most`.
+
+    Whatever waits for a return (a stop, a checkpoint by time, the position that a heartbeat tells) waits no longer, and
+    steps that are short are run many at a time. Pure, and asked with the same number on every rank.
+    """
+    return max(1, min(most, int(_CHUNK_S / max(mean_step_s, 1e-6))))
 
 
 def chunks_to_next(mean_chunk_s: float) -> int:
@@ -103,11 +113,11 @@ class PulseHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._is_first = True
         self._held = False
         self._chunks_left = 1
-        self._chunks, self._chunks_s = 0, 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._epoch = epoch
         self._step = self._saved_step = self._feed.first_step
+        self._measure()
         if self._at_epoch_begin:
             self._chunks_left = 1
         if self._position.now.phase != "setup":  # which lasts until the first step is done
@@ -115,9 +125,8 @@ class PulseHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._inject()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self._step = min(self._step + self.model.steps_per_execution, self._feed.num_batches)
-        self._chunks_s += self._position.advance(self._epoch, self._step)
-        self._chunks += 1
+        self._step = min(batch + 1, self._feed.num_batches)
+        self._position.advance(self._epoch, self._step)
         if self._is_first:
             self._channel.send(messages.PhaseDone(rank=self._rank, time=time(), name="first_step"))
             self._is_first = False
@@ -129,9 +138,8 @@ class PulseHook(keras.callbacks.Callback):  # type: ignore[misc]
             return
         self.model.stop_training = False  # held back until all ranks know
         self._chunks_left -= 1
-        due = saves_by_steps(
-            self._step, since=self._saved_step, chunk=self.model.steps_per_execution, every=self._every_steps
-        )
+        following = max(self._feed.next_steps, self.model.steps_per_execution)
+        due = saves_by_steps(self._step, since=self._saved_step, chunk=following, every=self._every_steps)
         if due or self._every_chunk or self._chunks_left <= 0:
             self._beat(logs or {}, due=due)
 
@@ -142,15 +150,15 @@ class PulseHook(keras.callbacks.Callback):  # type: ignore[misc]
         chief = self._rank == 0
         votes = Votes(
             stop=float(chief and self._channel.asked() == "stop"),
-            not_finite=float(not math.isfinite(float(np.asarray(logs.get("loss", 0.0))))),
+            not_finite=float(not math.isfinite(float(np.asarray(logs.get("loss", 0.0))))),  # waits for the device
             save=float(chief and self._saver.is_due_by_time),
             callback_stop=float(self._held),
-            chunk_s=self._chunks_s / self._chunks,
+            step_s=(perf_counter() - self._measured_at) / (self._step - self._measured_step),
         )
         summed = sum_over_workers(self._strategy, list(vars(votes).values()))
         agreed = Votes(**dict(zip(vars(votes), summed, strict=True)))
-        self._chunks_left = chunks_to_next(agreed.chunk_s / self._strategy.num_replicas_in_sync)
-        self._chunks, self._chunks_s, self._held = 0, 0.0, False
+        self._pace(agreed.step_s / self._strategy.num_replicas_in_sync)
+        self._held = False
         if agreed.not_finite:
             where = f"step {self._step} of epoch {self._epoch + 1}"
             self._leave(Reason.DIVERGED, f"the loss is no finite number at {where}")
@@ -161,6 +169,16 @@ class PulseHook(keras.callbacks.Callback):  # type: ignore[misc]
         if stops:
             self._leave(Reason.STOPPED_BY_USER, "a stop was asked for")
         self.model.stop_training = agreed.callback_stop > 0
+        self._measure()
+
+    def _pace(self, mean_step_s: float) -> None:
+        """Fits the chunks that are gathered from now on, and the time to the next pulse, to what a step takes."""
+        if self._feed.most_chunk_steps is not None:
+            self._feed.chunk_steps = chunk_steps(mean_step_s, most=self._feed.most_chunk_steps)
+        self._chunks_left = chunks_to_next(mean_step_s * self._feed.chunk_steps)
+
+    def _measure(self) -> None:
+        self._measured_at, self._measured_step = perf_counter(), self._step
 
     def _leave(self, reason: Reason, text: str) -> None:
         self._reporting.end(reason, text, epoch=self._epoch, step=self._step)

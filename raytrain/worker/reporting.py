@@ -18,7 +18,7 @@ from raytrain.spec.schema import EarlyStoppingSpec, JobSpec
 from raytrain.worker import messages, stopping
 from raytrain.worker.feed import Feed
 from raytrain.worker.strategy import sum_over_workers
-from raytrain.worker.variables import are_finite
+from raytrain.worker.variables import are_finite, host_copy
 
 
 class Channel(Protocol):
@@ -167,7 +167,7 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
             start_from_epoch=rule.start_from_epoch,
         )
         if rule.restore_best and self.progress.best_epoch == epoch:
-            self.best_weights = self.model.get_weights()
+            self.best_weights = host_copy(self._strategy, self.model.weights, [])
 
     def _validated(self, epoch: int) -> bool:
         return (epoch + 1) % self._spec.fit.validation_freq == 0

@@ -26,6 +26,7 @@ from tests.benchmarks.machine import ROOT, description
 from tests.benchmarks.works import WORKS, Work, write_data
 
 BIN = Path(sys.executable).parent
+CORES = os.cpu_count() or 1
 KERAS_2 = {"env_vars": {"TF_USE_LEGACY_KERAS": "1", "PYTHONPATH": str(ROOT)}}
 CONTENDERS = {
     "digits": ("ray-2", "raytrain-2", "one", "raytrain-1"),
@@ -84,7 +85,7 @@ def run(contender: str, work: Work, data: Path, scratch: Path, address: str) -> 
     began = time()
     if kind == "ray":
         script = ["python", "-m", f"{module}.ray_script", *arguments]
-        _call(
+        call(
             [
                 BIN / "ray",
                 "job",
@@ -97,7 +98,7 @@ def run(contender: str, work: Work, data: Path, scratch: Path, address: str) -> 
             ]
         )
     else:
-        _call([sys.executable, "-m", f"{module}.{kind}", *arguments[: 4 if kind == "raw" else 3]])
+        call([sys.executable, "-m", f"{module}.{kind}", *arguments[: 4 if kind == "raw" else 3]])
     ends = [json.loads(line)["time"] for line in timeline.read_text().splitlines()]
     epochs = [later - earlier for earlier, later in itertools.pairwise(ends)]
     return Timing(first_epoch_s=ends[0] - began, epoch_s=statistics.median(epochs), total_s=time() - began)
@@ -106,10 +107,11 @@ def run(contender: str, work: Work, data: Path, scratch: Path, address: str) -> 
 def _run_raytrain(work: Work, data: Path, scratch: Path, workers: str, address: str) -> Timing:
     job = ROOT / "jobs/digits" if work.name == "digits" else _job_folder(work, data, scratch)
     storage = scratch / "runs"
+    # The same cores as the other contenders take without being told: all of them, among the workers.
+    cpus = f"scaling.cpus_per_worker={max(1, CORES // int(workers))}"
+    options = ["--json", "--workers", workers, "--set", cpus, "--storage", storage, "--address", address]
     began = time()
-    output = _call(
-        [BIN / "raytrain", "submit", job, "--json", "--workers", workers, "--storage", storage, "--address", address]
-    )
+    output = call([BIN / "raytrain", "submit", job, *options])
     total_s, timing = time() - began, json.loads(output)["timing"]
     shutil.rmtree(storage)
     return Timing(
@@ -134,7 +136,7 @@ def _job_folder(work: Work, data: Path, scratch: Path) -> Path:
     return folder
 
 
-def _call(arguments: list[Any]) -> str:
+def call(arguments: list[Any]) -> str:
     ended = subprocess.run([str(part) for part in arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     if ended.returncode:
         shown = "\n".join(f"{ended.stdout}{ended.stderr}".splitlines()[-30:])
@@ -146,11 +148,11 @@ def _call(arguments: list[Any]) -> str:
 def cluster(scratch: Path) -> Iterator[str]:
     """A local cluster for all contenders that need one; its address."""
     os.environ["RAYTRAIN_STATE_DIR"] = str(scratch / "state")
-    started = json.loads(_call([BIN / "raytrain", "up", "--cpus", "4", "--json"]))
+    started = json.loads(call([BIN / "raytrain", "up", "--cpus", str(CORES + 2), "--json"]))
     try:
         yield started["address"]
     finally:
-        _call([BIN / "raytrain", "down"])
+        call([BIN / "raytrain", "down"])
 
 
 def lines(works: list[str], turns: list[dict[tuple[str, str], Timing]]) -> Iterator[str]:

@@ -3,11 +3,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.chaos import table
+from tests.chaos.cluster_of_nodes import Nodes
 from tests.chaos.crew import Crew
 from tests.integration.conftest import Cli
 
@@ -29,6 +30,24 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
         yield Cli(environment=environment | {"RAYTRAIN_ADDRESS": url}, storage=root / "runs", url=url)
     finally:
         subprocess.run([sys.executable, "-m", "raytrain", "down"], env=environment, check=True, capture_output=True)
+
+
+@pytest.fixture
+def start_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Nodes]]:
+    """Starts a cluster with so many nodes for workers; several of them one after another."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    started: list[Nodes] = []
+
+    def start(spots: int) -> Nodes:
+        for nodes in started:
+            nodes.close()
+        started.append(Nodes(spots))
+        return started[-1]
+
+    yield start
+    for nodes in started:
+        nodes.close()
 
 
 def up(environment: dict[str, str]) -> str:

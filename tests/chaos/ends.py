@@ -24,7 +24,7 @@ def end_of(life: Life) -> End:
     return End(history=life.history(), arrays=_arrays(life.paths.checkpoints))
 
 
-def undisturbed_end(crew: Crew, root: Path, spec: dict[str, Any]) -> End:
+def undisturbed_end(crew: Crew, root: Path, spec: dict[str, Any], *, model: str = MODEL) -> End:
     """What the job comes to when nothing befalls it, in two plain processes without Ray."""
     namespace: dict[str, Any] = {}
     exec(DATA, namespace)
@@ -36,7 +36,7 @@ def undisturbed_end(crew: Crew, root: Path, spec: dict[str, Any]) -> End:
     kept = {name: part for name, part in spec.items() if name in ("fit", "checkpoint")}
     kept["fit"] = {"global_batch_size": 16} | kept["fit"]
     case = Case(
-        model_py=MODEL, splits=splits, spec=kept | {"callbacks": "model.py:callbacks", "environment": environment}
+        model_py=model, splits=splits, spec=kept | {"callbacks": "model.py:callbacks", "environment": environment}
     )
     training = crew.train(case, root, groups=1)
     assert training.last.reason, training.last.lost

@@ -208,6 +208,22 @@ def test_a_driver_is_replaced_as_often_as_was_asked_for(job: Path) -> None:
     assert json.loads(result.stdout)["reason"] == "driver_lost"
 
 
+def test_a_lost_driver_is_replaced_with_the_job_as_it_was_submitted(job: Path) -> None:
+    lost = Life(events=[*lives.beginning(), lives.epoch(0)], status="FAILED", message="exit code 137")
+    with stand_in_cluster(lost) as cluster:
+        cluster.later = [Life()]
+        run = raytrain("submit", str(job), "--address", cluster.url, "--set", "restarts.driver=1", "-d").stdout.strip()
+        [package] = [content for content in cluster.packages.values() if b".raytrain/job.json" in content]
+        RunPaths.of(cluster.requests[0].storage, run).package.write_bytes(package)
+        (job / "model.py").write_text("raise ValueError('half a thought')")
+
+        result = raytrain("watch", run)
+
+    assert result.exit_code == 0, result.stderr
+    first, second = cluster.requests
+    assert (second.attempt, second.files, second.spec) == (2, first.files, first.spec)
+
+
 def test_a_machine_that_sees_neither_index_nor_storage_follows_the_last_attempt(job: Path, tmp_path: Path) -> None:
     unseen = Life(events=STOPPED.events, status="STOPPED", in_directory=False)
     with stand_in_cluster(unseen) as cluster:

@@ -13,6 +13,7 @@ from raytrain.driver import elastic, groups
 from raytrain.driver.attempts import Failure
 from raytrain.driver.groups import GroupEnd, Groups
 from raytrain.events import types
+from raytrain.events.store import EventWriter
 from raytrain.events.summary import RunSummary
 from raytrain.run import Reason, RunPaths
 from raytrain.spec.request import JobRequest
@@ -47,11 +48,15 @@ class Asked:
 
     def __init__(self, after: int | None = None) -> None:
         self.waits: list[float] = []
+        self.reason = Reason.STOPPED_BY_USER
         self._after = after
 
     @property
     def asked(self) -> bool:
         return self._after is not None and len(self.waits) >= self._after
+
+    def leave_node(self) -> None:
+        self.reason, self._after = Reason.PREEMPTED, 0
 
     def wait(self, seconds: float) -> bool:
         self.waits.append(seconds)
@@ -63,20 +68,20 @@ class Case:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> None:
         self.told, self.stop, self.sizes = Told(), Asked(), list[int]()
-        self.free: list[dict[str, float]] = [{"CPU": 8.0}]
+        self.paths = RunPaths(Path("/runs/case-1"))
         self.own_node_goes = False
+        self.free: list[dict[str, float]] = [{"CPU": 8.0}]
         self.tier: Tier = "shared"
         job = {"name": "case", "model": "model.py:build", "data": {"train": {"csv": "a.csv"}, "features": "x"}}
         self.request = JobRequest(
             run="case-1", attempt=1, submitted_at=0.0, storage="/runs", spec=JobSpec.model_validate(job | spec)
         )
         monkeypatch.setattr(groups, "free_resources", lambda: self.free)
-        monkeypatch.setattr(Groups, "_own_node_is_going", lambda _: self.own_node_goes)
 
     def run(self, *ends: GroupEnd) -> tuple[str, str]:
         self._script: Iterator[GroupEnd] = iter(ends)
         dataset = SimpleNamespace(tier=TierChoice(tier=self.tier, why=""))
-        parts: Sequence[Any] = (self.request, RunPaths(Path("/runs/case-1")), self.told, dataset, None, self.stop)
+        parts: Sequence[Any] = (self.request, self.paths, self.told, dataset, None, self.stop, None)
         status, reason, self.error = Groups(*cast(Any, parts)).run()
         assert next(self._script, None) is None
         return str(status), str(reason)
@@ -92,6 +97,8 @@ def case(monkeypatch: pytest.MonkeyPatch) -> Any:
 
         def run_group(self: Groups) -> GroupEnd:
             made.sizes.append(self._workers)
+            if made.own_node_goes:
+                made.stop.leave_node()
             return next(made._script)
 
         monkeypatch.setattr(Groups, "_run_group", run_group)
@@ -181,10 +188,28 @@ def test_a_node_that_goes_costs_no_restart(case: Any) -> None:
     assert made.recorded(types.AttemptFailed) == []
 
 
-def test_where_the_drivers_own_node_goes_the_run_stops(case: Any) -> None:
+@pytest.mark.parametrize("last", [end("stopped_by_user", preempted=True), end("resize"), end(preempted=True)])
+def test_where_the_drivers_own_node_goes_the_run_stops(case: Any, last: GroupEnd) -> None:
     made = case()
     made.own_node_goes = True
-    assert made.run(end("stopped_by_user", preempted=True)) == ("STOPPED", "preempted")
+    assert made.run(last) == ("STOPPED", "preempted")
+
+
+@pytest.mark.parametrize("reason", ["completed", "early_stopped"])
+def test_a_group_that_came_to_its_end_though_its_node_goes_ends_the_run(case: Any, reason: str) -> None:
+    assert case().run(end(reason, preempted=True)) == ("SUCCEEDED", reason)
+
+
+def test_fall_backs_outlive_the_driver(case: Any, tmp_path: Path) -> None:
+    rule = {"action": "fall_back", "learning_rate_factor": 0.5, "max": 2}
+    fell = end("fall_back", stopped=DECIDED)
+    after = case(divergence=rule)
+    after.paths = RunPaths(tmp_path)
+    writer = EventWriter(after.paths.events)
+    writer.append(types.FellBack(run="case-1", attempt=1, time=0.0, epoch=1, learning_rate_factor=0.5))
+    writer.close()
+    assert after.run(fell, fell) == ("FAILED", "diverged")
+    assert [event["learning_rate_factor"] for event in after.recorded(types.FellBack)] == [0.25]
 
 
 def test_no_room_in_time(case: Any) -> None:

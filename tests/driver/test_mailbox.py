@@ -54,15 +54,17 @@ def test_what_is_there_is_taken_without_any_wait() -> None:
     assert asyncio.run(tell()) == [notice("last words")]
 
 
-def test_a_stop_outweighs_a_resize_and_counts_for_one_group() -> None:
+def test_who_puts_a_message_learns_what_is_asked() -> None:
+    """A stop outweighs a resize, and counts for one group."""
+
     async def tell() -> list[str]:
         mailbox = Mailbox()
-        told = [await mailbox.asked()]
+        told = [await mailbox.put(notice("of the first group"))]
         for what in ("resize", "stop", "resize"):
             await mailbox.ask(what)
-            told.append(await mailbox.asked())
+            told.append(await mailbox.put(notice("of the first group")))
         await mailbox.begin(1)
-        return [*told, await mailbox.asked()]
+        return [*told, await mailbox.put(notice("of the second"), 1)]
 
     assert asyncio.run(tell()) == ["", "resize", "stop", "stop", ""]
 

@@ -53,18 +53,31 @@ class Case:
         monkeypatch.setattr("raytrain.driver.monitor.ray.get", lambda answer: answer)
         monkeypatch.setattr("raytrain.driver.monitor.ray.util.placement_group_table", lambda: self.groups)
         monkeypatch.setattr(monitor, "draining_nodes", lambda: self.going)
+        monkeypatch.setattr(monitor, "own_node", lambda: "node-of-the-driver")
         monkeypatch.setattr(monitor, "free_resources", lambda: self.free)
         monkeypatch.setattr(monitor, "save_stacks", lambda workers, path: None)
         monkeypatch.setattr(monitor, "kill", self.killed.extend)
         self.pulse = Pulse(2, clock=self.clock)
         mailbox: Any = type("Box", (), {"placed": Method(lambda: self.placed), "ask": Method(self.asked.append)})
         recorder = cast(Any, self)
+        self.left = 0
         self.monitor = Monitor(
-            request, RunPaths(tmp_path), mailbox, recorder, self.pulse, wanted=spec.scaling, tier=tier, group=0
+            request,
+            RunPaths(tmp_path),
+            mailbox,
+            recorder,
+            self.pulse,
+            wanted=spec.scaling,
+            tier=tier,
+            group=0,
+            leave_node=self.leave_node,
         )
 
     def record(self, kind: type[types.Event], **fields: Any) -> None:
         self.events.append((kind, fields))
+
+    def leave_node(self) -> None:
+        self.left += 1
 
     def beat(self) -> None:
         for rank in (0, 1):
@@ -144,6 +157,15 @@ def test_a_node_that_goes_stops_the_workers_once(case: Case) -> None:
         case.look(6.0)
     assert (case.asked, case.monitor.preempted) == (["stop"], True)
     assert "10.0.0.1 is going away" in case.events[-1][1]["message"]
+
+
+@pytest.mark.parametrize("placed", [[], WORKERS], ids=["waiting for room", "training"])
+def test_where_the_drivers_own_node_goes_the_run_leaves_once(case: Case, placed: list[WorkerProcess]) -> None:
+    case.placed, case.going = placed, {"node-of-the-driver": 99, "node-1": 99}
+    for _ in range(3):
+        case.beat()
+        case.look(6.0)
+    assert (case.left, case.asked, case.monitor.preempted) == (1, [], True)
 
 
 def test_room_that_lasts_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -53,6 +53,28 @@ def test_the_steps_from_any_one_on_are_those_of_the_whole_epoch(kind: str, chunk
     assert steps_of(fed) == whole  # only that one iteration began later
 
 
+@pytest.mark.parametrize("kind", ["memory", "cached", "disk"])
+def test_chunks_that_change_their_size_hold_the_same_steps(kind: str) -> None:
+    whole = steps_of(feed(reader(kind)))
+    fed = feed(reader(kind))
+    found, sizes, following = [], [], []
+    for chunk in fed:
+        fed.chunk_steps = 3
+        found += [step.numpy().ravel().tolist() for step in chunk.data[0]]
+        sizes.append(chunk.steps)
+        following.append(fed.next_steps)
+    assert found == whole
+    assert sizes == [1, 1, 1, 3, 1]  # two were on their way when 3 was asked for; the last holds the partial batch
+    assert following == [*sizes[1:], 0]
+
+
+@pytest.mark.parametrize(("first_step", "sizes"), [(0, [3, 2, 3, 2, 2]), (4, [1, 3, 2, 2]), (5, [3, 2, 2])])
+def test_no_chunk_goes_past_a_multiple_of_the_steps_between_checkpoints(first_step: int, sizes: list[int]) -> None:
+    fed = Feed(ARRAYS, plan=plan_shards(48, workers=1, global_batch_size=4), rank=0, seed=1, shuffle=True)
+    fed.chunk_steps, fed.cut_every, fed.first_step = 3, 5, first_step
+    assert [chunk.steps for chunk in fed] == sizes
+
+
 def test_the_last_chunk_says_so() -> None:
     assert [chunk.is_last for chunk in feed(ARRAYS, chunk_steps=4)] == [False, False, True]
 

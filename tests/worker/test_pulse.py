@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from raytrain.worker.pulse import chunks_to_next, saves_by_steps
+from raytrain.worker.pulse import chunk_steps, chunks_to_next, saves_by_steps
 
 
 @pytest.mark.parametrize(
@@ -10,6 +10,25 @@ from raytrain.worker.pulse import chunks_to_next, saves_by_steps
 )
 def test_a_pulse_comes_about_twice_a_second(mean_chunk_s: float, chunks: int) -> None:
     assert chunks_to_next(mean_chunk_s) == chunks
+
+
+@pytest.mark.parametrize(
+    ("mean_step_s", "most", "steps"),
+    [
+        (2.0, 32, 1),
+        (0.25, 32, 1),
+        (0.1, 32, 2),
+        (0.05, 32, 5),
+        (0.05, 3, 3),
+        (0.001, 32, 32),
+        (0.001, 1, 1),
+        (0.0, 32, 32),
+    ],
+)
+def test_a_chunk_takes_about_a_quarter_second_and_never_more_steps_than_may_be(
+    mean_step_s: float, most: int, steps: int
+) -> None:
+    assert chunk_steps(mean_step_s, most=most) == steps
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,7 +102,113 @@ def test_a_run_cut_after_any_step_ends_as_if_never_cut(workers: int, pools: Pool
             assert now == seen
 
 
-def test_a_chunk_of_steps_divides_the_steps_between_checkpoints(pools: Pools, tmp_path: Path) -> None:
+# Notes every chunk that is gathered for training; a layer that sleeps makes steps as long as one likes.
+PACED = """
+import functools, json, os, pathlib, time
+import keras, tensorflow as tf
+from raytrain.worker.feed import Feed
+RANK = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
+@keras.saving.register_keras_serializable()
+class Sleep(keras.layers.Layer):
+    def call(self, x, training=False):
+        if training and {step_s}:
+            with tf.control_dependencies([tf.numpy_function(functools.partial(time.sleep, {step_s}), [], [])]):
+                x = tf.identity(x)
+        return x
+class Chunks(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        self._gather, self._seen = Feed._gather, []
+        def gather(feed, reading, first, steps):
+            if feed.most_chunk_steps is not None:
+                self._seen.append((first, steps))
+            return self._gather(feed, reading, first, steps)
+        Feed._gather = gather
+    def on_train_end(self, logs=None):
+        Feed._gather = self._gather
+        pathlib.Path({place!r}, f"{{RANK}}.json").write_text(json.dumps(self._seen))
+def callbacks():
+    return [Chunks()]
+"""
+LONG = 16 * 80 + 3
+
+
+def paced(place: Path, step_s: float, **more: Any) -> Case:
+    place.mkdir(parents=True, exist_ok=True)
+    model = PACED.format(place=str(place), step_s=step_s) + STATEFUL.replace(
+        "keras.Input((6,)),", "keras.Input((6,)), Sleep(),"
+    )
+    return case(model=model, callbacks="model.py:callbacks", **more)
+
+
+def chunks_seen(place: Path, workers: int) -> list[list[int]]:
+    """(first step, steps) of every chunk of the training, which is the same on every rank."""
+    seen = [json.loads((place / f"{rank}.json").read_text()) for rank in range(workers)]
+    assert all(chunks == seen[0] for chunks in seen)
+    return seen[0]  # type: ignore[no-any-return]
+
+
+def steps_saved(root: Path) -> list[int]:
+    places = [Place.parse(path.name) for path in (root / "checkpoints").iterdir()]
+    return sorted(place.step for place in places if place is not None)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_short_steps_are_run_many_at_a_time_from_the_first_epoch_on(workers: int, pools: Pools, tmp_path: Path) -> None:
+    tried = paced(tmp_path / "seen", 0.0, train=LONG, epochs=2)
+    outcomes = pools(workers).run(tried, tmp_path / "run")
+    assert not any(outcome.error for outcome in outcomes), outcomes[0].error
+    chunks = chunks_seen(tmp_path / "seen", workers)
+    assert chunks[0] == [0, 1]
+    first_epoch = chunks[: [first for first, _ in chunks].index(0, 1)]
+    assert max(steps for _, steps in first_epoch) > 8
+    assert len(first_epoch) < 20
+
+
+def test_long_steps_are_left_often_and_alike_on_all_ranks(pools: Pools, tmp_path: Path) -> None:
+    tried = replace(paced(tmp_path / "seen", 0.12, train=LONG, epochs=1), asks={4: "stop"})
+    outcomes = pools(2).run(tried, tmp_path / "run")
+    assert {outcome.reason for outcome in outcomes} == {"stopped_by_user"}, outcomes[0].error
+    [stop] = [message for message in outcomes[0].sent if isinstance(message, messages.StopDecided)]
+    assert stop.step < 20
+    assert max(steps for _, steps in chunks_seen(tmp_path / "seen", 2)) <= 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_how_many_steps_are_run_at_a_time_changes_no_bit(workers: int, pools: Pools, tmp_path: Path) -> None:
+    tried = case(train=LONG, epochs=2, model=STATEFUL)
+    found = pools(workers).run(tried, tmp_path / "auto")[0]
+    for chosen in (2, 7):
+        model = STATEFUL.replace("model.compile(", f"model.compile(steps_per_execution={chosen}, ")
+        other = pools(workers).run(case(train=LONG, epochs=2, model=model), tmp_path / str(chosen))[0]
+        assert_same(other, found, tolerance=0)
+
+
+def test_a_training_cut_while_its_chunks_grow_ends_as_if_never_cut(pools: Pools, tmp_path: Path) -> None:
+    whole = paced(tmp_path / "seen", 0.02, train=16 * 60 + 3, epochs=1, checkpoint={"keep": 99, "every_steps": 7})
+    undisturbed = pools(2).run(whole, tmp_path / "whole")[0]
+    assert not undisturbed.error, undisturbed.error
+    assert steps_saved(tmp_path / "whole") == [0, *range(7, 60, 7)]
+    for step in (7, 28):
+        name = f"epoch-000000-step-{step:06d}"
+        cut_at(tmp_path / "whole", tmp_path / name, Path(name))
+        assert_goes_on(pools(2).run(whole, tmp_path / name)[0], undisturbed)
+
+
+def test_chosen_steps_a_call_that_do_not_divide_those_between_checkpoints(pools: Pools, tmp_path: Path) -> None:
+    model = STATEFUL.replace("model.compile(", "model.compile(steps_per_execution=4, ")
+    whole = case(epochs=1, train=16 * 22 + 3, model=model, checkpoint={"keep": 99, "every_steps": 10})
+    undisturbed = pools(2).run(whole, tmp_path / "whole")[0]
+    assert not undisturbed.error, undisturbed.error
+    assert steps_saved(tmp_path / "whole") == [
+        0,
+        8,
+        16,
+    ]  # a kill repeats 8 steps, no more than the 10 that were asked for
+    cut_at(tmp_path / "whole", tmp_path / "cut", Path("epoch-000000-step-000016"))
+    assert_goes_on(pools(2).run(whole, tmp_path / "cut")[0], undisturbed)
+
+
+def test_chunks_end_where_a_checkpoint_is_due(pools: Pools, tmp_path: Path) -> None:
     whole = case(epochs=2, train=16 * 40 + 3, model=STATEFUL, checkpoint={"keep": 99, "every_steps": 12})
     [undisturbed, _] = pools(2).run(whole, tmp_path / "whole")
     assert not undisturbed.error, undisturbed.error

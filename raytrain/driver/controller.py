@@ -1,0 +1,103 @@
+"""Ray Train's controller and trainer, without the helper processes that a run of ours has no use for.
+
+Runs in: the driver, which starts the controller's process before it is needed.
+
+A process costs more than a second of a core to start, and Ray Train starts five beside the workers for each group.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+import ray
+from ray._common.constants import RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_ENV_VAR as WARN_OF_BLOCKING
+from ray.core.generated.gcs_pb2 import PlacementGroupTableData
+from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+from ray.train.v2._internal.constants import get_env_vars_to_propagate
+from ray.train.v2._internal.execution.controller import TrainController
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+# Ray Train gives the placement up after a minute and tries again without end; how long a job queues is for its spec.
+_PLACEMENT_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
+_WITHOUT_LIMIT_S = 30 * 24 * 3600.0
+_SPARE_AFTER_S = 20.0
+# A run's rows come from `raytrain.worker.shards`, and `free_placement_groups` does the cleaner's work.
+_UNUSED = (DatasetsCallback, PlacementGroupCleanerCallback)
+
+
+class Controller(TrainController):  # type: ignore[misc]
+    """Ray Train's controller in a process that may stand ready long before there is a group to control."""
+
+    def __init__(self) -> None:
+        """Nothing yet; `begin` does what the parent's does."""
+
+    async def begin(self, arguments: dict[str, Any]) -> Any:
+        """Runs a worker group to its end; returns Ray Train's result."""
+        super().__init__(**arguments)
+        await self.run()
+        return self.get_result()
+
+
+class Controllers:
+    """Controllers, each for one group, of which the next always stands ready or is about to.
+
+    Args:
+        queue_timeout_s: how long a group may wait for its place; None for as long as it takes.
+    """
+
+    def __init__(self, *, queue_timeout_s: float | None) -> None:
+        os.environ[_PLACEMENT_TIMEOUT] = str(queue_timeout_s or _WITHOUT_LIMIT_S)
+        self._ready: Any = _start_controller()
+
+    def take(self) -> Any:
+        """The handle of a controller; another is started once the machine is not busy with this one's group."""
+        taken, self._ready = self._ready or _start_controller(), None
+        filling = threading.Timer(_SPARE_AFTER_S, self._fill)
+        filling.daemon = True
+        filling.start()
+        return taken
+
+    def _fill(self) -> None:
+        if self._ready is None:
+            self._ready = _start_controller()
+
+
+def _start_controller() -> Any:
+    """A controller in a process of its own on this node; returns at once."""
+    here = {ray._raylet.RAY_NODE_ID_KEY: ray.get_runtime_context().get_node_id()}
+    environment = {"env_vars": {WARN_OF_BLOCKING: "0"} | get_env_vars_to_propagate()}
+    return ray.remote(num_cpus=0, label_selector=here, runtime_env=environment)(Controller).remote()
+
+
+class Trainer(DataParallelTrainer):  # type: ignore[misc]
+    """A trainer whose controller runs in a process that is there already.
+
+    Args:
+        controller: of `Controllers`; it serves one group.
+    """
+
+    def __init__(self, *args: Any, controller: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._controller = controller
+
+    def _create_default_callbacks(self) -> list[Any]:
+        return [callback for callback in super()._create_default_callbacks() if not isinstance(callback, _UNUSED)]
+
+    def _initialize_and_run_controller(self, **arguments: Any) -> Any:
+        return ray.get(self._controller.begin.remote(arguments))
+
+
+def free_placement_groups() -> None:
+    """Gives back what a controller that died left reserved in this job's name; the next group would wait for it.
+
+    Ray does so itself only when the whole job has ended.
+    """
+    job = ray.get_runtime_context().get_job_id()
+    for serialized in ray._private.state.state._connect_and_get_accessor().get_placement_group_table():
+        group = PlacementGroupTableData.FromString(serialized)
+        if group.creator_job_id.hex() == job and group.state != PlacementGroupTableData.REMOVED:
+            remove_placement_group(PlacementGroup(ray.PlacementGroupID(group.placement_group_id)))

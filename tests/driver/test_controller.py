@@ -1,0 +1,63 @@
+"""Controllers that stand ready, and what one that died leaves behind, on real Ray."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+import ray
+from ray.util import placement_group, placement_group_table
+
+from raytrain.driver import controller
+from raytrain.driver.controller import Controllers, free_placement_groups
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cluster() -> Iterator[None]:
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
+
+
+def states() -> list[str]:
+    return [group["state"] for group in placement_group_table().values()]
+
+
+def test_what_is_reserved_in_the_jobs_name_is_given_back() -> None:
+    held = [placement_group([{"CPU": 1}]), placement_group([{"CPU": 1}]), placement_group([{"CPU": 1}])]
+    ray.get([group.ready() for group in held[:2]], timeout=60)
+    assert sorted(states()) == ["CREATED", "CREATED", "PENDING"]
+
+    free_placement_groups()
+
+    deadline = time.monotonic() + 20
+    while set(states()) != {"REMOVED"} and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert set(states()) == {"REMOVED"}
+    ray.get(placement_group([{"CPU": 2}]).ready(), timeout=20)
+    free_placement_groups()
+
+
+def test_each_group_has_a_controller_of_its_own_and_the_next_stands_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controller, "_SPARE_AFTER_S", 0.1)
+    controllers = Controllers(queue_timeout_s=None)
+    first = controllers.take()
+    pid = ray.get(first.__ray_call__.remote(_pid), timeout=60)
+    deadline = time.monotonic() + 20
+    while controllers._ready is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    ready = controllers._ready
+    second = controllers.take()
+    assert second is ready
+    assert ray.get(second.__ray_call__.remote(_pid), timeout=60) != pid
+
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(ray.exceptions.RayActorError):
+        ray.get(first.begin.remote({}), timeout=60)
+
+
+def _pid(actor: object) -> int:
+    return os.getpid()
