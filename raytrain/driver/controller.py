@@ -17,7 +17,9 @@ from ray.core.generated.gcs_pb2 import PlacementGroupTableData
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.constants import get_env_vars_to_propagate
+from ray.train.v2._internal.execution.checkpoint.sync_actor import SynchronizationActor
 from ray.train.v2._internal.execution.controller import TrainController
+from ray.train.v2._internal.execution.worker_group import worker_group
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
@@ -33,13 +35,29 @@ class Controller(TrainController):  # type: ignore[misc]
     """Ray Train's controller in a process that may stand ready long before there is a group to control."""
 
     def __init__(self) -> None:
-        """Nothing yet; `begin` does what the parent's does."""
+        """Starts what the group's barrier is; what the parent's does is left to `begin`."""
+        self._barrier = _Barrier()
 
     async def begin(self, arguments: dict[str, Any]) -> Any:
         """Runs a worker group to its end; returns Ray Train's result."""
+        worker_group.SynchronizationActor = self._barrier
         super().__init__(**arguments)
         await self.run()
         return self.get_result()
+
+
+class _Barrier:
+    """Stands for the class of Ray Train's barrier actor, and gives the one that runs already."""
+
+    def __init__(self) -> None:
+        self._actor = SynchronizationActor.options(label_selector=_here()).remote()
+
+    def options(self, **_: Any) -> _Barrier:
+        return self
+
+    def remote(self, **_: Any) -> Any:
+        """The handle; its times are Ray Train's defaults, whatever is asked for: no barrier of ours waits there."""
+        return self._actor
 
 
 class Controllers:
@@ -68,9 +86,13 @@ class Controllers:
 
 def _start_controller() -> Any:
     """A controller in a process of its own on this node; returns at once."""
-    here = {ray._raylet.RAY_NODE_ID_KEY: ray.get_runtime_context().get_node_id()}
     environment = {"env_vars": {WARN_OF_BLOCKING: "0"} | get_env_vars_to_propagate()}
-    return ray.remote(num_cpus=0, label_selector=here, runtime_env=environment)(Controller).remote()
+    return ray.remote(num_cpus=0, label_selector=_here(), runtime_env=environment)(Controller).remote()
+
+
+def _here() -> dict[str, str]:
+    """Selects this node."""
+    return {ray._raylet.RAY_NODE_ID_KEY: ray.get_runtime_context().get_node_id()}
 
 
 class Trainer(DataParallelTrainer):  # type: ignore[misc]
