@@ -14,6 +14,8 @@ from pathlib import Path
 
 from raytrain.object_store import is_object_store, join
 
+# What the folders of processes' own copies of runs in object stores begin with.
+COPIES = "raytrain-run-"
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _MINTED = re.compile(r"[a-z0-9][a-z0-9_-]*-\d{8}-\d{4}-[0-9a-f]{4}")
@@ -114,7 +116,7 @@ class RunPaths:
     def to_write(cls, storage: str | Path, run: str) -> RunPaths:
         """The directory as one process writes it; of one in an object store, a new copy of the process's own."""
         if is_object_store(str(storage)):
-            return cls(Path(tempfile.mkdtemp(prefix="raytrain-run-")) / run, join(str(storage), run))
+            return cls(Path(tempfile.mkdtemp(prefix=COPIES)) / run, join(str(storage), run))
         return cls.of(storage, run)
 
     def shown(self, path: Path | None = None) -> str:

@@ -47,6 +47,7 @@ def check_job(job: LoadedJob) -> JobFacts:
     problems += [_located(problem, job.lines) for problem in _count_problems(job.spec, counts)]
     columns = {part: fact.columns for part, fact in facts.items()}
     problems += [_located(problem, job.lines) for problem in column_problems(job.spec.data, columns)]
+    problems += [_located(problem, job.lines) for problem in _step_problems(job.spec)]
     problems += code_problems(job.spec, job.folder, job.lines)
     if problems:
         raise SpecError(*problems)
@@ -139,6 +140,18 @@ def _count_problems(spec: JobSpec, rows: dict[str, int | None]) -> Iterator[Prob
             expected="at least one row a worker",
             fix=f"use fit.global_batch_size={workers} or more, or --workers {batch}",
             field="fit.global_batch_size",
+        )
+
+
+def _step_problems(spec: JobSpec) -> Iterator[Problem]:
+    """A call of so many steps that cannot be left for a checkpoint; a model's own number shows on the workers."""
+    chosen, every = spec.compile and spec.compile.steps_per_execution, spec.checkpoint.every_steps
+    if isinstance(chosen, int) and every is not None and chosen > every:
+        yield Problem(
+            got=f"a checkpoint every {every} steps, of which {chosen} are run a call",
+            expected="no more steps a call than between two checkpoints",
+            fix=f"checkpoint.every_steps={chosen} or more, or compile.steps_per_execution=auto",
+            field="checkpoint.every_steps",
         )
 
 

@@ -6,14 +6,17 @@ Runs in: every Train worker. A directory that every node sees needs none of it, 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from raytrain.mirror import Mirror
 from raytrain.object_store import ObjectStore
-from raytrain.run import RunPaths
+from raytrain.run import COPIES, RunPaths
 from raytrain.worker.checkpoint import MANIFEST
+
+_OWNER = ".owner"
 
 
 @contextlib.contextmanager
@@ -23,13 +26,35 @@ def mirrored(paths: RunPaths, *, told: Callable[[str], None]) -> Iterator[None]:
         yield
         return
     paths.root.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned_copies(paths.root.parent.parent)
     mirror = Mirror(paths.root, ObjectStore(paths.uri), told=told)
-    try:
-        with mirror:
-            yield
-    finally:
-        if not mirror.missing:
-            shutil.rmtree(paths.root.parent, ignore_errors=True)
+    with _owned(paths.root.parent) as owner:
+        try:
+            with mirror:
+                yield
+        finally:
+            if mirror.missing:
+                owner.unlink()
+            else:
+                shutil.rmtree(paths.root.parent, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _owned(copy: Path) -> Iterator[Path]:
+    """Locks a file in the copy, under its name from the first moment, so that all see the copy's process lives."""
+    new, owner = copy / f"{_OWNER}.new", copy / _OWNER
+    with new.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        new.rename(owner)
+        yield owner
+
+
+def _remove_abandoned_copies(folder: Path) -> None:
+    """Removes the copies of processes that were killed; one that holds what could not be pushed has no owner."""
+    for owner in folder.glob(f"{COPIES}*/{_OWNER}"):
+        with contextlib.suppress(OSError), owner.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(owner.parent, ignore_errors=True)
 
 
 def go_on_with_log(paths: RunPaths, log: Path) -> None:

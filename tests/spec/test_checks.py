@@ -144,3 +144,12 @@ def test_a_fraction_that_gives_no_rows(write_job: Write) -> None:
     folder = write_job(t__csv="a\n1\n2\n3\n")
     (problem,) = refused(folder, "data.train.csv=t.csv", "data.features=a", "data.validation=0.1")
     assert (problem.field, problem.got) == ("data.validation", "validation rows: 0")
+
+
+def test_a_call_of_more_steps_than_lie_between_two_checkpoints(write_job: Write) -> None:
+    compiled = ("compile.loss=mse", "compile.steps_per_execution=8")
+    (problem,) = refused(write_job(), *compiled, "checkpoint.every_steps=5")
+    assert problem.field == "checkpoint.every_steps"
+    assert problem.got == "a checkpoint every 5 steps, of which 8 are run a call"
+    facts(write_job, *compiled, "checkpoint.every_steps=8")
+    facts(write_job, "checkpoint.every_steps=5")
