@@ -70,18 +70,32 @@ class Controllers:
     def __init__(self, *, queue_timeout_s: float | None) -> None:
         os.environ[_PLACEMENT_TIMEOUT] = str(queue_timeout_s or _WITHOUT_LIMIT_S)
         self._ready: Any = _start_controller()
+        self._filling = self._fill_later()
 
     def take(self) -> Any:
         """The handle of a controller; another is started once the machine is not busy with this one's group."""
+        self.close()
         taken, self._ready = self._ready or _start_controller(), None
+        try:
+            ray.get(taken.__ray_ready__.remote())
+        except ray.exceptions.RayActorError:  # it died while it stood by
+            taken = _start_controller()
+        self._filling = self._fill_later()
+        return taken
+
+    def close(self) -> None:
+        """Starts no other."""
+        self._filling.cancel()
+        self._filling.join()
+
+    def _fill_later(self) -> threading.Timer:
         filling = threading.Timer(_SPARE_AFTER_S, self._fill)
         filling.daemon = True
         filling.start()
-        return taken
+        return filling
 
     def _fill(self) -> None:
-        if self._ready is None:
-            self._ready = _start_controller()
+        self._ready = self._ready or _start_controller()
 
 
 def _start_controller() -> Any:
@@ -114,9 +128,9 @@ class Trainer(DataParallelTrainer):  # type: ignore[misc]
 
 
 def free_placement_groups() -> None:
-    """Gives back what a controller that died left reserved in this job's name; the next group would wait for it.
+    """Gives back what a group that failed left reserved in this job's name; the next group would wait for it.
 
-    Ray does so itself only when the whole job has ended.
+    Ray Train does so where the group had begun, Ray itself only when the whole job has ended.
     """
     job = ray.get_runtime_context().get_job_id()
     for serialized in ray._private.state.state._connect_and_get_accessor().get_placement_group_table():

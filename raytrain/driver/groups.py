@@ -119,7 +119,6 @@ class Groups:
             wanted=self._request.spec.scaling,
             tier=self._dataset.tier.tier,
             group=self._group,
-            leave_node=self._stop.leave_node,
         )
         self._stop.group_begins(monitor, pulse)
         injector = fault.Injector(self._fault, root=self._paths.root, rank=fault.DRIVER, group=self._group)

@@ -112,7 +112,10 @@ def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Sto
     controllers = ahead.result()
     from raytrain.driver.groups import Groups
 
-    return Groups(request, paths, recorder, dataset, mailbox, stop, controllers).run()
+    try:
+        return Groups(request, paths, recorder, dataset, mailbox, stop, controllers).run()
+    finally:
+        controllers.close()
 
 
 def _start_ahead(scaling: ScalingSpec) -> Controllers:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,7 +41,6 @@ class Monitor:
         wanted: what the job asks for, where the group may be smaller.
         tier: where the group's rows are kept.
         group: the number of groups before it in this attempt.
-        leave_node: called when the driver's own node is going away.
 
     Attributes:
         workers: the group's processes, once they run.
@@ -61,10 +59,9 @@ class Monitor:
         wanted: ScalingSpec,
         tier: Tier,
         group: int,
-        leave_node: Callable[[], None],
     ) -> None:
         self._request, self._paths, self._wanted, self._group = request, paths, wanted, group
-        self._tier, self._leave_node = tier, leave_node
+        self._tier = tier
         self._mailbox, self._recorder, self._pulse = mailbox, recorder, pulse
         self._began = self._asked_at = time.monotonic()
         self._placed_at: float | None = None
@@ -136,13 +133,9 @@ class Monitor:
 
     def _look_at_nodes(self) -> None:
         going = draining_nodes()
-        if self.preempted or not going:
+        if self.preempted or own_node() in going:  # where the driver goes all stop: see `raytrain.driver.stop`
             return
-        if own_node() in going:
-            self.preempted = True
-            self._recorder.record(types.Warned, message="the driver's node is going away: saving, then stopping")
-            self._leave_node()
-        elif any(worker.node_id in going for worker in self.workers):
+        if any(worker.node_id in going for worker in self.workers):
             self.preempted = True
             where = ", ".join(sorted({worker.address for worker in self.workers if worker.node_id in going}))
             self._recorder.record(types.Warned, message=f"node {where} is going away: saving, then going on elsewhere")

@@ -1,4 +1,4 @@
-"""The stop that a user or the platform asks for: by SIGTERM or the end of the driver's node, at once by a file.
+"""The stop that a user or the platform asks for: by SIGTERM or the announced end of the driver's node, or by a file.
 
 Runs in: the driver. Politely means that the workers finish their step, save, and end by themselves.
 """
@@ -6,6 +6,7 @@ Runs in: the driver. Politely means that the workers finish their step, save, an
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import threading
@@ -13,7 +14,10 @@ import time
 from types import FrameType
 from typing import Any
 
+import ray
+
 from raytrain.driver.monitor import Monitor
+from raytrain.driver.nodes import draining_nodes, own_node
 from raytrain.driver.processes import kill
 from raytrain.driver.pulse import Pulse
 from raytrain.driver.recorder import Recorder
@@ -26,6 +30,9 @@ _GRACE_S = 45.0
 _LONGEST_GRACE_S = 540.0
 _CHUNKS_TO_STOP = 3
 _LOOK_EVERY_S = 0.25
+_ASK_CLUSTER_EVERY_S = 5.0
+# What the process needs of the time that its node has left, to say how the run ended.
+_LAST_WORDS_S = 10.0
 
 
 class Sign:
@@ -69,6 +76,7 @@ class Stop:
         self._mailbox: Any = None
         self._group: tuple[Monitor, Pulse] | None = None
         self.reason = Reason.STOPPED_BY_USER
+        self._node_ends_at = math.inf
         self._asked = threading.Event()
         self._over = threading.Event()
         self._ending = threading.Lock()
@@ -85,8 +93,9 @@ class Stop:
         return self._asked.wait(seconds)
 
     def reach(self, mailbox: Any) -> None:
-        """From now on the workers can be asked."""
+        """From now on the workers can be asked, and the driver's node is watched."""
         self._mailbox = mailbox
+        threading.Thread(target=self._watch_node, name="raytrain-node", daemon=True).start()
 
     def group_begins(self, monitor: Monitor, pulse: Pulse) -> None:
         self._group = (monitor, pulse)
@@ -100,9 +109,25 @@ class Stop:
         self._ending.acquire()  # for good; a stop that has it already ends the process
         self._over.set()
 
-    def leave_node(self) -> None:
-        """The driver's own node is going away: no other group can follow here."""
+    def leave_node(self, ends_at_ms: int) -> None:
+        """The driver's own node is going away: no other group can follow here.
+
+        Args:
+            ends_at_ms: when it does, in ms since the epoch; 0 where that is unknown.
+        """
+        self._node_ends_at = ends_at_ms / 1000 if ends_at_ms else math.inf
         self._ask(Reason.PREEMPTED)
+
+    def _watch_node(self) -> None:
+        while not self._over.wait(_ASK_CLUSTER_EVERY_S):
+            try:
+                ends_at_ms = draining_nodes().get(own_node())
+            except (ray.exceptions.RayError, OSError):  # the cluster does not answer now
+                continue
+            if ends_at_ms is not None:
+                self._recorder.record(types.Warned, message="the driver's node is going away: saving, then stopping")
+                self.leave_node(ends_at_ms)
+                return
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._ask(Reason.STOPPED_BY_USER)
@@ -117,7 +142,7 @@ class Stop:
         if self._mailbox is not None:
             self._mailbox.ask.remote("stop")
         began = time.monotonic()
-        while self._is_saving() and not self._sign.is_there() and time.monotonic() - began < self._grace_s():
+        while self._is_saving() and not self._sign.is_there() and self._has_time(time.monotonic() - began):
             if self._over.wait(_LOOK_EVERY_S):
                 return
         with self._ending:
@@ -128,6 +153,9 @@ class Stop:
             self._sign.remove()
             self._sign.push_last_words()
             os._exit(1)
+
+    def _has_time(self, passed_s: float) -> bool:
+        return passed_s < self._grace_s() and time.time() < self._node_ends_at - _LAST_WORDS_S
 
     def _grace_s(self) -> float:
         """How long the workers have: some chunks of steps, and as long as may be for what comes between epochs."""

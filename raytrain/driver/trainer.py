@@ -81,13 +81,14 @@ def run_group(request: JobRequest, config: LoopConfig, controller: Any) -> Group
             return GroupResult(lost_ranks=tuple(lost), preempted=taken, failure=error)
         except (TrainingFailedError, ray.exceptions.RayError) as error:
             cause = error.controller_failure if isinstance(error, ControllerError) else error
-            if isinstance(cause, ray.exceptions.RayActorError):
-                free_placement_groups()
             return GroupResult(
                 preempted=isinstance(error, PreemptionError),
                 queue_timed_out=isinstance(cause, WorkerGroupStartupTimeoutError),
                 failure=error,
             )
+        finally:
+            controller.__ray_terminate__.remote()  # what was raised may hold its handle, and with it what it started
+            free_placement_groups()
     return GroupResult()
 
 

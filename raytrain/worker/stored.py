@@ -34,7 +34,7 @@ def mirrored(paths: RunPaths, *, told: Callable[[str], None]) -> Iterator[None]:
                 yield
         finally:
             if mirror.missing:
-                owner.unlink()
+                owner.unlink(missing_ok=True)
             else:
                 shutil.rmtree(paths.root.parent, ignore_errors=True)
 
@@ -44,17 +44,21 @@ def _owned(copy: Path) -> Iterator[Path]:
     """Locks a file in the copy, under its name from the first moment, so that all see the copy's process lives."""
     new, owner = copy / f"{_OWNER}.new", copy / _OWNER
     with new.open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        new.rename(owner)
+        with contextlib.suppress(OSError):  # of a file system without locks, where copies stay
+            fcntl.flock(file, fcntl.LOCK_EX)
+            new.rename(owner)
         yield owner
 
 
 def _remove_abandoned_copies(folder: Path) -> None:
     """Removes the copies of processes that were killed; one that holds what could not be pushed has no owner."""
     for owner in folder.glob(f"{COPIES}*/{_OWNER}"):
-        with contextlib.suppress(OSError), owner.open("rb") as file:
+        with contextlib.suppress(OSError), owner.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(owner.parent, ignore_errors=True)
+            for entry in owner.parent.iterdir():
+                if entry.is_dir():
+                    shutil.rmtree(entry)
+            shutil.rmtree(owner.parent)
 
 
 def go_on_with_log(paths: RunPaths, log: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 
 import pytest
 import ray
@@ -14,12 +13,7 @@ from ray.util import placement_group, placement_group_table
 from raytrain.driver import controller
 from raytrain.driver.controller import Controllers, free_placement_groups
 
-
-@pytest.fixture(autouse=True, scope="module")
-def cluster() -> Iterator[None]:
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    yield
-    ray.shutdown()
+pytestmark = pytest.mark.usefixtures("cluster")
 
 
 def states() -> list[str]:
@@ -27,7 +21,7 @@ def states() -> list[str]:
 
 
 def test_what_is_reserved_in_the_jobs_name_is_given_back() -> None:
-    held = [placement_group([{"CPU": 1}]), placement_group([{"CPU": 1}]), placement_group([{"CPU": 1}])]
+    held = [placement_group([{"CPU": 2}]) for _ in range(3)]
     ray.get([group.ready() for group in held[:2]], timeout=60)
     assert sorted(states()) == ["CREATED", "CREATED", "PENDING"]
 
@@ -37,7 +31,7 @@ def test_what_is_reserved_in_the_jobs_name_is_given_back() -> None:
     while set(states()) != {"REMOVED"} and time.monotonic() < deadline:
         time.sleep(0.1)
     assert set(states()) == {"REMOVED"}
-    ray.get(placement_group([{"CPU": 2}]).ready(), timeout=20)
+    ray.get(placement_group([{"CPU": 4}]).ready(), timeout=20)
     free_placement_groups()
 
 

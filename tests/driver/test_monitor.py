@@ -60,7 +60,6 @@ class Case:
         self.pulse = Pulse(2, clock=self.clock)
         mailbox: Any = type("Box", (), {"placed": Method(lambda: self.placed), "ask": Method(self.asked.append)})
         recorder = cast(Any, self)
-        self.left = 0
         self.monitor = Monitor(
             request,
             RunPaths(tmp_path),
@@ -70,14 +69,10 @@ class Case:
             wanted=spec.scaling,
             tier=tier,
             group=0,
-            leave_node=self.leave_node,
         )
 
     def record(self, kind: type[types.Event], **fields: Any) -> None:
         self.events.append((kind, fields))
-
-    def leave_node(self) -> None:
-        self.left += 1
 
     def beat(self) -> None:
         for rank in (0, 1):
@@ -159,13 +154,13 @@ def test_a_node_that_goes_stops_the_workers_once(case: Case) -> None:
     assert "10.0.0.1 is going away" in case.events[-1][1]["message"]
 
 
-@pytest.mark.parametrize("placed", [[], WORKERS], ids=["waiting for room", "training"])
-def test_where_the_drivers_own_node_goes_the_run_leaves_once(case: Case, placed: list[WorkerProcess]) -> None:
-    case.placed, case.going = placed, {"node-of-the-driver": 99, "node-1": 99}
+def test_where_the_drivers_own_node_goes_nobody_goes_on_elsewhere(case: Case) -> None:
+    """The run stops: see `raytrain.driver.stop`."""
+    case.placed, case.going = WORKERS, {"node-of-the-driver": 99, "node-1": 99}
     for _ in range(3):
         case.beat()
         case.look(6.0)
-    assert (case.left, case.asked, case.monitor.preempted) == (1, [], True)
+    assert (case.asked, case.monitor.preempted) == ([], False)
 
 
 def test_room_that_lasts_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

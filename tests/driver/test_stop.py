@@ -5,17 +5,27 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from raytrain.driver import stop
+from raytrain.driver.pulse import RankState
 from raytrain.driver.stop import Stop
 from raytrain.events import types
 from raytrain.run import RunPaths
 
 WITHIN_S = 10
+
+Act = Callable[[Stop], None]
+
+
+def terminate(asked: Stop) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Told:
@@ -23,8 +33,12 @@ class Told:
 
     def __init__(self) -> None:
         self.ends: list[tuple[str, str]] = []
+        self.warned = 0
 
     def record(self, kind: type[types.Event], **fields: Any) -> None:
+        if kind is types.Warned:
+            self.warned += 1
+            return
         assert kind is types.RunFinished
         self.ends.append((fields["status"], fields["reason"]))
 
@@ -38,19 +52,53 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     signal.signal(signal.SIGTERM, before)
 
 
+def stopping() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "raytrain-stop"]
+
+
 @pytest.mark.parametrize(
-    ("happen", "reason"),
+    ("happen", "then", "reason"),
     [
-        pytest.param(lambda asked: os.kill(os.getpid(), signal.SIGTERM), "stopped_by_user", id="SIGTERM"),
-        pytest.param(Stop.leave_node, "preempted", id="the driver's node goes"),
+        pytest.param(terminate, lambda asked: asked.leave_node(0), "stopped_by_user", id="SIGTERM"),
+        pytest.param(lambda asked: asked.leave_node(0), terminate, "preempted", id="the driver's node goes"),
     ],
 )
-def test_a_stop_says_why(happen: Callable[[Stop], None], reason: str, ended: threading.Event, tmp_path: Path) -> None:
+def test_a_stop_says_why(happen: Act, then: Act, reason: str, ended: threading.Event, tmp_path: Path) -> None:
     told = Told()
     asked = Stop(RunPaths(tmp_path), cast(Any, told))
     happen(asked)
     assert ended.wait(WITHIN_S)
     assert told.ends == [("STOPPED", reason)]
     assert asked.wait(0)
-    asked.leave_node()
+    then(asked)
+    for thread in stopping():
+        thread.join(WITHIN_S)
     assert (str(asked.reason), len(told.ends)) == (reason, 1), "only the first counts"
+
+
+def test_the_drivers_node_is_watched_from_the_start(
+    ended: threading.Event, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, going = Told(), [{}, {"another": 0}, {"mine": 0}]
+    monkeypatch.setattr(stop, "draining_nodes", lambda: going.pop(0))
+    monkeypatch.setattr(stop, "own_node", lambda: "mine")
+    monkeypatch.setattr(stop, "_ASK_CLUSTER_EVERY_S", 0.01)
+    Stop(RunPaths(tmp_path), cast(Any, told)).reach(SimpleNamespace(ask=SimpleNamespace(remote=lambda what: None)))
+    assert ended.wait(WITHIN_S)
+    assert (told.ends, told.warned, going) == ([("STOPPED", "preempted")], 1, [])
+
+
+def test_workers_that_save_have_as_long_as_the_node_has(
+    ended: threading.Event, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour is more than any grace; what is left of eleven seconds is one."""
+    state = RankState(rank=0, phase="epoch_end", epoch=1, step=3, stalled_s=0.0, silent_s=0.0, step_s=1.0)
+    pulse = SimpleNamespace(started=True, states=lambda: [state])
+    monkeypatch.setattr(stop, "kill", lambda workers: None)
+    told = Told()
+    asked = Stop(RunPaths(tmp_path), cast(Any, told))
+    asked.group_begins(cast(Any, SimpleNamespace(workers=[])), cast(Any, pulse))
+    asked.leave_node(int((time.time() + 11) * 1000))
+    assert not ended.wait(0.3)
+    assert ended.wait(WITHIN_S)
+    assert told.ends == [("STOPPED", "preempted")]
