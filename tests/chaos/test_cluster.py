@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from raytrain.cluster.connect import connect_to
@@ -156,3 +157,22 @@ def test_a_kill_between_two_epochs(cli: Cli, tmp_path: Path) -> None:
     TRUTH.check(life, RunStatus.SUCCEEDED, "completed")
     told = [row["epoch"] for row in life.history()]
     found(1, f"on Ray: killed as an epoch begins: epochs {told} are told of", held=told == [0, 1, 2, 3])
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not FULL, reason="one more run; what it must free is freed in tests/driver/test_controller.py")
+def test_a_controller_that_dies(cli: Cli, tmp_path: Path) -> None:
+    """Three of the cluster's four CPUs are reserved in its name: no other group has room while they are."""
+    job = write_job(tmp_path / "controlled", scaling={"workers": 3}, fit={"epochs": 6})
+    life = Life(cli, cli.submit_detached(job), job)
+    pids = {life.wait_for_tick(epoch=1).pid}
+    [raylet] = [parent for parent in psutil.Process(life.workers()[0]).parents() if parent.name() == "raylet"]
+    controllers = [process for process in raylet.children() if "ray::Controller" in process.cmdline()[0]]
+    assert controllers
+    for controller in controllers:
+        controller.kill()
+    life.wait_until_over()
+    TRUTH.check(life, RunStatus.SUCCEEDED, "completed")
+    told = [row["epoch"] for row in life.history()]
+    assert {tick.pid for tick in life.ticks()} > pids
+    found(1, f"on Ray: the controller killed: epochs {told} are told of", held=told == list(range(6)))
