@@ -118,8 +118,10 @@ class PulseHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._epoch = epoch
         self._step = self._saved_step = self._feed.first_step
         self._measure()
-        if self._at_epoch_begin:
+        if self._at_epoch_begin:  # who stops then ends the epoch after one step, as in plain Keras
             self._chunks_left = 1
+            if self._feed.most_chunk_steps is not None:
+                self._feed.chunk_steps = 1
         if self._position.now.phase != "setup":  # which lasts until the first step is done
             self._position.reach("train", epoch, self._step)
         self._inject()

@@ -10,6 +10,7 @@ import fcntl
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import time
 
 from raytrain.mirror import Mirror
 from raytrain.object_store import ObjectStore
@@ -17,6 +18,7 @@ from raytrain.run import COPIES, RunPaths
 from raytrain.worker.checkpoint import MANIFEST
 
 _OWNER = ".owner"
+_KEPT_S = 24 * 3600.0
 
 
 @contextlib.contextmanager
@@ -51,9 +53,14 @@ def _owned(copy: Path) -> Iterator[Path]:
 
 
 def _remove_abandoned_copies(folder: Path) -> None:
-    """Removes the copies of processes that were killed; one that holds what could not be pushed has no owner."""
+    """Removes the copies of processes that were killed, some time after: they may hold what was not pushed yet.
+
+    The copy of a process that ended with something that could not be pushed has no owner, and stays.
+    """
     for owner in folder.glob(f"{COPIES}*/{_OWNER}"):
         with contextlib.suppress(OSError), owner.open("r+b") as file:
+            if time() - owner.stat().st_mtime < _KEPT_S:
+                continue
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for entry in owner.parent.iterdir():
                 if entry.is_dir():

@@ -121,13 +121,14 @@ def _median_ms(edges: list[dict[str, float]], part: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("works", nargs="*", default=list(WORKS), choices=[*WORKS, []])
+    parser.add_argument("works", nargs="*", choices=[*WORKS, []], help="all of them where none is named")
     parser.add_argument("--turns", type=int, default=2)
     options = parser.parse_args()
+    works = options.works or list(WORKS)
     turns: list[dict[str, dict[str, Any]]] = []
     with tempfile.TemporaryDirectory(prefix="raytrain-bench-") as temporary, cluster(Path(temporary)) as address:
         for turn in range(options.turns):
-            turns.append({name: run(WORKS[name], Path(temporary), address) for name in options.works})
+            turns.append({name: run(WORKS[name], Path(temporary), address) for name in works})
             print(f"turn {turn + 1} done", file=sys.stderr)  # noqa: T201
     print("\n".join(lines(turns)))  # noqa: T201
 

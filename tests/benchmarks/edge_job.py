@@ -97,13 +97,14 @@ class Clocks(keras.callbacks.Callback):  # type: ignore[misc]
         call = getattr(owner, name)
 
         def clocked(*args: Any, **kwargs: Any) -> Any:
-            began, metrics_s = perf_counter(), self._parts["metrics"]
+            began, metrics_s, statistics_s = perf_counter(), self._parts["metrics"], self._parts["statistics"]
             try:
                 return call(*args, **kwargs)
             finally:
                 self._parts[part] += perf_counter() - began
                 if part == "validation":
-                    self._parts["metrics"] = metrics_s  # those of the validation are part of it
+                    self._parts["metrics"] = metrics_s  # those of the validation are part of it, statistics are not
+                    self._parts[part] -= self._parts["statistics"] - statistics_s
 
         setattr(owner, name, clocked)
         undo = (lambda: setattr(owner, name, call)) if isinstance(owner, type) else (lambda: delattr(owner, name))

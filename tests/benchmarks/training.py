@@ -186,18 +186,19 @@ def _pairs(works: list[str]) -> Iterator[tuple[str, str]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("works", nargs="*", default=list(WORKS), choices=[*WORKS, []])
+    parser.add_argument("works", nargs="*", choices=[*WORKS, []], help="all of them where none is named")
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
+    works = options.works or list(WORKS)
     turns: list[dict[tuple[str, str], Timing]] = []
     with tempfile.TemporaryDirectory(prefix="raytrain-bench-") as temporary:
         scratch = Path(temporary)
-        for name in options.works:
+        for name in works:
             write_data(name, scratch / "data" / name)
         with cluster(scratch) as address:
             for turn in range(options.turns):
                 turns.append({})
-                for name, contender in _pairs(options.works):
+                for name, contender in _pairs(works):
                     timing = run(contender, WORKS[name], scratch / "data" / name, scratch, address)
                     turns[-1][name, contender] = timing
                     print(f"turn {turn + 1}: {name} {contender} {timing.total_s:.1f} s", file=sys.stderr)  # noqa: T201

@@ -26,7 +26,7 @@ from tests.chaos.life import (
 )
 from tests.integration.conftest import Cli
 
-HANG_LIMIT_S = 12.0
+HANG_LIMIT_S = 20.0
 
 
 class Disturbed:

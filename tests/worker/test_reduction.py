@@ -44,10 +44,11 @@ def sum_values(rank: int, addresses: list[str], connection: Connection) -> None:
     """One worker: sums its values with the others' and tells the sums, and which collectives it took for them."""
     from raytrain.worker import setup
 
-    os.environ.update(setup.thread_environment(1) | {"TF_CPP_MIN_LOG_LEVEL": "3"})
+    os.environ.update(setup.thread_environment(1) | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"})
     setup.configure(addresses, rank)
     setup.finish_import()
     import tensorflow as tf
+    from tensorflow.python.eager import context
 
     from raytrain.worker.reduction import sum_over_workers
     from raytrain.worker.strategy import join
@@ -65,7 +66,8 @@ def sum_values(rank: int, addresses: list[str], connection: Connection) -> None:
 
     graph = in_step.get_concrete_function().graph
     kinds = sorted(operation.type for operation in graph.get_operations() if operation.type.startswith("Collective"))
-    connection.send(([value.numpy() for value in in_step()], kinds))
+    silence_ms = context.context().config.experimental.coordination_config.heartbeat_timeout_in_ms
+    connection.send(([value.numpy() for value in in_step()], kinds, silence_ms))
     connection.recv()  # leaves when all have what they want
 
 
@@ -81,6 +83,8 @@ def told(request: pytest.FixtureRequest) -> list[Any]:
     ]
     for process in processes:
         process.start()
+    for _, theirs in pairs:
+        theirs.close()
     answers = [ours.recv() for ours, _ in pairs]
     for (ours, _), process in zip(pairs, processes, strict=True):
         ours.send(None)
@@ -98,7 +102,7 @@ def test_sums_are_those_of_all_ranks_values(told: list[Any]) -> None:
 
 
 def test_every_rank_has_the_same_sums_to_the_bit(told: list[Any]) -> None:
-    for sums, _ in told[1:]:
+    for sums, _, _ in told[1:]:
         for mine, first in zip(sums, told[0][0], strict=True):
             np.testing.assert_array_equal(mine, first)
 
@@ -107,5 +111,11 @@ def test_what_is_large_or_cannot_be_gathered_goes_round_the_ring(told: list[Any]
     """Packs of float32 (480 KB), float64, int64 and bfloat16."""
     two = ["CollectiveGatherV2"] * 3 + ["CollectiveReduceV2"]
     three = ["CollectiveGatherV2"] * 2 + ["CollectiveReduceV2"] * 2
-    for _, kinds in told:
+    for _, kinds, _ in told:
         assert kinds == (two if len(told) == 2 else three)
+
+
+def test_a_silent_process_is_left_to_the_watchdog(told: list[Any]) -> None:
+    """TensorFlow would give it up after ten seconds, and with it every rank's collectives."""
+    for _, _, silence_ms in told:
+        assert silence_ms >= 24 * 3600 * 1000

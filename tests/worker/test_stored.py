@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -51,9 +52,12 @@ def test_the_copy_of_a_killed_process_goes_and_that_of_a_live_one_stays(s3: S3) 
     writers = [context.Process(target=write, args=(uri, theirs), daemon=True) for _ in range(2)]
     for writer in writers:
         writer.start()
+    theirs.close()
     first, second = ours.recv(), ours.recv()
     assert first.is_dir() and second.is_dir()
 
+    for copy in (first, second):
+        os.utime(copy / ".owner", (0, 0))
     writers[0].kill()
     writers[0].join()
     paths = RunPaths.to_write(uri, "digits-1")
@@ -64,6 +68,10 @@ def test_the_copy_of_a_killed_process_goes_and_that_of_a_live_one_stays(s3: S3) 
 
     writers[1].kill()
     writers[1].join()
+    os.utime(left[0] / ".owner")
+    with mirrored(RunPaths.to_write(uri, "digits-1"), told=lambda text: None):
+        assert left[0].exists(), "what was killed a moment ago may be looked into"
+    os.utime(left[0] / ".owner", (0, 0))
     with mirrored(RunPaths.to_write(uri, "digits-1"), told=lambda text: None):
         assert not left[0].exists()
 
