@@ -11,7 +11,6 @@ import multiprocessing
 import multiprocessing.context
 import os
 import threading
-import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -137,9 +136,8 @@ class Crew:
 
     def _follow(self, group: Group, connections: list[Connection]) -> None:
         open_ends = dict(enumerate(connections))
-        deadline = time.monotonic() + _LIMIT_S
         while open_ends and not group.lost and not group.errors:
-            ready = wait(list(open_ends.values()), timeout=max(0.0, deadline - time.monotonic()))
+            ready = wait(list(open_ends.values()), timeout=_LIMIT_S)
             assert ready, f"the group stood still for {_LIMIT_S:.0f} s"
             for rank, connection in list(open_ends.items()):
                 if connection in ready and not _take(group, rank, connection):
