@@ -213,6 +213,8 @@ def test_a_lost_driver_is_replaced_with_the_job_as_it_was_submitted(job: Path) -
     with stand_in_cluster(lost) as cluster:
         cluster.later = [Life()]
         run = raytrain("submit", str(job), "--address", cluster.url, "--set", "restarts.driver=1", "-d").stdout.strip()
+        for replayed in cluster.threads:
+            replayed.join()
         [package] = [content for content in cluster.packages.values() if b".raytrain/job.json" in content]
         RunPaths.of(cluster.requests[0].storage, run).package.write_bytes(package)
         (job / "model.py").write_text("raise ValueError('half a thought')")
