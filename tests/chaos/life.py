@@ -6,12 +6,13 @@ callback adds a line after every step, and the table of the machine's processes.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,6 +59,8 @@ def build_model():
 class Tick(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
+        while epoch == 1 and os.path.exists(os.environ["TICKS"] + "/hold"):
+            time.sleep(0.05)
     def on_train_batch_end(self, batch, logs=None):
         rank = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
         line = f"tick {time.time():.3f} {os.getpid()} {self.epoch} {batch}"
@@ -105,6 +108,15 @@ def write_job(folder: Path, *, name: str = "chaos", model: str = MODEL, step_s: 
     }
     (folder / "job.yaml").write_text(json.dumps(body, indent=1))
     return folder
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """While the block runs, the job's training waits as its second epoch begins."""
+    hold = beside(folder, "ticks") / "hold"
+    hold.touch()
+    yield
+    hold.unlink()
 
 
 def beside(folder: Path, what: str) -> Path:
