@@ -34,7 +34,7 @@ PLAIN = MODEL.replace("        keras.layers.BatchNormalization(),\n        keras
 def test_a_workers_node_that_goes_after_a_notice(
     start_nodes: Callable[[int], Nodes], crew: Crew, tmp_path: Path
 ) -> None:
-    spec: dict[str, Any] = {"scaling": ON_SPOTS, "restarts": {"max": 0}, "fit": {"epochs": 10}}
+    spec: dict[str, Any] = {"scaling": ON_SPOTS, "restarts": {"max": 0}, "fit": {"epochs": 25}}
     calm = undisturbed_end(crew, tmp_path / "calm", spec)
     nodes = start_nodes(3)
     job = write_job(tmp_path / "job", **spec)
