@@ -28,7 +28,6 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from keras.src.backend.common.variables import Variable as KerasVariable
 from keras.src.backend.tensorflow import core as keras_tf_core
 from keras.src.backend.tensorflow import nn as keras_tf_nn
 from keras.src.backend.tensorflow import optimizer as keras_tf_optimizer
@@ -39,9 +38,11 @@ from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from keras.src.optimizers.multi_optimizer import MultiOptimizer
 from keras.src.random.seed_generator import SeedGenerator
 from keras.src.trainers.epoch_iterator import EpochIterator
+from keras.src.trainers.trainer import Trainer
+from tensorflow.python.distribute import values
 
 from raytrain.errors import Problem, UserCodeError
-from raytrain.worker import reduction
+from raytrain.worker import pooling, reduction
 from raytrain.worker.feed import Feed
 
 ALLOW_UNPROVEN = "RAYTRAIN_ALLOW_UNPROVEN_KERAS"
@@ -61,6 +62,7 @@ def mend(*, rank: int) -> None:
     check_anchors()
     _mend_means()
     _mend_trainer()
+    _mend_variables()
     SeedGenerator.next = _differ_by_rank(SeedGenerator.next, rank)
 
 
@@ -82,8 +84,15 @@ def _mend_trainer() -> None:
     keras_tf_trainer.TFEpochIterator = _LocalEpochIterator
     keras_tf_trainer.TensorFlowTrainer._maybe_symbolic_build = _build_from_local_batch
     keras_tf_trainer.reduce_per_replica = _local_value
+    Trainer._get_metrics_result_or_logs = pooling.read_together(Trainer._get_metrics_result_or_logs)
+
+
+def _mend_variables() -> None:
+    """A mirrored variable can be used as a plain one is, and to set it sums nothing over the workers."""
     keras_tf_core.Variable._map_aggregation = _update_counters_locally(keras_tf_core.Variable._map_aggregation)
-    KerasVariable.__float__ = _float_of_mirrored
+    keras_tf_core.Variable._direct_assign = _assign_without_reading
+    for convert in (float, int, bool):  # which callbacks do with learning rates and iterations
+        setattr(values.DistributedVariable, f"__{convert.__name__}__", lambda self, to=convert: to(self.numpy()))
 
 
 def check_versions(**versions: str) -> None:
@@ -124,7 +133,8 @@ def check_anchors() -> None:
         (keras_tf_core.Variable._map_aggregation, ("self", "aggregation")),
         (SeedGenerator.next, ("self", "ordered")),
         (EpochIterator._enumerate_iterator, ("self",)),
-        (KerasVariable.__float__, ("self",)),
+        (keras_tf_core.Variable._direct_assign, ("self", "value")),
+        (Trainer._get_metrics_result_or_logs, ("self", "logs")),
     )
     for function, expected in anchors:
         got = tuple(inspect.signature(function).parameters)
@@ -189,9 +199,9 @@ def _local_value(values: Any, strategy: Any, reduction: str) -> Any:
     return values
 
 
-def _float_of_mirrored(self: Any) -> float:
-    """Replaces `Variable.__float__`, for which a mirrored variable has none: callbacks ask it of the learning rate."""
-    return float(self.numpy())
+def _assign_without_reading(self: Any, value: Any) -> None:
+    """Replaces `Variable._direct_assign`, which has TensorFlow return the new value, and so sum a metric's state."""
+    self._value.assign(tf.cast(value, self._value.dtype), read_value=False)
 
 
 def _update_counters_locally(map_aggregation: Callable[..., Any]) -> Callable[..., Any]:

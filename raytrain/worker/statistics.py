@@ -14,6 +14,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from raytrain.worker.strategy import sum_vector
+
 
 class StatisticsHook(keras.callbacks.Callback):  # type: ignore[misc]
     """Stands first among the callbacks, so that validation and every other callback see statistics that agree.
@@ -52,9 +54,9 @@ def average_statistics(model: keras.Model, strategy: tf.distribute.Strategy, *, 
     if not variables:
         return
     local = tf.concat([tf.reshape(tf.cast(variable.value, tf.float32), [-1]) for variable in variables], axis=0)
-    chief = _sum(strategy, local if rank == 0 else tf.zeros_like(local))
+    chief = sum_vector(strategy, local if rank == 0 else tf.zeros_like(local))
     difference = tf.where(local == chief, tf.zeros_like(local), local - chief)  # infinities that agree differ by 0
-    mean = chief + _sum(strategy, difference * share)
+    mean = chief + sum_vector(strategy, difference * share)
     sizes = [int(variable.value.shape.num_elements()) for variable in variables]
     for variable, part in zip(variables, tf.split(mean, sizes), strict=True):
         variable.assign(tf.cast(tf.reshape(part, variable.shape), variable.dtype))
@@ -71,7 +73,3 @@ def moving_statistics(model: keras.Model) -> list[keras.Variable]:
         if keras.backend.is_float_dtype(variable.dtype) and id(variable) not in metrics
     }
     return list(found.values())
-
-
-def _sum(strategy: tf.distribute.Strategy, value: tf.Tensor) -> tf.Tensor:
-    return strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)

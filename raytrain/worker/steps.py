@@ -21,6 +21,7 @@ from keras import tree
 from raytrain.worker import reduction
 from raytrain.worker.batch_norm import synchronized_layers
 from raytrain.worker.feed import Chunk
+from raytrain.worker.pooling import plain_value
 
 Logs = dict[str, Any]
 
@@ -70,7 +71,8 @@ def _make_function(
                     }
                     taken_as_they_are.update(of_metrics)
                     logs = reduction.pool_logs(logs, set(logs) - set(of_metrics))
-                return logs
+                # Outside of the replica, to read a variable would sum it over the workers in every step.
+                return {name: plain_value(value) for name, value in logs.items()}
 
         logs = strategy.run(in_replica, args=(data, share))
         return dict(logs)

@@ -92,5 +92,20 @@ def _leave_hangs_to_the_watchdog() -> None:
 
 def sum_over_workers(strategy: tf.distribute.Strategy, values: list[float]) -> list[float]:
     """The elementwise sum of every worker's `values`; every worker must call it, with as many values."""
-    total = strategy.reduce(tf.distribute.ReduceOp.SUM, tf.constant(values, tf.float32), axis=None)
-    return [float(value) for value in total]
+    return sum_vector(strategy, tf.constant(values, tf.float32)).numpy().tolist()  # type: ignore[no-any-return]
+
+
+def sum_vector(strategy: tf.distribute.Strategy, vector: tf.Tensor) -> tf.Tensor:
+    """The elementwise sum of every worker's `vector`, of one shape and dtype; every worker must call it."""
+    return _summing(strategy, vector.dtype)(vector)
+
+
+@functools.cache
+def _summing(strategy: tf.distribute.Strategy, dtype: tf.DType) -> tf.types.experimental.PolymorphicFunction:
+    """As a graph, for vectors of any size: run eagerly, `reduce` takes three times as long."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], dtype)], autograph=False)  # type: ignore[untyped-decorator]
+    def total(vector: tf.Tensor) -> tf.Tensor:
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, vector, axis=None)
+
+    return total

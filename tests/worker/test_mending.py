@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 import pytest
-from keras.src.backend.common.variables import Variable as KerasVariable
 from keras.src.backend.tensorflow import core, nn, optimizer, trainer
 from keras.src.losses import loss
 from keras.src.metrics.reduction_metrics import Mean
@@ -16,6 +15,7 @@ from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from keras.src.optimizers.multi_optimizer import MultiOptimizer
 from keras.src.random.seed_generator import SeedGenerator
 from keras.src.trainers.epoch_iterator import EpochIterator
+from keras.src.trainers.trainer import Trainer
 
 from raytrain.errors import UserCodeError
 from raytrain.worker import mending
@@ -37,7 +37,8 @@ ANCHORS = [
     (core.Variable, "_map_aggregation"),
     (SeedGenerator, "next"),
     (EpochIterator, "_enumerate_iterator"),
-    (KerasVariable, "__float__"),
+    (core.Variable, "_direct_assign"),
+    (Trainer, "_get_metrics_result_or_logs"),
 ]
 
 

@@ -1,0 +1,67 @@
+"""Metrics' states of all workers, summed in one go where Keras asks for results.
+
+Runs in: every Train worker, at an epoch's end.
+
+Each state variable is kept per worker and summed over the network whenever it is read, one sum a variable. Here one
+sum has them all, and Keras reads the results from that.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from raytrain.worker.strategy import sum_vector
+from raytrain.worker.variables import local
+
+_ON_READ = tf.VariableSynchronization.ON_READ
+
+
+def read_together(get_results: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps `Trainer._get_metrics_result_or_logs`, whose first argument is the model; every worker must call it."""
+
+    def with_sums(self: Any, logs: Any) -> Any:
+        strategy = self.distribute_strategy
+        if strategy is None or strategy.num_replicas_in_sync == 1:
+            return get_results(self, logs)
+        scope = keras.StatelessScope(state_mapping=_totals(strategy, self.metrics_variables))
+        began = dict(scope.state_mapping)
+        with scope:
+            results = {name: plain_value(value) for name, value in get_results(self, logs).items()}
+        for variable in {id(variable): variable for variable in [*self.variables, *self.metrics_variables]}.values():
+            now = scope.get_current_value(variable)
+            if now is not began.get(id(variable)):  # a result that sets state
+                variable.assign(now)
+        return results
+
+    return with_sums
+
+
+def plain_value(value: Any) -> Any:
+    """A tensor where a metric returned a variable for its result, whose value will be another when it is read."""
+    return tf.identity(value) if isinstance(value, (keras.Variable, tf.Variable)) else value
+
+
+def _totals(
+    strategy: tf.distribute.Strategy, variables: Iterable[keras.Variable]
+) -> list[tuple[keras.Variable, tf.Tensor]]:
+    """The variables that are sums over the workers, each once, with what they come to."""
+    by_dtype: dict[tf.DType, dict[int, keras.Variable]] = defaultdict(dict)
+    for variable in variables:
+        kept = variable.value
+        if kept.synchronization is _ON_READ and kept.aggregation is tf.VariableAggregation.SUM:
+            by_dtype[kept.dtype][id(variable)] = variable
+    found: list[tuple[keras.Variable, tf.Tensor]] = []
+    for unique in by_dtype.values():
+        mine = [local(strategy, variable).read_value() for variable in unique.values()]
+        total = sum_vector(strategy, tf.concat([tf.reshape(value, [-1]) for value in mine], axis=0))
+        parts = tf.split(total, [value.shape.num_elements() for value in mine])
+        found += [
+            (variable, tf.reshape(part, value.shape))
+            for variable, part, value in zip(unique.values(), parts, mine, strict=True)
+        ]
+    return found
