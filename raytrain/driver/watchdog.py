@@ -6,7 +6,7 @@ Runs in: the driver. The rule is pure; `raytrain.driver.monitor` asks it every s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from raytrain.driver.pulse import RankState
 from raytrain.spec.schema import WatchdogSpec
@@ -33,6 +33,7 @@ def find_hang(ranks: Sequence[RankState], limits: WatchdogSpec) -> Hang | None:
 
     One rank that stands still alone is none: it may wait for another that still advances, or have ended already.
     """
+    ranks = [_brought_up(rank, ranks) for rank in ranks]
     if not ranks or any(rank.stalled_s <= limit_s(rank, limits) for rank in ranks):
         return None
     slowest = min(ranks, key=_order)
@@ -52,6 +53,19 @@ def limit_s(rank: RankState, limits: WatchdogSpec) -> float:
     if rank.phase == "train":
         return max(limits.step, _MEDIAN_STEPS * (rank.step_s or 0.0))
     return limits.checkpoint
+
+
+def _brought_up(rank: RankState, ranks: Sequence[RankState]) -> RankState:
+    """A silent rank where it must be at least: a step that another has done was done by all, with one all-reduce.
+
+    It was last heard up to a second before it fell silent, in a phase perhaps that may take much longer than a step.
+    """
+    done = [other for other in ranks if other.phase == "train" and other.step > 0]
+    furthest = max(done, key=lambda other: (other.epoch, other.step), default=None)
+    if rank.silent_s < _SILENT_S or furthest is None or (rank.phase != "setup" and furthest.epoch <= rank.epoch):
+        return rank
+    step_s = rank.step_s or furthest.step_s
+    return replace(rank, phase="train", epoch=furthest.epoch, step=furthest.step - 1, step_s=step_s)
 
 
 def _order(rank: RankState) -> tuple[bool, tuple[int, int, int], float, int]:

@@ -57,6 +57,10 @@ class Position:
         self._reached = Where(phase=phase, epoch=epoch, step=step, advanced_at=time())
         self._marked = perf_counter()
 
+    def begin_steps(self) -> None:
+        """Steps begin: how long the first takes is counted from now on."""
+        self._marked = perf_counter()
+
     def touch(self) -> None:
         """Rows have come in that the training thread may be waiting for: it stays where it is, and does not hang."""
         self._touched_at = time()

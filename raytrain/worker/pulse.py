@@ -122,7 +122,9 @@ class PulseHook(keras.callbacks.Callback):  # type: ignore[misc]
             self._chunks_left = 1
             if self._feed.most_chunk_steps is not None:
                 self._feed.chunk_steps = 1
-        if self._position.now.phase != "setup":  # which lasts until the first step is done
+        if self._position.now.phase == "setup":  # which lasts until the first step is done
+            self._position.begin_steps()
+        else:
             self._position.reach("train", epoch, self._step)
         self._inject()
 

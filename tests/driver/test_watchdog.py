@@ -49,6 +49,26 @@ def test_limits(state: RankState, limit: float) -> None:
         pytest.param(
             [rank(0, stalled_s=100, step_s=10.0), rank(1, stalled_s=100, step_s=10.0)], None, id="steps that take long"
         ),
+        pytest.param(
+            [rank(0, "epoch_end", epoch=1, step=6, stalled_s=70, silent_s=70), rank(1, epoch=2, step=1, stalled_s=70)],
+            0,
+            id="silent since between epochs, but the other had its part of a step of the next",
+        ),
+        pytest.param(
+            [rank(0, "setup", stalled_s=70, silent_s=70), rank(1, epoch=2, step=1, stalled_s=70)],
+            0,
+            id="silent since its set-up, but the other had its part of a step",
+        ),
+        pytest.param(
+            [rank(0, "epoch_end", epoch=1, step=6, stalled_s=70), rank(1, epoch=2, step=1, stalled_s=70)],
+            None,
+            id="heard to be between epochs still",
+        ),
+        pytest.param(
+            [rank(0, "epoch_end", epoch=1, step=6, stalled_s=70, silent_s=70), rank(1, epoch=2, step=0, stalled_s=70)],
+            None,
+            id="silent, and perhaps still between epochs",
+        ),
     ],
 )
 def test_who_holds_the_others_up(ranks: list[RankState], slowest: int | None) -> None:

@@ -79,3 +79,12 @@ with stacks_on_signal():
     process.kill()
     process.communicate()
     assert any("in hanging" in line for line in lines)
+
+
+def test_the_first_step_is_timed_from_where_steps_begin() -> None:
+    position = Position()
+    time.sleep(0.2)
+    position.begin_steps()
+    position.advance(0, 1)
+    assert position.step_s is not None
+    assert position.step_s < 0.1
