@@ -77,4 +77,5 @@ class Mailbox:
 def start_mailbox() -> Any:
     """A mailbox actor on the driver's own node, taking no CPU from the workers."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here, max_concurrency=1000).remote()
+    options = {"num_cpus": 0, "scheduling_strategy": here, "max_concurrency": 1000, "enable_task_events": False}
+    return ray.remote(Mailbox).options(**options).remote()  # events of calls would cost more than the calls
