@@ -203,7 +203,7 @@ def _wait_until_ready(
     token = find_token(environ)
     patient = Transport(url, token=token, connect_timeout_s=_ASK_TIMEOUT_S, read_timeout_s=_ASK_TIMEOUT_S)
     api = JobsApi(url, transport=patient)
-    ray_session = ""
+    ray_session, answer = "", "nothing answers"
     while time.monotonic() < deadline:
         if daemon.poll():
             if _BIND_FAILED in _tail(log):
@@ -214,10 +214,10 @@ def _wait_until_ready(
             # `ray start` itself ends when it has started everything, shortly before or after the agent is ready.
             if daemon.poll() == 0 and any(api.agent_ready(node.node_id) for node in api.nodes()):
                 return ray_session
-        except ClusterError:
-            pass
+        except ClusterError as error:  # it is not ready yet; what it said last is told if it never is
+            answer = str(error)
         time.sleep(_POLL_S)
-    raise _start_failed("a local Ray cluster that was not ready in time", log)
+    raise _start_failed(f"a local Ray cluster that was not ready in time ({answer})", log)
 
 
 def _own_session(api: JobsApi, folder: Path) -> str:
