@@ -2,7 +2,8 @@
 
 Runs in: the driver, which starts the controller's process before it is needed.
 
-A process costs more than a second of a core to start, and Ray Train starts five beside the workers for each group.
+A process costs more than a second of a core to start, and Ray Train starts five beside the workers for each group:
+three are left out here, and the controller and the barrier stand ready before a group needs them.
 """
 
 from __future__ import annotations

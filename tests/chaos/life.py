@@ -115,8 +115,10 @@ def held(folder: Path) -> Iterator[None]:
     """While the block runs, the job's training waits as its second epoch begins."""
     hold = beside(folder, "ticks") / "hold"
     hold.touch()
-    yield
-    hold.unlink()
+    try:
+        yield
+    finally:
+        hold.unlink()
 
 
 def beside(folder: Path, what: str) -> Path:

@@ -54,7 +54,8 @@ def _join(rank: int, connection: Connection) -> None:
 
     strategy = join(gpus_per_worker=0)
     setup.release_port()
-    connection.send(list(sum_over_workers(strategy, [1.0])))
+    connection.send(sum_over_workers(strategy, [1.0]))
+    connection.recv()  # stays while others may still fetch their part of the sum; `starts` ends it
 
 
 def starts(workers: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,8 @@ import ray
 def cluster() -> Iterator[None]:
     """Ray with four CPUs, whatever the machine has."""
     ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    ray.data.DataContext.get_current().enable_progress_bars = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of Ray, about settings of its own
+        ray.data.DataContext.get_current().enable_progress_bars = False
     yield
     ray.shutdown()
