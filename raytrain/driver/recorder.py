@@ -46,8 +46,6 @@ class Recorder:
             for event in earlier:
                 self._writers[-1].append(event)
         self._lock = threading.Lock()
-        self._epochs: dict[int, dict[int, messages.EpochDone]] = defaultdict(dict)
-        self._cut: dict[int, dict[int, messages.EpochDone]] = {}
         self._phase_ranks: dict[str, set[int]] = defaultdict(set)
         self._workers = request.spec.scaling.workers
         self._gauges: Gauges | None = None
@@ -86,7 +84,7 @@ class Recorder:
             case messages.PhaseDone():
                 self._take_phase(message)
             case messages.EpochDone():
-                self._take_epoch(message)
+                self._record_epoch(message)
             case messages.Built():
                 self.record(
                     types.ModelBuilt,
@@ -107,7 +105,7 @@ class Recorder:
             case messages.CheckpointBroken(rank=0):
                 self.record(types.CheckpointSkipped, path=message.path, why=message.why)
             case messages.RestoredFrom():
-                self._take_cut_epochs(message.epoch)
+                self._catch_up(message.reports)
                 self.record(types.Restored, epoch=message.epoch, path=message.path, step=message.step)
             case messages.StopDecided(reason=Pause.RESIZE | Pause.FALL_BACK):
                 pass  # the driver says itself what follows
@@ -128,9 +126,8 @@ class Recorder:
                 self.record(types.Warned, message=message.text)
 
     def begin_group(self, workers: int) -> None:
-        """A worker group of this size begins: what a lost one reported of an unfinished epoch does not count."""
+        """A worker group of this size begins."""
         self._workers = workers
-        self._cut, self._epochs = {**self._cut, **self._epochs}, defaultdict(dict)
         self._phase_ranks.clear()
 
     def close(self) -> None:
@@ -143,38 +140,32 @@ class Recorder:
         if len(ranks) == self._workers:
             self.phase(message.name, message.time)
 
-    def _take_epoch(self, message: messages.EpochDone) -> None:
-        ranks = self._epochs[message.epoch]
-        ranks[message.rank] = message
-        if len(ranks) == self._workers:
-            self._cut.pop(message.epoch, None)
-            self._record_epoch(self._epochs.pop(message.epoch))
+    def _catch_up(self, reports: list[messages.EpochDone]) -> None:
+        """Records what was trained and saved while no driver noted it, or not in this life of the epoch."""
+        for report in reports:
+            noted = self.summary.epochs.get(report.epoch, {})
+            if noted.get("epoch_s") != max(report.rank_seconds):
+                self._record_epoch(report)
 
-    def _take_cut_epochs(self, restored: int) -> None:
-        """An epoch that a checkpoint holds was done, though a rank was lost before it could say so."""
-        for epoch, ranks in sorted(self._cut.items()):
-            if epoch <= restored:
-                self._record_epoch(ranks)
-        self._cut = {}
-
-    def _record_epoch(self, ranks: dict[int, messages.EpochDone]) -> None:
-        parts = [part for _, part in sorted(ranks.items())]
-        seconds = max(part.seconds for part in parts)
-        event: dict[str, Any] = {
-            "epoch": parts[0].epoch,
-            "metrics": parts[0].metrics,
-            "seconds": seconds,
-            "rows_per_s": sum(part.rows for part in parts) / seconds,
-            "rank_seconds": [part.seconds for part in parts],
-            "rank_rows_per_s": [part.rows / part.seconds for part in parts],
-            "rank_wait_s": [part.waited_s for part in parts],
-            "learning_rate": parts[0].learning_rate,
-            "best": parts[0].best,
-            "patience_left": parts[0].patience_left,
-        }
-        self.record(types.EpochEnd, **event, time=max(part.time for part in parts))
+    def _record_epoch(self, report: messages.EpochDone) -> None:
+        seconds = max(report.rank_seconds)
+        speeds = [rows / took_s for rows, took_s in zip(report.rank_rows, report.rank_seconds, strict=True)]
+        self.record(
+            types.EpochEnd,
+            epoch=report.epoch,
+            metrics=report.metrics,
+            seconds=seconds,
+            rows_per_s=sum(report.rank_rows) / seconds,
+            rank_seconds=report.rank_seconds,
+            rank_rows_per_s=speeds,
+            rank_wait_s=report.rank_wait_s,
+            learning_rate=report.learning_rate,
+            best=report.best,
+            patience_left=report.patience_left,
+            time=report.time,
+        )
         if self._gauges is not None:
-            self._gauges.set(parts[0].epoch, parts[0].metrics, event["rank_rows_per_s"])
+            self._gauges.set(report.epoch, report.metrics, speeds)
 
 
 @contextlib.contextmanager

@@ -27,6 +27,8 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from raytrain.worker import messages
+
 _NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?(?:\.(\d+))?")
 _CALLBACK = re.compile(r"callback-(\d+)\.npz")
 MANIFEST = "MANIFEST.json"
@@ -81,6 +83,11 @@ class Snapshot:
     state: dict[str, Any]
     callback_weights: dict[int, list[Array]] = field(default_factory=dict)
     ranks: list[bytes] = field(default_factory=list)
+
+    @property
+    def reports(self) -> list[messages.EpochDone]:
+        """What the chief told of the newest epochs; the driver may have died before it noted them."""
+        return [messages.EpochDone(**report) for report in self.state.get("reports", [])]
 
 
 def write(root: Path, snapshot: Snapshot, *, keep: int, at: Callable[[str], None] = lambda point: None) -> Path:

@@ -126,13 +126,14 @@ class Feed(DataAdapter):  # type: ignore[misc]
         return Chunk(data=self._to_tensors(data), steps=1, share=share, is_last=False)
 
     @property
-    def rows_per_epoch(self) -> int:
-        return self._plan.rows_per_worker[self._rank]
+    def rows_per_worker(self) -> tuple[int, ...]:
+        """Rows that each rank reads in an epoch."""
+        return self._plan.rows_per_worker
 
     @property
     def share(self) -> float:
         """This worker's part of an epoch's rows."""
-        return self.rows_per_epoch / sum(self._plan.rows_per_worker)
+        return self.rows_per_worker[self._rank] / sum(self.rows_per_worker)
 
     @property
     def global_batch_bytes(self) -> int:

@@ -31,15 +31,16 @@ class Built(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class EpochDone(Message):
-    """A rank is through an epoch; `metrics`, pooled over all workers, are the same from every rank.
+    """The chief's report of an epoch, `metrics` pooled over all workers.
 
-    `waited_s`: how long the training thread stood still for want of rows.
+    `rank_seconds`, `rank_rows` and `rank_wait_s` have one entry a rank; the last is how long its training thread stood
+    still for want of rows.
     """
 
     epoch: int
-    seconds: float
-    rows: int
-    waited_s: float
+    rank_seconds: list[float]
+    rank_rows: list[int]
+    rank_wait_s: list[float]
     metrics: dict[str, float]
     learning_rate: float | None
     best: dict[str, Any] | None
@@ -93,11 +94,12 @@ class CheckpointBroken(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class RestoredFrom(Message):
-    """As in `CheckpointWritten`."""
+    """As in `CheckpointWritten`; `reports`: of the newest epochs, which a driver may have died without noting."""
 
     epoch: int
     path: str
     step: int = 0
+    reports: list[EpochDone] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

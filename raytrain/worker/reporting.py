@@ -5,6 +5,7 @@ Runs in: every Train worker. It stands last among the callbacks, so that it sees
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from time import perf_counter, time
 from typing import Any, Protocol
@@ -19,6 +20,8 @@ from raytrain.worker import messages, stopping
 from raytrain.worker.feed import Feed
 from raytrain.worker.strategy import sum_over_workers
 from raytrain.worker.variables import are_finite, host_copy
+
+_MOST_REPORTS = 1000
 
 
 class Channel(Protocol):
@@ -41,6 +44,7 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         reason: why training ended, once it has.
         progress: the monitored value's best so far.
         best_weights: the weights of the best epoch, when they are to be restored.
+        reports: of the newest epochs, those of earlier attempts included; the chief's only.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         self.reason: Reason | stopping.Pause = Reason.COMPLETED
         self.progress = stopping.Progress()
         self.best_weights: list[Any] | None = None
+        self.reports: deque[messages.EpochDone] = deque(maxlen=_MOST_REPORTS)
         self.mode: stopping.Mode = "min"
         self.elapsed_before_s = 0.0
 
@@ -124,21 +129,28 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         metrics = scalars(logs or {})
         learning_rate = metrics.pop("learning_rate", None) or _learning_rate(self.model)
         self._follow_monitor(epoch, metrics)
-        self._channel.send(
-            messages.EpochDone(
-                rank=self._rank,
+        decision = self._decide(epoch, metrics) if self._rank == 0 else None
+        votes, seconds, waited = self._exchange(decision)
+        if self._rank == 0:
+            report = messages.EpochDone(
+                rank=0,
                 time=time(),
                 epoch=epoch,
-                seconds=perf_counter() - self._epoch_began,
-                rows=self._feed.rows_per_epoch,
-                waited_s=self._feed.waited_s - self._waited_before_s,
+                rank_seconds=seconds,
+                rank_rows=list(self._feed.rows_per_worker),
+                rank_wait_s=waited,
                 metrics=metrics,
                 learning_rate=learning_rate,
                 best=self.progress.best(self._rule.monitor),
                 patience_left=self._patience_left,
             )
-        )
-        self._agree_to_stop(epoch, metrics)
+            self.reports.append(report)
+            self._channel.send(report)
+        reason = next((reason for reason, vote in zip(stopping.DECISIONS, votes, strict=True) if vote > 0), None)
+        if reason is not None:
+            self.model.stop_training = True
+            decided = decision is not None and decision.reason == reason
+            self.end(reason, decision.text if decision and decided else "a callback set stop_training", epoch=epoch)
 
     @property
     def _rule(self) -> EarlyStoppingSpec:
@@ -172,18 +184,22 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
     def _validated(self, epoch: int) -> bool:
         return (epoch + 1) % self._spec.fit.validation_freq == 0
 
-    def _agree_to_stop(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Takes the chief's decision, and any rank's own `stop_training`, to all ranks in one small sum."""
-        decision = self._decide(epoch, metrics) if self._rank == 0 else None
+    def _exchange(self, decision: stopping.Decision | None) -> tuple[list[float], list[float], list[float]]:
+        """Takes the chief's decision, any rank's own `stop_training`, and all ranks' clocks to all in one small sum.
+
+        Returns:
+            votes: one for each of `stopping.DECISIONS`; above 0 where training is to end for it.
+            seconds: of the epoch, one a rank.
+            waited: seconds of the epoch without rows, one a rank.
+        """
         votes = [1.0 if decision and decision.reason == reason else 0.0 for reason in stopping.DECISIONS]
         votes[stopping.DECISIONS.index(Reason.STOPPED_BY_CALLBACK)] += float(self.model.stop_training)
-        agreed = sum_over_workers(self._strategy, votes)
-        reason = next((reason for reason, vote in zip(stopping.DECISIONS, agreed, strict=True) if vote > 0), None)
-        if reason is None:
-            return
-        self.model.stop_training = True
-        decided = decision is not None and decision.reason == reason
-        self.end(reason, decision.text if decision and decided else "a callback set stop_training", epoch=epoch)
+        workers = self._strategy.num_replicas_in_sync
+        clocks = np.zeros((2, workers))
+        clocks[:, self._rank] = self.clock["epoch_s"], self.clock["waited_s"]
+        agreed = sum_over_workers(self._strategy, [*votes, *clocks.ravel()])
+        times = agreed[len(votes) :]
+        return agreed[: len(votes)], times[:workers], times[workers:]
 
     def _decide(self, epoch: int, metrics: Mapping[str, float]) -> stopping.Decision | None:
         rule = self._spec.early_stopping if self._rule.monitor in metrics else None

@@ -55,8 +55,16 @@ def newest_checkpoint(
         _fetch_patiently(paths, place.name)
         return _read_patiently(root / place.name)
     path, snapshot = found
-    told = paths.shown(path)
-    channel.send(messages.RestoredFrom(rank=0, time=time(), epoch=snapshot.epoch, step=snapshot.step, path=told))
+    channel.send(
+        messages.RestoredFrom(
+            rank=0,
+            time=time(),
+            epoch=snapshot.epoch,
+            step=snapshot.step,
+            path=paths.shown(path),
+            reports=snapshot.reports,
+        )
+    )
     return snapshot
 
 

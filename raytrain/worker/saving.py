@@ -125,6 +125,7 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
             best_weights=reporting.best_weights,
             state={
                 "progress": vars(reporting.progress),
+                "reports": [vars(report) for report in reporting.reports],
                 "elapsed_s": reporting.elapsed_s,
                 "stopped": str(reporting.reason) if stopped and step == 0 else None,
                 "fall_backs": self._fall_backs.count,
@@ -150,6 +151,8 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._reporting.progress = stopping.Progress(**state["progress"])
         self._reporting.best_weights = snapshot.best_weights
         self._reporting.elapsed_before_s = state["elapsed_s"]
+        self._reporting.reports.clear()
+        self._reporting.reports.extend(snapshot.reports)
         for callback, saved in zip(self._others, state["callbacks"], strict=True):
             callback_state.restore(callback, saved)
         for place, weights in snapshot.callback_weights.items():

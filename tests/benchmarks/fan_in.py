@@ -73,8 +73,8 @@ class FanIn:
 class Speakers:
     """Speaks for some ranks, in a process of its own."""
 
-    def speak(self, mailbox: Any, ranks: Sequence[int], seconds: int) -> float:
-        """A heartbeat a second and an epoch every `EPOCH_S` of each rank; returns how late the last words came."""
+    def speak(self, mailbox: Any, ranks: Sequence[int], workers: int, seconds: int) -> float:
+        """A heartbeat a second of each rank, and the chief's epochs; returns how late the last words came."""
         from raytrain.worker.loop import MailboxChannel
 
         channels = {rank: MailboxChannel(mailbox, 0) for rank in ranks}
@@ -83,8 +83,8 @@ class Speakers:
             for place, (rank, channel) in enumerate(channels.items()):
                 time.sleep(max(0.0, began + second + place / len(ranks) - time.time()))
                 channel.send(_heartbeat(rank, second))
-                if second % EPOCH_S == EPOCH_S - 1:
-                    channel.send(_epoch_done(rank, second // EPOCH_S))
+                if rank == 0 and second % EPOCH_S == EPOCH_S - 1:
+                    channel.send(_epoch_done(second // EPOCH_S, workers))
         late_s = time.time() - began - seconds
         for channel in channels.values():
             channel.flush()
@@ -114,7 +114,7 @@ def run(root: Path, *, ranks: int, seconds: int) -> FanIn:
     with Collector(mailbox, recorder, pulse, Injector(None, root=paths.root, rank=DRIVER)), _watched(pulse) as hangs:
         before, began = (time.process_time(), _mailbox_cpu_s()), time.perf_counter()
         calls = [
-            speaker.speak.remote(mailbox, range(number, ranks, SPEAKERS), seconds)
+            speaker.speak.remote(mailbox, range(number, ranks, SPEAKERS), ranks, seconds)
             for number, speaker in enumerate(speakers)
         ]
         late_s = max(ray.get(calls))
@@ -192,14 +192,14 @@ def _heartbeat(rank: int, second: int) -> messages.Heartbeat:
     )
 
 
-def _epoch_done(rank: int, epoch: int) -> messages.EpochDone:
+def _epoch_done(epoch: int, ranks: int) -> messages.EpochDone:
     return messages.EpochDone(
-        rank=rank,
+        rank=0,
         time=time.time(),
         epoch=epoch,
-        seconds=EPOCH_S + rank / 7000,
-        rows=1000 + rank % 3,
-        waited_s=rank / 9000,
+        rank_seconds=[EPOCH_S + rank / 7000 for rank in range(ranks)],
+        rank_rows=[1000 + rank % 3 for rank in range(ranks)],
+        rank_wait_s=[rank / 9000 for rank in range(ranks)],
         metrics={"loss": 1 / (epoch + 3), "accuracy": 0.7, "val_loss": 1 / (epoch + 2), "val_accuracy": 0.6},
         learning_rate=0.001,
         best={"epoch": epoch, "monitor": "val_loss", "value": 0.5},

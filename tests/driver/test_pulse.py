@@ -54,8 +54,8 @@ def test_the_group_has_started_with_any_ranks_first_step() -> None:
         PhaseDone(rank=0, time=0.0, name="first_step"),
         beat(1, time=0.0, advanced_at=0.0),
         EpochDone(
-            rank=0, time=0.0, epoch=0, seconds=1.0, rows=1, waited_s=0.0, metrics={}, learning_rate=None, best=None,
-            patience_left=None,
+            rank=0, time=0.0, epoch=0, rank_seconds=[1.0], rank_rows=[1], rank_wait_s=[0.0], metrics={},
+            learning_rate=None, best=None, patience_left=None,
         ),
     ]  # fmt: skip
     for message in messages:

@@ -6,6 +6,7 @@ costs. A pool of 0 workers is one process with plain Keras in it, as raytrain ne
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -19,6 +20,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from raytrain.run import RunPaths
 from raytrain.spec.schema import JobSpec
@@ -53,7 +55,10 @@ class Case:
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What a training left behind, the same shape from raytrain's workers and from plain Keras."""
+    """What a training left behind, the same shape from raytrain's workers and from plain Keras.
+
+    `history` and `learning_rates`: what Keras told this rank of each epoch.
+    """
 
     weights: list[Any] = field(default_factory=list)
     history: list[dict[str, float]] = field(default_factory=list)
@@ -62,6 +67,10 @@ class Outcome:
     reason: str = ""
     sent: list[messages.Message] = field(default_factory=list)
     error: str = ""
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        """The messages of one kind that this rank sent, in order."""
+        return [message for message in self.sent if isinstance(message, kind)]
 
 
 class WorkerPool:
@@ -169,18 +178,37 @@ def _train(case: Case, root: Path, rank: int, workers: int) -> Outcome:
             paths=paths,
             fall_backs=case.fall_backs,
         )
-        reason = train(job, channel)
-        epochs = [message for message in channel.sent if isinstance(message, messages.EpochDone)]
+        history: list[dict[str, float]] = []
+        with _noted(history):
+            reason = train(job, channel)
+        rates = [epoch.pop("learning_rate", None) for epoch in history]
         tested = [message.metrics for message in channel.sent if isinstance(message, messages.Tested)]
         model = keras.saving.load_model(paths.model) if rank == 0 and paths.model.exists() else None
         return Outcome(
             weights=model.get_weights() if model else [],
-            history=[message.metrics for message in epochs],
-            learning_rates=[message.learning_rate for message in epochs if message.learning_rate is not None],
+            history=history,
+            learning_rates=[rate for rate in rates if rate is not None],
             test=tested[0] if tested else {},
             reason=str(reason),
             sent=channel.sent,
         )
+
+
+@contextlib.contextmanager
+def _noted(history: list[dict[str, float]]) -> Iterator[None]:
+    """Keeps what every rank's reporting hook is told of each epoch, of which only the chief's makes reports."""
+    from raytrain.worker import reporting
+
+    hook, told = reporting.ReportingHook, reporting.ReportingHook.on_epoch_end
+
+    def on_epoch_end(self: Any, epoch: int, logs: Any = None) -> None:
+        optimizer = self.model.optimizer
+        rate = {} if optimizer is None else {"learning_rate": float(optimizer.learning_rate)}
+        history.append({**rate, **reporting.scalars(logs or {})})
+        told(self, epoch, logs)
+
+    with mock.patch.object(hook, "on_epoch_end", on_epoch_end):
+        yield
 
 
 def _rows_of(case: Case, rank: int, workers: int) -> dict[str, Any]:

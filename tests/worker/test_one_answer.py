@@ -148,6 +148,6 @@ def test_rows_of_the_sharded_tier_are_all_trained_on_every_epoch(workers: int, p
     outcomes = pools(workers).run(tried, tmp_path / "one")
     again = pools(workers).run(tried, tmp_path / "two")[0]
     epochs = [message for outcome in outcomes for message in outcome.sent if isinstance(message, EpochDone)]
-    assert sum(message.rows for message in epochs) == 3 * 80
+    assert [sum(message.rank_rows) for message in epochs] == [80, 80, 80]
     assert outcomes[0].history[-1]["loss"] < outcomes[0].history[0]["loss"]
     assert_same(again, outcomes[0], tolerance=0)

@@ -21,7 +21,7 @@ def test_training_goes_on_and_the_final_state_is_saved(kind: str, pools: Pools, 
     faulty = replace(TRAINED, fault=f"epoch=1,kind={kind},seconds=3")
     outcome = pools(2).run(faulty, tmp_path / "faulty")[0]
     assert_same(outcome, undisturbed, tolerance=0)
-    failed = [message for message in outcome.sent if isinstance(message, messages.CheckpointFailed)]
+    failed = outcome.of(messages.CheckpointFailed)
     assert [message.why for message in failed] == (["No space left on device"] if kind == "enospc" else [])
     assert not any(message.given_up for message in failed)
     found = read_newest(tmp_path / "faulty/checkpoints", skipped=lambda path, why: pytest.fail(why))
