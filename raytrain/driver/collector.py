@@ -16,6 +16,7 @@ from raytrain.worker import messages
 from raytrain.worker.fault import Injector
 
 _WAIT_S = 1.0
+_REST_S = 0.05  # many messages at a time
 
 
 class Collector:
@@ -52,7 +53,7 @@ class Collector:
         self._take(0.0)
 
     def _collect(self) -> None:
-        while not self._ending.is_set():
+        while not self._ending.wait(_REST_S):
             self._take(_WAIT_S)
 
     def _take(self, wait_s: float) -> None:

@@ -5,8 +5,7 @@ Runs in: an actor process beside the driver. Ray Train's own reports wait for th
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,55 +26,63 @@ class WorkerProcess:
 
 
 class Mailbox:
-    """Queue of messages, what is asked of the workers, and where they are."""
+    """Queue of messages, what is asked of the workers, and where they are.
+
+    Plain methods on two threads, one of them for whoever waits in `take`: a coroutine a call costs twice as much.
+    """
 
     def __init__(self) -> None:
+        self._changed = threading.Condition()
         self._messages: list[Message] = []
-        self._arrived = asyncio.Event()
         self._asked = ""
         self._group = 0
         self._placed: list[WorkerProcess] = []
 
-    async def begin(self, group: int) -> None:
+    def begin(self, group: int) -> None:
         """From now on only messages of this worker group count: one that was lost may still have some on their way."""
-        self._group = group
-        self._asked = ""
-        self._messages.clear()
-        self._placed = []
+        with self._changed:
+            self._group = group
+            self._asked = ""
+            self._messages.clear()
+            self._placed = []
 
-    async def put(self, message: Message, group: int = 0) -> str:
+    def put(self, message: Message, group: int = 0) -> str:
         """Takes a message of this group and answers with what is asked of its workers."""
-        if group == self._group:
-            self._messages.append(message)
-            self._arrived.set()
-        return self._asked
+        with self._changed:
+            if group == self._group:
+                self._messages.append(message)
+                self._changed.notify()
+            return self._asked
 
-    async def take(self, wait_s: float) -> list[Message]:
+    @ray.method(concurrency_group="waiting")  # type: ignore[untyped-decorator]
+    def take(self, wait_s: float) -> list[Message]:
         """All messages that have come since the last call; waits up to `wait_s` seconds for the first."""
-        if not self._messages:  # to wait 0 s for an event that is set times out in Python 3.11
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), wait_s)
-        self._arrived.clear()
-        taken, self._messages = self._messages, []
-        return taken
+        with self._changed:
+            self._changed.wait_for(lambda: self._messages, wait_s)
+            taken, self._messages = self._messages, []
+            return taken
 
-    async def ask(self, what: str) -> None:
+    def ask(self, what: str) -> None:
         """Asks this group's workers to `stop` after the step, or for a `resize` after the epoch; a stop outweighs."""
-        if self._asked != "stop":
-            self._asked = what
+        with self._changed:
+            if self._asked != "stop":
+                self._asked = what
 
-    async def place(self, group: int, workers: list[WorkerProcess]) -> None:
+    def place(self, group: int, workers: list[WorkerProcess]) -> None:
         """The group's processes run."""
-        if group == self._group:
-            self._placed = workers
+        with self._changed:
+            if group == self._group:
+                self._placed = workers
 
-    async def placed(self) -> list[WorkerProcess]:
+    def placed(self) -> list[WorkerProcess]:
         """The group's processes, none before they run."""
-        return self._placed
+        with self._changed:
+            return self._placed
 
 
 def start_mailbox() -> Any:
     """A mailbox actor on the driver's own node, taking no CPU from the workers."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    options = {"num_cpus": 0, "scheduling_strategy": here, "max_concurrency": 1000, "enable_task_events": False}
-    return ray.remote(Mailbox).options(**options).remote()  # events of calls would cost more than the calls
+    groups = {"concurrency_groups": {"waiting": 1}}
+    options = {"num_cpus": 0, "scheduling_strategy": here, "enable_task_events": False}
+    return ray.remote(**groups)(Mailbox).options(**options).remote()  # events of calls would cost more than the calls
