@@ -17,6 +17,7 @@ import numpy as np
 from raytrain.errors import Problem, UserCodeError
 
 _OF_KERAS = ("params", "validation_data", "_model", "best_weights")
+_OF_THIS_PROCESS = {keras.callbacks.CSVLogger: ("append", "append_header", "keys")}
 _OFFERED = "raytrain offered"
 
 
@@ -42,10 +43,11 @@ def state_of(callback: keras.callbacks.Callback) -> dict[str, Any]:
                     expected="numbers, texts, arrays, and lists and dicts of these",
                 )
             ) from error
+    left_out = {name for kind, names in _OF_THIS_PROCESS.items() if isinstance(callback, kind) for name in names}
     state: dict[str, Any] = {}
     for name, value in vars(callback).items():
         try:
-            if name not in _OF_KERAS:
+            if name not in left_out.union(_OF_KERAS):
                 state[name] = encode(value)
         except NotPlain:
             continue
@@ -67,6 +69,13 @@ def restore(callback: keras.callbacks.Callback, state: dict[str, Any]) -> None:
     vars(callback).update({name: decode(value) for name, value in state.items()})
 
 
+def kept_weights(callback: keras.callbacks.Callback) -> list[Any] | None:
+    """The arrays under the name that Keras' own callbacks use; None where it is something else, a path say."""
+    kept = getattr(callback, "best_weights", None)
+    is_list = isinstance(kept, (list, tuple)) and all(isinstance(part, np.ndarray) for part in kept)
+    return list(kept) if is_list and kept is not None else None
+
+
 def encode(value: Any) -> Any:
     """A value as JSON: what JSON does not have stands as a list that begins with its kind.
 
@@ -83,8 +92,9 @@ def encode(value: Any) -> Any:
         return ["dict", *([encode(key), encode(item)] for key, item in value.items())]
     if isinstance(value, np.generic):
         return ["scalar", *encode(np.asarray(value))[1:]]
-    if isinstance(value, np.ndarray) and value.dtype.kind not in "OM":
-        return ["array", value.dtype.name, list(value.shape), value.tobytes().hex()]
+    if isinstance(value, np.ndarray) and (_is_of_ml_dtypes(value.dtype.name) or value.dtype.kind not in "OMV"):
+        name = value.dtype.name if _is_of_ml_dtypes(value.dtype.name) else value.dtype.str
+        return ["array", name, list(value.shape), value.tobytes().hex()]
     raise NotPlain(f"a {type(value).__name__}")
 
 
@@ -100,9 +110,13 @@ def decode(value: Any) -> Any:
         case "dict":
             return {decode(key): decode(item) for key, item in items}
     name, shape, data = items
-    dtype = np.dtype(getattr(ml_dtypes, name)) if hasattr(ml_dtypes, name) else np.dtype(name)
+    dtype = np.dtype(getattr(ml_dtypes, name)) if _is_of_ml_dtypes(name) else np.dtype(name)
     array = np.frombuffer(bytes.fromhex(data), dtype).reshape(shape).copy()
     return array if kind == "array" else array[()]
+
+
+def _is_of_ml_dtypes(name: str) -> bool:
+    return hasattr(ml_dtypes, name)
 
 
 def _offers_state(callback: keras.callbacks.Callback) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 from keras.optimizers.schedules import LearningRateSchedule
 
-from raytrain.worker.variables import optimizers
+from raytrain.worker.variables import inner_optimizers
 
 
 class Lowered(LearningRateSchedule):  # type: ignore[misc]
@@ -45,7 +45,7 @@ class FallBacks:
         if self.count == 0:
             return
         factor = self._factor**self.count
-        for optimizer in _inner(model):
+        for optimizer in inner_optimizers(model):
             if isinstance(optimizer._learning_rate, LearningRateSchedule):
                 optimizer._learning_rate = Lowered(optimizer._learning_rate, factor)
         for callback in callbacks:
@@ -56,20 +56,15 @@ class FallBacks:
         """Lowers plain rates by the fall backs that are not in them yet: all but the `done` ones."""
         if self.count <= done:
             return
-        for optimizer in _inner(model):
+        for optimizer in inner_optimizers(model):
             if isinstance(optimizer._learning_rate, keras.Variable):
                 optimizer._learning_rate.assign(optimizer._learning_rate * self._factor ** (self.count - done))
 
     def give_schedules_back(self, model: keras.Model) -> None:
         """Before the model is saved: the schedule is the user's own again."""
-        for optimizer in _inner(model):
+        for optimizer in inner_optimizers(model):
             if isinstance(optimizer._learning_rate, Lowered):
                 optimizer._learning_rate = optimizer._learning_rate.schedule
-
-
-def _inner(model: keras.Model) -> list[Any]:
-    """The optimizers that have a learning rate of their own: those within a `LossScaleOptimizer`, say."""
-    return [getattr(optimizer, "inner_optimizer", optimizer) for optimizer in optimizers(model)]
 
 
 def _takes_epoch_only(schedule: Callable[..., float]) -> bool:

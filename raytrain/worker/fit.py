@@ -31,14 +31,15 @@ from raytrain.worker.model import build_model
 from raytrain.worker.packed import Arrays
 from raytrain.worker.pulse import Left
 from raytrain.worker.readers import Reader
-from raytrain.worker.reporting import Channel, ReportingHook, scalars
+from raytrain.worker.reporting import Channel, scalars
 from raytrain.worker.restoring import newest_checkpoint
 from raytrain.worker.saving import FLUSH_S
 from raytrain.worker.setup import own_address, release_port
 from raytrain.worker.stopping import Pause
 from raytrain.worker.stored import publish_checkpoint
 from raytrain.worker.strategy import join
-from raytrain.worker.user_callbacks import act_on_batches, for_rank
+from raytrain.worker.user_callbacks import act_on_batches, for_rank, go_on_after
+from raytrain.worker.variables import deciding
 from raytrain.worker.writer import Writer
 
 
@@ -85,7 +86,7 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
     set_steps_per_execution(model, spec, feeds, wants_batches=act_on_batches(declared))
     fall_backs = FallBacks(count=job.fall_backs, factor=spec.divergence.learning_rate_factor)
     fall_backs.lower_schedules(model, declared)
-    _use_own_steps(model, strategy, feeds, notice)
+    _use_own_steps(model, strategy, feeds, notice, always_pooled=act_on_batches(declared))
     with contextlib.ExitStack() as ending:
         hooks = make_hooks(
             spec,
@@ -101,12 +102,14 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
             position=job.position,
             injector=injector,
         )
+        _build(model, strategy, feeds["train"])
         with synchronized(_to_synchronize(model, spec, strategy, notice)):
-            _build(model, strategy, feeds["train"])
             _announce_model(model, job, channel)
+            if snapshot is not None and rank == 0:
+                go_on_after(declared, snapshot.epoch)
             reason = _fit(model, spec, feeds, hooks, snapshot)
         fall_backs.give_schedules_back(model)
-        _finish(model, job, feeds, hooks.reporting, channel, reason)
+        _finish(model, job, feeds, hooks, channel, reason)
     return reason
 
 
@@ -134,9 +137,8 @@ def _fit(
     snapshot: checkpoint.Snapshot | None,
 ) -> Reason | Pause:
     """Fits from the snapshot on, or from the start."""
-    if snapshot is not None and not model.run_eagerly:
-        # makes what only a step makes: a second optimizer's state
-        model.train_function.trace(feeds["train"].example_chunk())
+    if snapshot is not None:
+        _make_what_a_step_makes(model, feeds["train"], snapshot)
     stopped = snapshot.state["stopped"] if snapshot else None
     first = snapshot.epoch + 1 if snapshot else spec.fit.initial_epoch
     try:
@@ -152,6 +154,14 @@ def _fit(
     except Left:
         hooks.leave(model)
     return Reason(stopped) if stopped else hooks.reporting.reason
+
+
+def _make_what_a_step_makes(model: keras.Model, feed: Feed, snapshot: checkpoint.Snapshot) -> None:
+    """A second optimizer's state, say; a step that is run for it is undone by the values that are put back."""
+    if not model.run_eagerly:
+        model.train_function.trace(feed.example_chunk())
+    elif len(deciding(model)) != len(snapshot.variables):
+        model.train_function(iter([feed.example_chunk()]))
 
 
 def _to_synchronize(
@@ -173,7 +183,7 @@ def _finish(
     model: keras.Model,
     job: WorkerJob,
     feeds: Mapping[str, Feed],
-    reporting: ReportingHook,
+    hooks: Hooks,
     channel: Channel,
     reason: Reason | Pause,
 ) -> None:
@@ -181,10 +191,11 @@ def _finish(
     if reason is Reason.DIVERGED or isinstance(reason, Pause):
         return
     rule = job.spec.early_stopping
-    if rule is not None and rule.restore_best and reporting.best_weights is not None:
-        model.set_weights(reporting.best_weights)
+    best = hooks.reporting.best.arrays
+    if rule is not None and rule.restore_best and best is not None:
+        model.set_weights(best)
     if "test" in feeds and reason is not Reason.STOPPED_BY_USER:
-        metrics = model.evaluate(feeds["test"], return_dict=True, verbose=0)
+        metrics = model.evaluate(feeds["test"], return_dict=True, verbose=0, callbacks=[hooks.pulse])
         if job.rank == 0:
             channel.send(messages.Tested(rank=0, time=time(), metrics=scalars(metrics)))
     saved = model_file.save_model(model, job.paths, rank=job.rank, notice=_chief_notice(channel, job.rank))
@@ -193,12 +204,19 @@ def _finish(
 
 
 def _use_own_steps(
-    model: keras.Model, strategy: tf.distribute.Strategy, feeds: Mapping[str, Feed], notice: Callable[[str], None]
+    model: keras.Model,
+    strategy: tf.distribute.Strategy,
+    feeds: Mapping[str, Feed],
+    notice: Callable[[str], None],
+    *,
+    always_pooled: bool,
 ) -> None:
     if model.jit_compile and not steps.can_jit(strategy):
         notice("jit_compile is left out: XLA cannot compile what workers on CPUs exchange")
     tested = [feed for split, feed in feeds.items() if split != "train"]
-    model.train_function = steps.make_train_function(model, strategy, static_batch=not feeds["train"].has_partial_batch)
+    model.train_function = steps.make_train_function(
+        model, strategy, static_batch=not feeds["train"].has_partial_batch, always_pooled=always_pooled
+    )
     model.test_function = steps.make_test_function(
         model, strategy, static_batch=not any(feed.has_partial_batch for feed in tested)
     )

@@ -18,7 +18,11 @@ import tensorflow as tf
 from raytrain.worker.strategy import sum_vector
 from raytrain.worker.variables import local
 
-_ON_READ = tf.VariableSynchronization.ON_READ
+# States of a metric: those that `add_variable` made, and `keras.Variable`s of the metric's own.
+_SUMMED = (
+    (tf.VariableSynchronization.ON_READ, tf.VariableAggregation.SUM),
+    (tf.VariableSynchronization.ON_WRITE, tf.VariableAggregation.NONE),
+)
 
 
 def read_together(get_results: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,7 +57,7 @@ def _totals(
     by_dtype: dict[tf.DType, dict[int, keras.Variable]] = defaultdict(dict)
     for variable in variables:
         kept = variable.value
-        if kept.synchronization is _ON_READ and kept.aggregation is tf.VariableAggregation.SUM:
+        if (kept.synchronization, kept.aggregation) in _SUMMED:
             by_dtype[kept.dtype][id(variable)] = variable
     found: list[tuple[keras.Variable, tf.Tensor]] = []
     for unique in by_dtype.values():

@@ -147,6 +147,9 @@ class PulseHook(keras.callbacks.Callback):  # type: ignore[misc]
         if due or self._every_chunk or self._chunks_left <= 0:
             self._beat(logs or {}, due=due)
 
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._position.touch()
+
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         self._position.reach("finish", self._position.now.epoch, self._position.now.step)
 

@@ -157,7 +157,7 @@ class _Gathering:
         begins = np.arange(first, first + steps)[:, None] * self._plan.global_batch_size
         places = begins if start == stop else begins + np.arange(start, stop)[None, :]
         rows = self._order[places]
-        return map_arrays(lambda array: array[rows], self._arrays)
+        return map_arrays(lambda array: np.take(array, rows, axis=0), self._arrays)
 
     def close(self) -> None:
         """Nothing waits."""

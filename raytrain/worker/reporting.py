@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from time import perf_counter, time
 from typing import Any, Protocol
 
@@ -17,9 +18,10 @@ import tensorflow as tf
 from raytrain.run import Reason
 from raytrain.spec.schema import EarlyStoppingSpec, JobSpec
 from raytrain.worker import messages, stopping
+from raytrain.worker.best_weights import BestWeights
 from raytrain.worker.feed import Feed
 from raytrain.worker.strategy import sum_over_workers
-from raytrain.worker.variables import are_finite, host_copy
+from raytrain.worker.variables import are_finite
 
 _MOST_REPORTS = 1000
 
@@ -34,6 +36,23 @@ class Channel(Protocol):
         """What the driver asks of the workers, as far as is known without waiting: `stop`, `resize` or nothing."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Agreed:
+    """What all ranks know at an epoch's end.
+
+    Attributes:
+        reason: why training is to end; None when it goes on.
+        is_best: whether the epoch is the best so far.
+        seconds: of the epoch, one a rank.
+        waited_s: seconds of the epoch without rows, one a rank.
+    """
+
+    reason: Reason | stopping.Pause | None
+    is_best: bool
+    seconds: list[float]
+    waited_s: list[float]
+
+
 class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
     """Reports each epoch and stops all ranks after the same one.
 
@@ -43,7 +62,7 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
     Attributes:
         reason: why training ended, once it has.
         progress: the monitored value's best so far.
-        best_weights: the weights of the best epoch, when they are to be restored.
+        best: the weights of the best epoch, when they are to be restored.
         reports: of the newest epochs, those of earlier attempts included; the chief's only.
     """
 
@@ -66,7 +85,7 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._fall_backs = fall_backs
         self.reason: Reason | stopping.Pause = Reason.COMPLETED
         self.progress = stopping.Progress()
-        self.best_weights: list[Any] | None = None
+        self.best = BestWeights()
         self.reports: deque[messages.EpochDone] = deque(maxlen=_MOST_REPORTS)
         self.mode: stopping.Mode = "min"
         self.elapsed_before_s = 0.0
@@ -130,15 +149,17 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         learning_rate = metrics.pop("learning_rate", None) or _learning_rate(self.model)
         self._follow_monitor(epoch, metrics)
         decision = self._decide(epoch, metrics) if self._rank == 0 else None
-        votes, seconds, waited = self._exchange(decision)
+        agreed = self._exchange(decision, is_best=self.progress.best_epoch == epoch)
+        if agreed.is_best and self._rule.restore_best:
+            self._keep_best()
         if self._rank == 0:
             report = messages.EpochDone(
                 rank=0,
                 time=time(),
                 epoch=epoch,
-                rank_seconds=seconds,
+                rank_seconds=agreed.seconds,
                 rank_rows=list(self._feed.rows_per_worker),
-                rank_wait_s=waited,
+                rank_wait_s=agreed.waited_s,
                 metrics=metrics,
                 learning_rate=learning_rate,
                 best=self.progress.best(self._rule.monitor),
@@ -146,11 +167,11 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
             )
             self.reports.append(report)
             self._channel.send(report)
-        reason = next((reason for reason, vote in zip(stopping.DECISIONS, votes, strict=True) if vote > 0), None)
-        if reason is not None:
+        if agreed.reason is not None:
             self.model.stop_training = True
-            decided = decision is not None and decision.reason == reason
-            self.end(reason, decision.text if decision and decided else "a callback set stop_training", epoch=epoch)
+            decided = decision is not None and decision.reason == agreed.reason
+            text = decision.text if decision and decided else "a callback set stop_training"
+            self.end(agreed.reason, text, epoch=epoch)
 
     @property
     def _rule(self) -> EarlyStoppingSpec:
@@ -178,28 +199,29 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
             min_delta=rule.min_delta,
             start_from_epoch=rule.start_from_epoch,
         )
-        if rule.restore_best and self.progress.best_epoch == epoch:
-            self.best_weights = host_copy(self._strategy, self.model.weights, [])
+
+    def _keep_best(self) -> None:
+        self.best.keep(self._strategy, self.model.weights)
 
     def _validated(self, epoch: int) -> bool:
         return (epoch + 1) % self._spec.fit.validation_freq == 0
 
-    def _exchange(self, decision: stopping.Decision | None) -> tuple[list[float], list[float], list[float]]:
-        """Takes the chief's decision, any rank's own `stop_training`, and all ranks' clocks to all in one small sum.
-
-        Returns:
-            votes: one for each of `stopping.DECISIONS`; above 0 where training is to end for it.
-            seconds: of the epoch, one a rank.
-            waited: seconds of the epoch without rows, one a rank.
-        """
+    def _exchange(self, decision: stopping.Decision | None, *, is_best: bool) -> _Agreed:
+        """Takes the chief's word, any rank's own `stop_training`, and all ranks' clocks to all in one small sum."""
         votes = [1.0 if decision and decision.reason == reason else 0.0 for reason in stopping.DECISIONS]
         votes[stopping.DECISIONS.index(Reason.STOPPED_BY_CALLBACK)] += float(self.model.stop_training)
         workers = self._strategy.num_replicas_in_sync
         clocks = np.zeros((2, workers))
         clocks[:, self._rank] = self.clock["epoch_s"], self.clock["waited_s"]
-        agreed = sum_over_workers(self._strategy, [*votes, *clocks.ravel()])
-        times = agreed[len(votes) :]
-        return agreed[: len(votes)], times[:workers], times[workers:]
+        best = float(is_best and self._rank == 0)  # a metric that a callback adds may differ from rank to rank
+        summed = sum_over_workers(self._strategy, [*votes, best, *clocks.ravel()])
+        times = summed[len(votes) + 1 :]
+        return _Agreed(
+            reason=next((reason for reason, vote in zip(stopping.DECISIONS, summed, strict=False) if vote > 0), None),
+            is_best=summed[len(votes)] > 0,
+            seconds=times[:workers],
+            waited_s=times[workers:],
+        )
 
     def _decide(self, epoch: int, metrics: Mapping[str, float]) -> stopping.Decision | None:
         rule = self._spec.early_stopping if self._rule.monitor in metrics else None
@@ -218,10 +240,15 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def scalars(logs: Mapping[str, Any]) -> dict[str, float]:
-    """Logs as numbers, the loss first; a metric with one value a class becomes `name_0`, `name_1`, …"""
+    """Logs as numbers, the loss first; a metric with one value a class becomes `name_0`, `name_1`, …
+
+    What a callback has added that is no number is left out.
+    """
     flat: dict[str, float] = {}
     for name, value in logs.items():
         array = np.asarray(value)
+        if array.dtype.kind not in "biufV":  # bfloat16's is V
+            continue
         parts = [(name, array)] if array.ndim == 0 else [(f"{name}_{i}", part) for i, part in enumerate(array.ravel())]
         flat |= {key: float(part) for key, part in parts}
     return dict(sorted(flat.items(), key=_loss_first))
@@ -242,5 +269,6 @@ def _directions(model: keras.Model) -> dict[str, str | None]:
 
 
 def _learning_rate(model: keras.Model) -> float | None:
-    optimizer = getattr(model, "optimizer", None)
-    return None if optimizer is None else float(np.asarray(optimizer.learning_rate))
+    """None without an optimizer, and for a `MultiOptimizer`, which has no rate of its own."""
+    rate = getattr(model.optimizer, "learning_rate", None)
+    return None if rate is None else float(np.asarray(rate))

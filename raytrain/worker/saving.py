@@ -19,7 +19,7 @@ from raytrain.worker import callback_state, checkpoint, stopping
 from raytrain.worker.fall_back import FallBacks
 from raytrain.worker.gathering import gather
 from raytrain.worker.reporting import ReportingHook
-from raytrain.worker.variables import deciding, differing, host_copy, local
+from raytrain.worker.variables import accumulators, deciding, differing, host_copy, local
 from raytrain.worker.writer import Save, Writer
 
 FLUSH_S = 120.0
@@ -114,15 +114,16 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
         assert self._writer is not None
         if not self._writer.reclaim(patience_s=FLUSH_S if must else None):
             return
+        reporting = self._reporting
+        reporting.best.reclaim()
         variables = deciding(self.model)
         self._arrays = host_copy(self._strategy, variables, self._arrays)
-        reporting = self._reporting
         stopped = self.model.stop_training and reporting.reason not in _GOES_ON
         snapshot = checkpoint.Snapshot(
             epoch=epoch,
             step=step,
             variables=self._arrays,
-            best_weights=reporting.best_weights,
+            best_weights=reporting.best.lend(),
             state={
                 "progress": vars(reporting.progress),
                 "reports": [vars(report) for report in reporting.reports],
@@ -135,12 +136,12 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
             callback_weights={
                 place: weights
                 for place, callback in enumerate(self._others)
-                if (weights := getattr(callback, "best_weights", None)) is not None
+                if (weights := callback_state.kept_weights(callback)) is not None
             },
             ranks=ranks,
         )
-        trainable = {id(variable) for variable in self.model.trainable_variables}
-        weights = [array for variable, array in zip(variables, self._arrays, strict=True) if id(variable) in trainable]
+        learned = {id(variable) for variable in [*self.model.trainable_variables, *accumulators(self.model)]}
+        weights = [array for variable, array in zip(variables, self._arrays, strict=True) if id(variable) in learned]
         self._writer.offer(Save(snapshot=snapshot, weights=weights, blocked_s=perf_counter() - began))
         self._saved_at = monotonic()
 
@@ -149,7 +150,7 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
         state = snapshot.state
         checkpoint.assign_all(deciding(self.model), snapshot.variables)
         self._reporting.progress = stopping.Progress(**state["progress"])
-        self._reporting.best_weights = snapshot.best_weights
+        self._reporting.best.arrays = snapshot.best_weights
         self._reporting.elapsed_before_s = state["elapsed_s"]
         self._reporting.reports.clear()
         self._reporting.reports.extend(snapshot.reports)

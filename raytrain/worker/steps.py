@@ -38,9 +38,19 @@ class _Result:
 Function = Callable[[Iterator[Chunk]], Logs]
 
 
-def make_train_function(model: keras.Model, strategy: tf.distribute.Strategy, *, static_batch: bool) -> Function:
-    """A train function over `Chunk`s; `static_batch` fixes the batch's size in the traced step."""
-    return _make_function(model, model.train_step, strategy, static_batch=static_batch)
+def make_train_function(
+    model: keras.Model, strategy: tf.distribute.Strategy, *, static_batch: bool, always_pooled: bool
+) -> Function:
+    """A train function over `Chunk`s.
+
+    Args:
+        static_batch: fixes the batch's size in the traced step.
+        always_pooled: every call returns what all workers' rows come to, for callbacks that act on it.
+    """
+    several = strategy.num_replicas_in_sync > 1
+    return _make_function(
+        model, model.train_step, strategy, static_batch=static_batch, always_pooled=always_pooled and several
+    )
 
 
 def make_test_function(model: keras.Model, strategy: tf.distribute.Strategy, *, static_batch: bool) -> Function:
@@ -53,7 +63,12 @@ def can_jit(strategy: tf.distribute.Strategy) -> bool:
 
 
 def _make_function(
-    model: keras.Model, step: Callable[[Any], Logs], strategy: tf.distribute.Strategy, *, static_batch: bool
+    model: keras.Model,
+    step: Callable[[Any], Logs],
+    strategy: tf.distribute.Strategy,
+    *,
+    static_batch: bool,
+    always_pooled: bool = False,
 ) -> Function:
     # Keras takes the last step's logs for the epoch's when they do not have exactly the metrics' names; these of them
     # are metrics' results.
@@ -85,8 +100,14 @@ def _make_function(
             local.assign(value)
         return logs
 
+    def returned(logs: Logs, *, is_last: bool) -> Logs:
+        if not (always_pooled or is_last):
+            return logs
+        logs |= _pooled(taken_as_they_are)
+        return dict(model._get_metrics_result_or_logs(logs)) if always_pooled else logs
+
     if model.run_eagerly:
-        return _until_steps(_eager_chunk(one_step, idle_step), model, strategy, taken_as_they_are)
+        return _until_steps(_eager_chunk(one_step, idle_step), model, strategy, returned)
     jit_compile = model.jit_compile and can_jit(strategy)
     compiled = {
         False: tf.function(one_step, jit_compile=jit_compile),
@@ -105,7 +126,7 @@ def _make_function(
     def run_chunk(chunk: Chunk) -> Logs:
         return loop_for(chunk)(chunk.data, tf.constant(chunk.share))
 
-    function = _until_steps(run_chunk, model, strategy, taken_as_they_are)
+    function = _until_steps(run_chunk, model, strategy, returned)
     function.trace = loop_for  # type: ignore[attr-defined]
     return function
 
@@ -114,7 +135,7 @@ def _until_steps(
     run_chunk: Callable[[Chunk], Logs],
     model: keras.Model,
     strategy: tf.distribute.Strategy,
-    taken_as_they_are: dict[str, _Result],
+    returned: Callable[..., Logs],
 ) -> Function:
     """One call of the function runs `steps_per_execution` steps, or what is left of the epoch."""
 
@@ -125,7 +146,7 @@ def _until_steps(
             chunk = item if isinstance(item, Chunk) else _chunk_of_all_rows(item, strategy)
             logs, steps = run_chunk(chunk), steps + chunk.steps
             item = next(chunks, None) if steps < model.steps_per_execution else None
-        return logs | _pooled(taken_as_they_are) if chunk.is_last else logs
+        return returned(logs, is_last=chunk.is_last)
 
     return function
 
@@ -146,7 +167,7 @@ def _recorded_results(model: keras.Model) -> Iterator[list[_Result]]:
 
         return result_and_note
 
-    metrics = list(model.metrics)
+    metrics = {id(metric): metric for metric in model.metrics}.values()  # Keras lists those of nested layers twice
     for metric in metrics:
         metric.result = recorded(metric)
     try:

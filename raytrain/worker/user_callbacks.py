@@ -7,10 +7,12 @@ rank, where the part that is Keras' does nothing.
 
 from __future__ import annotations
 
+import csv
 import functools
 from collections.abc import Callable, Sequence
 
 import keras
+from keras.src.utils import file_utils
 
 _WRITERS = (keras.callbacks.ModelCheckpoint, keras.callbacks.TensorBoard, keras.callbacks.CSVLogger)
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
@@ -21,6 +23,14 @@ def for_rank(
 ) -> list[keras.callbacks.Callback]:
     """What a rank runs of the job's callbacks: as many on every rank, and in the same order."""
     return [_for_rank(callback, rank, notice) for callback in callbacks]
+
+
+def go_on_after(callbacks: Sequence[keras.callbacks.Callback], epoch: int) -> None:
+    """Lets files that the chief's callbacks write go on where training does, instead of beginning anew."""
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.CSVLogger):
+            _cut_after(callback, epoch)
+            callback.append = True
 
 
 def act_on_batches(callbacks: Sequence[keras.callbacks.Callback]) -> bool:
@@ -41,6 +51,18 @@ def _acts_on_batches(callback: keras.callbacks.Callback) -> bool:
         return bool(callback.update_freq != "epoch")
     plain = keras.callbacks.Callback
     return any(getattr(type(callback), hook) is not getattr(plain, hook) for hook in _BATCH_HOOKS)
+
+
+def _cut_after(logger: keras.callbacks.CSVLogger, epoch: int) -> None:
+    """Leaves out the rows of epochs that are trained again."""
+    if not file_utils.exists(logger.filename):
+        return
+    with file_utils.File(logger.filename, "r") as file:
+        rows = list(csv.reader(file, delimiter=logger.sep))
+    with file_utils.File(logger.filename, "w") as file:
+        csv.writer(file, delimiter=logger.sep).writerows(
+            row for row in rows if row and (not row[0].isdecimal() or int(row[0]) <= epoch)
+        )
 
 
 def _for_rank(callback: keras.callbacks.Callback, rank: int, notice: Callable[[str], None]) -> keras.callbacks.Callback:

@@ -43,6 +43,21 @@ def optimizers(model: keras.Model) -> list[keras.optimizers.Optimizer]:
     return list({id(optimizer): optimizer for optimizer in found}.values())
 
 
+def inner_optimizers(model: keras.Model) -> list[keras.optimizers.Optimizer]:
+    """Those that have a learning rate and accumulators of their own: the ones within a `LossScaleOptimizer`, say."""
+    held = [getattr(optimizer, "inner_optimizer", optimizer) for optimizer in optimizers(model)]
+    return [inner for optimizer in held for inner in getattr(optimizer, "optimizers", [optimizer])]
+
+
+def accumulators(model: keras.Model) -> list[keras.Variable]:
+    """The gradients that are summed up until the weights are changed, where they are changed every few steps only."""
+    return [
+        variable
+        for optimizer in inner_optimizers(model)
+        for variable in getattr(optimizer, "_accumulated_gradients", [])
+    ]
+
+
 def are_finite(strategy: tf.distribute.Strategy, variables: Sequence[keras.Variable]) -> bool:
     """Whether every number is; their sum, which is cheap, clears almost all of them."""
     for value in (local(strategy, variable).read_value() for variable in variables):

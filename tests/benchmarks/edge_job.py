@@ -26,8 +26,8 @@ from raytrain.worker.variables import deciding, host_copy
 PARTS: dict[str, tuple[tuple[type, str], ...]] = {
     "statistics": ((StatisticsHook, "average"),),
     "report": ((ReportingHook, "on_epoch_end"),),
-    "best": ((ReportingHook, "_follow_monitor"),),
-    "votes": ((ReportingHook, "_agree_to_stop"),),
+    "best": ((ReportingHook, "_keep_best"),),
+    "votes": ((ReportingHook, "_exchange"),),
     "checkpoint": ((CheckpointHook, "on_epoch_end"),),
 }
 

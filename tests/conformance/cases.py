@@ -373,6 +373,23 @@ def build_model():
     "BatchNormalization(synchronized=True)": make(
         mlp(f'optimizer="sgd", {BCE}', layers="keras.layers.BatchNormalization(synchronized=True),")
     ),
+    "BatchNormalization made in build, fit.sync_batch_norm": make(
+        """
+import keras
+@keras.saving.register_keras_serializable("case")
+class Block(keras.layers.Layer):
+    def build(self, shape):
+        self.norm = keras.layers.BatchNormalization()
+        self.norm.build(shape)
+    def call(self, x, training=False):
+        return self.norm(x, training=training)
+def build_model():
+    model = keras.Sequential([Block(), keras.layers.Dense(1, activation="sigmoid")])
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss="binary_crossentropy")
+    return model
+""",
+        fit={"sync_batch_norm": True},
+    ),
     "BatchNormalization, fit.sync_batch_norm, images": make(
         """
 import keras
@@ -463,6 +480,8 @@ _OPTIMIZERS = {
     "use_ema, no overwrite": "keras.optimizers.Adam(0.01, use_ema=True)",
     "gradient_accumulation_steps": "keras.optimizers.Adam(0.01, gradient_accumulation_steps=3)",
     "LossScaleOptimizer": "keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.01))",
+    "MultiOptimizer": "keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap("
+    "keras.optimizers.SGD(0.1), {'.*bias': keras.optimizers.Adam(0.01)}))",
     "loss_scale_factor": "keras.optimizers.Adam(0.01, loss_scale_factor=64.0)",
     "CosineDecay": "keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 6))",
     "ExponentialDecay": "keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.05, 2, 0.5))",
@@ -536,6 +555,45 @@ METRICS: dict[str, Case] = {
         ),
         "onehot",
     ),
+    "a metric of a layer within a layer": make(
+        mlp(
+            ADAM,
+            layers="Block(),",
+            before="""
+@keras.saving.register_keras_serializable("case")
+class Router(keras.layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.load = keras.metrics.Mean(name="load")
+    def call(self, x):
+        self.load.update_state(keras.ops.abs(x))
+        return x
+@keras.saving.register_keras_serializable("case")
+class Block(keras.layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.router = Router()
+    def call(self, x):
+        return self.router(x)
+""",
+        )
+    ),
+    "a metric that makes its state itself": make(
+        mlp(
+            f"{ADAM}, metrics=[Rows()]",
+            before="""
+@keras.saving.register_keras_serializable("case")
+class Rows(keras.metrics.Metric):
+    def __init__(self, name="rows", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.seen = keras.Variable(0.0, trainable=False)
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.seen.assign_add(keras.ops.sum(keras.ops.abs(y_pred)))
+    def result(self):
+        return self.seen / 10
+""",
+        )
+    ),
     "regression metrics": make(
         mlp(
             """optimizer="adam", loss="mse", metrics=[
@@ -558,6 +616,17 @@ SWAPPING = make(
     mlp(f"optimizer=keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.8), {BCE}")
     + "\ndef callbacks():\n    return [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]\n",
     epochs=3,
+    callbacks="model.py:callbacks",
+)
+FOLLOWING = make(
+    mlp(f'{ADAM}, metrics=["accuracy"]')
+    + """
+class Follow(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.optimizer.learning_rate = 0.01 * (1 + logs["loss"] + logs["accuracy"])
+def callbacks():
+    return [Follow()]
+""",
     callbacks="model.py:callbacks",
 )
 CALLBACKS = {
@@ -589,7 +658,7 @@ ROWS: dict[str, Row] = {
         "fit": FIT,
         "metrics": METRICS,
         "precision": PRECISION,
-        "callbacks": CALLBACKS | {"SwapEMAWeights": SWAPPING},
+        "callbacks": CALLBACKS | {"SwapEMAWeights": SWAPPING, "a rate that follows each batch's metrics": FOLLOWING},
     }.items()
     for name, case in cases.items()
 }

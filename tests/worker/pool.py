@@ -202,9 +202,8 @@ def _noted(history: list[dict[str, float]]) -> Iterator[None]:
     hook, told = reporting.ReportingHook, reporting.ReportingHook.on_epoch_end
 
     def on_epoch_end(self: Any, epoch: int, logs: Any = None) -> None:
-        optimizer = self.model.optimizer
-        rate = {} if optimizer is None else {"learning_rate": float(optimizer.learning_rate)}
-        history.append({**rate, **reporting.scalars(logs or {})})
+        rate = getattr(self.model.optimizer, "learning_rate", None)
+        history.append({**({} if rate is None else {"learning_rate": float(rate)}), **reporting.scalars(logs or {})})
         told(self, epoch, logs)
 
     with mock.patch.object(hook, "on_epoch_end", on_epoch_end):

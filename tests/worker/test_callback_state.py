@@ -30,6 +30,10 @@ from raytrain.worker.callback_state import NotPlain, decode, encode, restore, st
         np.arange(6, dtype=np.float64).reshape(2, 3) / 7,
         np.array([], np.int8),
         np.array([1.5], ml_dtypes.bfloat16),
+        np.array(["cat", "dog"]),
+        np.array([b"cat"]),
+        np.str_("cat"),
+        np.array([1, 2], "timedelta64[s]"),
         [np.float32(0.1), {"x": np.array([True, False])}],
     ],
 )
@@ -39,7 +43,10 @@ def test_plain_values_come_back_the_same(value: Any) -> None:
     assert repr(again) == repr(value)
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, lambda: 0, [object()], {"a": object()}, np.array([object()])])
+ROW = np.array([(1, 2.0)], [("a", "i4"), ("b", "f4")])
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, lambda: 0, [object()], {"a": object()}, np.array([object()]), ROW])
 def test_what_json_cannot_hold_is_refused(value: Any) -> None:
     with pytest.raises(NotPlain):
         encode(value)

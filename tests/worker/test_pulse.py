@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import pytest
 
-from raytrain.worker.pulse import chunk_steps, chunks_to_next, saves_by_steps
+from raytrain.worker.heartbeat import Position
+from raytrain.worker.pulse import PulseHook, chunk_steps, chunks_to_next, saves_by_steps
 
 
 @pytest.mark.parametrize(
@@ -51,3 +55,22 @@ def test_no_more_steps_than_asked_are_repeated_unless_a_chunk_has_more(
             taken.append(step)
             since = step
     assert taken == saved
+
+
+def test_each_batch_of_a_validation_is_an_advance() -> None:
+    position = Position()
+    other: Any = None
+    hook = PulseHook(
+        *[other] * 5,
+        rank=0,
+        every_steps=None,
+        every_chunk=False,
+        at_epoch_begin=False,
+        position=position,
+        injector=other,
+    )
+    position.reach("epoch_end")
+    before = position.now.advanced_at
+    time.sleep(0.01)
+    hook.on_test_batch_end(0)
+    assert position.now.advanced_at > before

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from raytrain.worker import messages
+from raytrain.worker.checkpoint import read
 from tests.conformance.cases import MODELS, make
 from tests.worker.conftest import Pools
 from tests.worker.pool import Case
@@ -53,6 +54,34 @@ def test_a_loss_that_is_no_number_ends_as_diverged_and_is_not_checkpointed(pools
     assert not (tmp_path / "model.keras").exists()
 
 
+def test_gradients_that_are_no_numbers_are_not_checkpointed_while_they_are_summed_up(
+    pools: Pools, tmp_path: Path
+) -> None:
+    """The gradient of the root of 0 in the second of four steps; the weights are changed after the fourth."""
+    rooted = MLP.replace(
+        'keras.layers.Dense(1, activation="sigmoid"),',
+        'Root(), keras.layers.Dense(1, activation="sigmoid"),',
+    ).replace('activation="relu", ', "use_bias=False, ")
+    rooted += """
+@keras.saving.register_keras_serializable("case")
+class Root(keras.layers.Layer):
+    def call(self, x):
+        return keras.ops.sqrt(keras.ops.abs(x))
+"""
+    data = {"train": {"inline": {"x": [0.0]}}, "features": "x", "shuffle": False}
+    saving = {"every_steps": 1, "keep": 50}
+    tried = case(train=64, epochs=1, model=rooted, data=data, checkpoint=saving, model_args={"optimizer": "sgd"})
+    tried = replace(tried, spec=tried.spec | {"model_args": {"optimizer": "sgd", "gradient_accumulation_steps": 4}})
+    features = tried.splits["train"][0].copy()
+    features[20] = 0.0
+    outcomes = pools(2).run(replace(tried, splits={"train": (features, tried.splits["train"][1])}), tmp_path)
+    assert outcomes[0].reason == "diverged", outcomes[0].error or outcomes[0].history
+    saved = list((tmp_path / "checkpoints").iterdir())
+    assert saved
+    for path in saved:
+        assert all(np.isfinite(array).all() for array in read(path).variables), path.name
+
+
 def test_a_callback_that_stops_one_rank_stops_all(pools: Pools, tmp_path: Path) -> None:
     stopper = """
 import os, json
@@ -74,6 +103,7 @@ PLATEAU = [{"ReduceLROnPlateau": {"monitor": "loss", "patience": 0, "min_delta":
 KEEPS_BEST = [{"EarlyStopping": {"monitor": "val_loss", "patience": 9, "restore_best_weights": True}}]
 WORSENING = MLP.replace('"learning_rate": 0.01', '"learning_rate": 0.3')
 CHECKPOINT = {"keep": 5}
+EAGER_GAN = MODELS["two optimizers (GAN)"].model_py.replace("model.compile()", "model.compile(run_eagerly=True)")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -89,6 +119,10 @@ CHECKPOINT = {"keep": 5}
         pytest.param(
             make(MODELS["two optimizers (GAN)"].model_py, "unlabelled", epochs=5, checkpoint=CHECKPOINT),
             id="two optimizers",
+        ),
+        pytest.param(
+            make(EAGER_GAN, "unlabelled", epochs=5, checkpoint=CHECKPOINT),
+            id="two optimizers, eagerly",
         ),
     ],
 )
