@@ -19,14 +19,20 @@ from raytrain.run import RunPaths, RunStatus, submission_id
 from raytrain.watcher import Gatherer, look
 
 
-def find(ref: str, *, address: str | None = None, storage: str | None = None) -> RunRecord:
+def find(ref: str, *, address: str | None = None, storage: str | None = None, goes_on: bool = False) -> RunRecord:
     """The run that `ref` names: by this machine's index, then the cluster's jobs, then `--storage`.
 
     `--address` and `--storage` count before what the index remembers.
 
+    Args:
+        ref: what the user calls it.
+        address: what `--address` was given.
+        storage: what `--storage` was given.
+        goes_on: `--address` is where the run is to go on; where it ran before is remembered, if that is known.
+
     Raises:
         NotFound: there is no such run.
-        UsageError: several runs begin with `ref`.
+        UsageError: several runs begin with `ref`, or it is empty.
     """
     try:
         record = find_run(ref)
@@ -34,7 +40,7 @@ def find(ref: str, *, address: str | None = None, storage: str | None = None) ->
         record = _find_elsewhere(ref, address, storage)
     if not record.address:
         record = replace(record, address=_remembered_address(record.run))
-    if address:
+    if address and not (goes_on and record.address):
         record = replace(record, address=locate(address).url)
     if storage and (is_object_store(storage) or RunPaths.of(storage, record.run).root.is_dir()):
         record = replace(record, storage=storage)

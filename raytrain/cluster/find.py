@@ -37,9 +37,13 @@ def find_run(
         storage: a directory of runs to look in.
 
     Raises:
-        UsageError: several runs begin so.
+        UsageError: several runs begin so, or `ref` is empty.
         NotFound: no run is named so; names the nearest.
     """
+    if not ref.strip():  # every id begins with it, and it is the path of the current folder
+        expected = "a run's id, a beginning of it, @last, or its directory"
+        fix = "a shell variable that is not set is empty"
+        raise UsageError(Problem(got="an empty name of a run", expected=expected, fix=fix))
     known = remembered(environ)
     if ref == LAST:
         return _last(known)

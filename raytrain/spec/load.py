@@ -53,7 +53,7 @@ def load_job(job: str, *, overrides: Sequence[str] = (), stdin: TextIO | None = 
 
     Raises:
         NotFound: there is no such file.
-        UsageError: a `--set` without `=`, or a file that is no YAML.
+        UsageError: `job` is empty, a `--set` without `=`, or a file that is no YAML.
         SpecError: the job is refused; all problems at once, the most important last.
     """
     parsed = [parse_override(text) for text in overrides]
@@ -79,6 +79,10 @@ def _read(job: str, stdin: TextIO | None) -> tuple[Path, str, bytes | str]:
     """The job's folder, its file as shown, and the text."""
     if job == "-":
         return Path.cwd(), STDIN, (stdin or sys.stdin).read()
+    if not job.strip():  # as a path it is the current folder
+        expected = f"a folder with a {JOB_FILE}, a YAML file, or -"
+        fix = "a shell variable that is not set is empty; . is the current folder"
+        raise UsageError(Problem(got="an empty name of a job", expected=expected, fix=fix))
     path = Path(job).expanduser()
     if path.is_dir():
         path, job = path / JOB_FILE, str(Path(job) / JOB_FILE)

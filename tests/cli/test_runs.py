@@ -54,6 +54,17 @@ def until(happened: Any, timeout_s: float = 10.0) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.parametrize("verb", ["watch", "status", "logs", "metrics", "wait", "stop", "resume"])
+def test_a_variable_that_is_not_set_names_no_run(running: tuple[StandIn, str], verb: str) -> None:
+    cluster, run = running
+
+    result = raytrain(verb, "")
+
+    assert result.exit_code == 2
+    assert "an empty name of a run" in result.stderr
+    assert (list(cluster.jobs), cluster.jobs[run].status) == ([run], "RUNNING")
+
+
 class TestStatus:
     def test_of_a_finished_run_without_its_cluster(self, tmp_path: Path) -> None:
         keep(tmp_path, lives.whole_life())

@@ -64,6 +64,17 @@ def test_an_ambiguous_beginning_lists_the_candidates(three: Environ) -> None:
         find_run("digits", environ=three)
 
 
+@pytest.mark.parametrize("ref", ["", "  "])
+def test_an_empty_name_is_no_beginning_of_the_only_run(
+    environ: Environ, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ref: str
+) -> None:
+    remember(RunRecord(run="digits-1"), environ)
+    monkeypatch.chdir(run_directory(tmp_path, "old-1"))
+
+    with pytest.raises(UsageError, match="an empty name of a run"):
+        find_run(ref, environ=environ)
+
+
 def test_an_id_that_another_begins_with_is_that_id(environ: Environ) -> None:
     remember(RunRecord(run="digits-1"), environ)
     remember(RunRecord(run="digits-12"), environ)
