@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 from raytrain.cli.follow import absorb
 from raytrain.cli.tails import FetchedTail, FileTail, Tail
 from raytrain.cluster.connect import connect_to, locate
 from raytrain.cluster.copies import pull_log, refresh
+from raytrain.cluster.event_source import sees_log
 from raytrain.cluster.find import find_run, latest_attempt
 from raytrain.cluster.index import RunRecord, remembered
 from raytrain.cluster.jobs_api import JobsApi
@@ -42,7 +44,7 @@ def find(ref: str, *, address: str | None = None, storage: str | None = None, go
         record = replace(record, address=_remembered_address(record.run))
     if address and not (goes_on and record.address):
         record = replace(record, address=locate(address).url)
-    if storage and (is_object_store(storage) or RunPaths.of(storage, record.run).root.is_dir()):
+    if storage and (is_object_store(storage) or os.path.isdir(RunPaths.of(storage, record.run).root)):
         record = replace(record, storage=storage)
     refresh(record)
     return record
@@ -78,8 +80,7 @@ def gatherer(record: RunRecord) -> Gatherer:
 
 def _last_attempt(record: RunRecord, jobs: JobsApi | None) -> int:
     """The run's log tells of later attempts; where this machine does not see it, the cluster's jobs do."""
-    directory = paths(record)
-    if jobs is None or (directory is not None and directory.events.is_file()):
+    if jobs is None or sees_log(paths(record)):
         return record.attempt
     try:
         return max(record.attempt, latest_attempt(record.run, jobs.jobs()))
@@ -138,7 +139,7 @@ def log_tail(record: RunRecord, *, attempt: int, rank: int | None, follow: bool)
     if directory is not None:
         path = directory.driver_log(attempt) if rank is None else directory.rank_log(attempt, rank)
         pull_log(directory, path)
-        if path.is_file() or (follow and rank is not None and directory.root.is_dir()):
+        if os.access(path, os.R_OK) or (follow and rank is not None and os.path.isdir(directory.root)):
             return FileTail(path)
     if rank is not None or not record.address:
         raise _no_log(record, attempt, rank, directory)
@@ -149,11 +150,12 @@ def log_tail(record: RunRecord, *, attempt: int, rank: int | None, follow: bool)
 
 def _no_log(record: RunRecord, attempt: int, rank: int | None, directory: RunPaths | None) -> NotFound:
     whose = "the driver" if rank is None else f"rank {rank}"
-    if directory is None or not directory.root.is_dir():
+    if directory is None or not os.path.isdir(directory.root):
         expected = "a run directory that this machine sees"
         fix = "--storage names the directory that holds the runs' directories"
     else:
-        kept = sorted(path.stem for path in directory.attempt_logs(attempt).glob("*.log"))
+        logs = directory.attempt_logs(attempt)
+        kept = sorted(path.stem for path in logs.glob("*.log")) if os.path.isdir(logs) else []
         expected, fix = f"one of {', '.join(kept)}" if kept else "a log of that attempt", ""
     return NotFound(Problem(got=f"no log of {whose} in attempt {attempt} of {record.run}", expected=expected, fix=fix))
 

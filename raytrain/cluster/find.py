@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -138,11 +139,11 @@ def _last(known: Sequence[RunRecord]) -> RunRecord:
 def _directory(ref: str) -> RunRecord | None:
     """The run of a directory; None where `ref` is no path."""
     path = Path(ref).expanduser()
-    if "/" not in ref and not (path.is_dir() and _is_run(path)):
+    if "/" not in ref and not _is_run(path):
         return None
     if _is_run(path):
         return _record_of_directory(path.resolve())
-    what = "a folder without events.jsonl or spec.json" if path.is_dir() else "no folder"
+    what = "a folder without events.jsonl or spec.json" if os.path.isdir(path) else "no folder in sight here"
     raise NotFound(
         Problem(got=f"{ref}, {what}", expected="a run's directory", fix="raytrain list shows where runs are")
     )
@@ -150,7 +151,7 @@ def _directory(ref: str) -> RunRecord | None:
 
 def _is_run(folder: Path) -> bool:
     paths = RunPaths(folder)
-    return paths.events.is_file() or paths.spec.is_file()
+    return os.path.isfile(paths.events) or os.path.isfile(paths.spec)
 
 
 def _record_of_directory(folder: Path) -> RunRecord:

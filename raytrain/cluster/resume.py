@@ -117,7 +117,7 @@ def job_again(
     paths = RunPaths.of(record.storage, record.run)
     pull_package(paths)
     package = paths.package
-    if not package.is_file():
+    if not os.path.isfile(package):
         raise NotFound(
             Problem(
                 got=f"no job of {record.run}: neither {record.job or 'its folder'} nor {package} is there",
