@@ -10,8 +10,8 @@ from raytrain.cli.tails import FetchedTail, FileTail, Tail
 from raytrain.cluster.connect import connect_to, locate
 from raytrain.cluster.copies import pull_log, refresh
 from raytrain.cluster.event_source import sees_log
-from raytrain.cluster.find import find_run, latest_attempt
-from raytrain.cluster.index import RunRecord, remembered
+from raytrain.cluster.find import find_run, latest_attempt, recalled, runs_of_jobs
+from raytrain.cluster.index import RunRecord
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.submit import dashboard_page
 from raytrain.errors import ClusterError, NotFound, Problem
@@ -36,12 +36,9 @@ def find(ref: str, *, address: str | None = None, storage: str | None = None, go
         NotFound: there is no such run.
         UsageError: several runs begin with `ref`, or it is empty.
     """
-    try:
-        record = find_run(ref)
-    except NotFound:
-        record = _find_elsewhere(ref, address, storage)
+    record = find_run(ref, on_cluster=lambda: _runs_of_cluster(address), storage=storage)
     if not record.address:
-        record = replace(record, address=_remembered_address(record.run))
+        [record] = recalled([record])
     if address and not (goes_on and record.address):
         record = replace(record, address=locate(address).url)
     if storage and (is_object_store(storage) or os.path.isdir(RunPaths.of(storage, record.run).root)):
@@ -73,9 +70,21 @@ def paths(record: RunRecord) -> RunPaths | None:
 
 
 def gatherer(record: RunRecord) -> Gatherer:
-    """Gathers the facts of the run from its directory and its cluster."""
-    jobs = connect_to(record.address) if record.address else None
-    return Gatherer(record.run, attempt=_last_attempt(record, jobs), paths=paths(record), jobs=jobs)
+    """Gathers the facts of the run from its directory and its cluster; from one of them where the other is shut.
+
+    Raises:
+        ClusterError: no log is in sight here, and the cluster may not be asked: its token is not to be had, or not to
+            be sent.
+    """
+    directory, jobs, unanswered = paths(record), None, ""
+    try:
+        jobs = connect_to(record.address) if record.address else None
+    except ClusterError as error:
+        if not sees_log(directory):
+            raise
+        unanswered = str(error)
+    attempt = _last_attempt(record, jobs)
+    return Gatherer(record.run, attempt=attempt, paths=directory, jobs=jobs, unanswered=unanswered)
 
 
 def _last_attempt(record: RunRecord, jobs: JobsApi | None) -> int:
@@ -111,7 +120,8 @@ def seen_now(record: RunRecord, gathering: Gatherer | None = None) -> RunSummary
     if verdict.final:
         summary.conclude(verdict.status, reason=verdict.reason, error=verdict.error)
         if verdict.message and verdict.status in (RunStatus.UNKNOWN, RunStatus.SUCCEEDED):
-            summary.warnings.append(verdict.message)
+            why = f" ({gathering.unanswered})" if gathering.unanswered else ""
+            summary.warnings.append(f"{verdict.message}{why}")
     elif summary.status is RunStatus.PENDING:
         summary.status = verdict.status
     elif summary.status.is_terminal:  # an earlier attempt ended, and the present one has not said a word yet
@@ -124,8 +134,7 @@ def job_log(record: RunRecord, attempt: int = 1) -> Tail | None:
     """What the driver prints, as the cluster has it; None where no cluster is known."""
     if not record.address:
         return None
-    api = connect_to(record.address)
-    return FetchedTail(lambda: api.logs(submission_id(record.run, attempt)))
+    return FetchedTail(lambda: connect_to(record.address).logs(submission_id(record.run, attempt)))
 
 
 def log_tail(record: RunRecord, *, attempt: int, rank: int | None, follow: bool) -> Tail:
@@ -160,12 +169,7 @@ def _no_log(record: RunRecord, attempt: int, rank: int | None, directory: RunPat
     return NotFound(Problem(got=f"no log of {whose} in attempt {attempt} of {record.run}", expected=expected, fix=fix))
 
 
-def _find_elsewhere(ref: str, address: str | None, storage: str | None) -> RunRecord:
+def _runs_of_cluster(address: str | None) -> list[RunRecord]:
+    """The runs of the cluster that a job would go to; none where that is yet to be started."""
     where = locate(address)
-    if where.starts_local:
-        return find_run(ref, storage=storage)
-    return find_run(ref, jobs=connect_to(where.url).jobs, address=where.url, storage=storage)
-
-
-def _remembered_address(run: str) -> str:
-    return next((record.address for record in remembered() if record.run == run), "")
+    return [] if where.starts_local else runs_of_jobs(connect_to(where.url).jobs(), where.url)

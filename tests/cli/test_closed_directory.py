@@ -143,3 +143,15 @@ def test_a_job_and_its_data_in_it(storage: Path, job: Path) -> None:
 
     assert (refused.returncode, "Permission denied" in refused.stderr) == (3, True), refused.stderr
     assert under_permissions("validate", str(job), *data).returncode == 0
+
+
+def test_an_entry_that_may_not_be_entered_hides_no_run(tmp_path: Path, storage: Path) -> None:
+    storage.chmod(0o755)
+    lives.write_log(storage / lives.RUN, lives.whole_life())
+    (storage / "lost+found").mkdir(mode=0)
+
+    listed = under_permissions("list", "--storage", str(storage), "--json")
+
+    assert [row["run"] for row in json.loads(listed.stdout)["runs"]] == [lives.RUN]
+    storage.chmod(0)
+    assert under_permissions("list", "--storage", str(storage)).returncode == 5
