@@ -137,7 +137,12 @@ def _as_the_job_says(facts: Facts) -> Verdict:
 
 
 class Gatherer:
-    """Gathers the facts of one run, step by step. `answered`: whether the cluster did when asked last."""
+    """Gathers the facts of one run, step by step.
+
+    Attributes:
+        answered: whether the cluster did when asked last.
+        unanswered: why it did not; empty when it did, or is not known.
+    """
 
     def __init__(
         self,
@@ -146,11 +151,12 @@ class Gatherer:
         attempt: int = 1,
         paths: RunPaths | None = None,
         jobs: Jobs | None = None,
+        unanswered: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.run, self.attempt, self.clock, self._jobs = run, attempt, clock, jobs
         self._source = EventSource(paths, jobs)
-        self.answered = False
+        self.answered, self.unanswered = False, unanswered
         self._finished: RunFinished | None = None
         self._started = False
         self._job: JobInfo | None = None
@@ -176,11 +182,14 @@ class Gatherer:
         try:
             self._job = self._jobs.job(submission_id(self.run, self.attempt))
         except NotFound:
+            self.unanswered = ""
             self._missing_since = self._missing_since or self.clock()
             self._heard_at = self.clock()
             return True
-        except ClusterError:
+        except ClusterError as error:
+            self.unanswered = str(error)
             return False
+        self.unanswered = ""
         self._heard_at, self._missing_since = self.clock(), None
         self._ended_since = (self._ended_since or self.clock()) if self._job.status.is_terminal else None
         return True
@@ -245,7 +254,7 @@ def watch(
         yield from events
         verdict = judge(gatherer.facts(), patience_s=patience_s)
         if verdict.final and verdict.status is RunStatus.UNKNOWN:
-            raise _unknown(gatherer.run, verdict)
+            raise _unknown(gatherer, verdict)
         if verdict != shown:
             shown = verdict
             yield StatusChange(run=gatherer.run, attempt=gatherer.attempt, time=time.time(), **vars(verdict))
@@ -256,8 +265,9 @@ def watch(
         sleep(_READ_EVERY_S)
 
 
-def _unknown(run: str, verdict: Verdict) -> StateUnknown:
-    got = f"{verdict.message}, and the log of {run} does not say how it ended"
+def _unknown(gatherer: Gatherer, verdict: Verdict) -> StateUnknown:
+    run, why = gatherer.run, f" ({gatherer.unanswered})" if gatherer.unanswered else ""
+    got = f"{verdict.message}{why}, and the log of {run} does not say how it ended"
     expected = "a cluster that answers, or a run directory with the run's last event"
     fix = f"raytrain status {run} asks again; --address names another address of the cluster"
     return StateUnknown(Problem(got=got, expected=expected, fix=fix))

@@ -304,6 +304,7 @@ def test_a_cluster_that_stays_silent_leaves_the_state_unknown(tmp_path: Path) ->
 
     assert 20 <= time.now < 25
     assert f"raytrain status {RUN}" in str(caught.value)
+    assert "the cluster does not answer (got nothing, expected a cluster)" in str(caught.value)
 
 
 def test_a_finished_run_needs_no_cluster(tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ def root(
 
 def main() -> None:
     """Entry point of the console script and of `python -m raytrain`."""
+    _open_closed_streams()
     try:
         app()
     except SystemExit as leaving:
@@ -103,6 +104,13 @@ def main() -> None:
 
         show_bug(bug, Output())
         _leave(ExitCode.BUG)
+
+
+def _open_closed_streams() -> None:
+    """What a shell closed (`2>&-`) leads nowhere: Python has None there, and the next file opened its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
 
 
 def _leave(code: object) -> None:

@@ -48,7 +48,7 @@ def command(
     """
     submitted_at = time.time()
     out = Output(json=wants_json(json, output), quiet=quiet)
-    record = runs.find(run, address=None, storage=storage)
+    record = runs.find(run, address=address, storage=storage, goes_on=True)
     gatherer = runs.gatherer(record)
     summary = runs.seen_now(record, gatherer)
     _refuse(record.run, summary.status)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 from raytrain.cli.follow import absorb
 from raytrain.cli.tails import FetchedTail, FileTail, Tail
 from raytrain.cluster.connect import connect_to, locate
 from raytrain.cluster.copies import pull_log, refresh
-from raytrain.cluster.find import find_run, latest_attempt
-from raytrain.cluster.index import RunRecord, remembered
+from raytrain.cluster.event_source import sees_log
+from raytrain.cluster.find import find_run, latest_attempt, recalled, runs_of_jobs
+from raytrain.cluster.index import RunRecord
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.submit import dashboard_page
 from raytrain.errors import ClusterError, NotFound, Problem
@@ -19,24 +21,27 @@ from raytrain.run import RunPaths, RunStatus, submission_id
 from raytrain.watcher import Gatherer, look
 
 
-def find(ref: str, *, address: str | None = None, storage: str | None = None) -> RunRecord:
+def find(ref: str, *, address: str | None = None, storage: str | None = None, goes_on: bool = False) -> RunRecord:
     """The run that `ref` names: by this machine's index, then the cluster's jobs, then `--storage`.
 
     `--address` and `--storage` count before what the index remembers.
 
+    Args:
+        ref: what the user calls it.
+        address: what `--address` was given.
+        storage: what `--storage` was given.
+        goes_on: `--address` is where the run is to go on; where it ran before is remembered, if that is known.
+
     Raises:
         NotFound: there is no such run.
-        UsageError: several runs begin with `ref`.
+        UsageError: several runs begin with `ref`, or it is empty.
     """
-    try:
-        record = find_run(ref)
-    except NotFound:
-        record = _find_elsewhere(ref, address, storage)
+    record = find_run(ref, on_cluster=lambda: _runs_of_cluster(address), storage=storage)
     if not record.address:
-        record = replace(record, address=_remembered_address(record.run))
-    if address:
+        [record] = recalled([record])
+    if address and not (goes_on and record.address):
         record = replace(record, address=locate(address).url)
-    if storage and (is_object_store(storage) or RunPaths.of(storage, record.run).root.is_dir()):
+    if storage and (is_object_store(storage) or os.path.isdir(RunPaths.of(storage, record.run).root)):
         record = replace(record, storage=storage)
     refresh(record)
     return record
@@ -65,15 +70,26 @@ def paths(record: RunRecord) -> RunPaths | None:
 
 
 def gatherer(record: RunRecord) -> Gatherer:
-    """Gathers the facts of the run from its directory and its cluster."""
-    jobs = connect_to(record.address) if record.address else None
-    return Gatherer(record.run, attempt=_last_attempt(record, jobs), paths=paths(record), jobs=jobs)
+    """Gathers the facts of the run from its directory and its cluster; from one of them where the other is shut.
+
+    Raises:
+        ClusterError: no log is in sight here, and the cluster may not be asked: its token is not to be had, or not to
+            be sent.
+    """
+    directory, jobs, unanswered = paths(record), None, ""
+    try:
+        jobs = connect_to(record.address) if record.address else None
+    except ClusterError as error:
+        if not sees_log(directory):
+            raise
+        unanswered = str(error)
+    attempt = _last_attempt(record, jobs)
+    return Gatherer(record.run, attempt=attempt, paths=directory, jobs=jobs, unanswered=unanswered)
 
 
 def _last_attempt(record: RunRecord, jobs: JobsApi | None) -> int:
     """The run's log tells of later attempts; where this machine does not see it, the cluster's jobs do."""
-    directory = paths(record)
-    if jobs is None or (directory is not None and directory.events.is_file()):
+    if jobs is None or sees_log(paths(record)):
         return record.attempt
     try:
         return max(record.attempt, latest_attempt(record.run, jobs.jobs()))
@@ -104,7 +120,8 @@ def seen_now(record: RunRecord, gathering: Gatherer | None = None) -> RunSummary
     if verdict.final:
         summary.conclude(verdict.status, reason=verdict.reason, error=verdict.error)
         if verdict.message and verdict.status in (RunStatus.UNKNOWN, RunStatus.SUCCEEDED):
-            summary.warnings.append(verdict.message)
+            why = f" ({gathering.unanswered})" if gathering.unanswered else ""
+            summary.warnings.append(f"{verdict.message}{why}")
     elif summary.status is RunStatus.PENDING:
         summary.status = verdict.status
     elif summary.status.is_terminal:  # an earlier attempt ended, and the present one has not said a word yet
@@ -117,8 +134,7 @@ def job_log(record: RunRecord, attempt: int = 1) -> Tail | None:
     """What the driver prints, as the cluster has it; None where no cluster is known."""
     if not record.address:
         return None
-    api = connect_to(record.address)
-    return FetchedTail(lambda: api.logs(submission_id(record.run, attempt)))
+    return FetchedTail(lambda: connect_to(record.address).logs(submission_id(record.run, attempt)))
 
 
 def log_tail(record: RunRecord, *, attempt: int, rank: int | None, follow: bool) -> Tail:
@@ -132,7 +148,7 @@ def log_tail(record: RunRecord, *, attempt: int, rank: int | None, follow: bool)
     if directory is not None:
         path = directory.driver_log(attempt) if rank is None else directory.rank_log(attempt, rank)
         pull_log(directory, path)
-        if path.is_file() or (follow and rank is not None and directory.root.is_dir()):
+        if os.access(path, os.R_OK) or (follow and rank is not None and os.path.isdir(directory.root)):
             return FileTail(path)
     if rank is not None or not record.address:
         raise _no_log(record, attempt, rank, directory)
@@ -143,21 +159,17 @@ def log_tail(record: RunRecord, *, attempt: int, rank: int | None, follow: bool)
 
 def _no_log(record: RunRecord, attempt: int, rank: int | None, directory: RunPaths | None) -> NotFound:
     whose = "the driver" if rank is None else f"rank {rank}"
-    if directory is None or not directory.root.is_dir():
+    if directory is None or not os.path.isdir(directory.root):
         expected = "a run directory that this machine sees"
         fix = "--storage names the directory that holds the runs' directories"
     else:
-        kept = sorted(path.stem for path in directory.attempt_logs(attempt).glob("*.log"))
+        logs = directory.attempt_logs(attempt)
+        kept = sorted(path.stem for path in logs.glob("*.log")) if os.path.isdir(logs) else []
         expected, fix = f"one of {', '.join(kept)}" if kept else "a log of that attempt", ""
     return NotFound(Problem(got=f"no log of {whose} in attempt {attempt} of {record.run}", expected=expected, fix=fix))
 
 
-def _find_elsewhere(ref: str, address: str | None, storage: str | None) -> RunRecord:
+def _runs_of_cluster(address: str | None) -> list[RunRecord]:
+    """The runs of the cluster that a job would go to; none where that is yet to be started."""
     where = locate(address)
-    if where.starts_local:
-        return find_run(ref, storage=storage)
-    return find_run(ref, jobs=connect_to(where.url).jobs, address=where.url, storage=storage)
-
-
-def _remembered_address(run: str) -> str:
-    return next((record.address for record in remembered() if record.run == run), "")
+    return [] if where.starts_local else runs_of_jobs(connect_to(where.url).jobs(), where.url)

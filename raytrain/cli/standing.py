@@ -9,7 +9,7 @@ from typing import Any
 
 from raytrain.cluster.auth import find_token
 from raytrain.cluster.copies import pull_status
-from raytrain.cluster.find import runs_in
+from raytrain.cluster.find import recalled, runs_in
 from raytrain.cluster.index import RunRecord, remembered
 from raytrain.cluster.jobs_api import JobInfo, JobsApi
 from raytrain.cluster.transport import Transport
@@ -45,8 +45,11 @@ def standings(*, limit: int | None = None, storage: str | None = None) -> tuple[
     Args:
         limit: all of them when None.
         storage: the runs of this directory, instead of this machine's index.
+
+    Raises:
+        NotFound: there is no such storage.
     """
-    records = runs_in(storage) if storage else remembered()
+    records = recalled(runs_in(storage)) if storage else remembered()
     shown = records[::-1][:limit]
     stored = {record.run: _stored(record) for record in shown}
     open_runs = [record for record in shown if not _ended(stored[record.run], record)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -55,8 +56,12 @@ def command(
 def _ask_at_once(record: RunRecord, out: Output) -> None:
     """Leaves the sign that the driver looks for; the Jobs API knows one kind of stop only."""
     directory = runs.paths(record)
-    if directory is not None and directory.root.is_dir():
-        directory.stop_now.touch()
-        put(directory, directory.stop_now)
-    else:
-        out.warn(f"the directory of {record.run} is out of sight here, so it is stopped politely")
+    why = "is out of sight here"
+    if directory is not None and os.path.isdir(directory.root):
+        try:
+            directory.stop_now.touch()
+            put(directory, directory.stop_now)
+            return
+        except OSError as error:
+            why = f"cannot be written ({error.strerror or error})"
+    out.warn(f"the directory of {record.run} {why}, so it is stopped politely")

@@ -18,7 +18,7 @@ class Tail(Protocol):
 
 
 class FileTail:
-    """Reads on where it stopped; a file that is not there yet has no lines."""
+    """Reads on where it stopped; a file that is not there yet, or may not be read, has no lines."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -30,7 +30,7 @@ class FileTail:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
                 chunk = file.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             return
         self._offset += len(chunk)
         *lines, self._rest = (self._rest + chunk).split(b"\n")

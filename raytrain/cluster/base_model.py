@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,7 +51,7 @@ def base_model_of(spec: JobSpec, folder: Path, find: Callable[[str], RunRecord])
 
 
 def _names_a_file(value: str, folder: Path) -> bool:
-    return value.endswith(".keras") or _path(value, folder).is_file()
+    return value.endswith(".keras") or os.path.isfile(_path(value, folder))
 
 
 def _path(value: str, folder: Path) -> Path:
@@ -59,7 +60,7 @@ def _path(value: str, folder: Path) -> Path:
 
 def _file(value: str, folder: Path, field: str) -> Path:
     path = _path(value, folder)
-    if path.is_file():
+    if os.path.isfile(path):
         return path
     raise SpecError(
         Problem(got=f"{value}, and there is no such file", expected="a saved .keras file on this machine", field=field)
@@ -71,7 +72,7 @@ def _of_run(value: str, field: str, find: Callable[[str], RunRecord]) -> Path:
     paths = RunPaths.of(record.storage, record.run)
     pull_model(paths)
     model = paths.model
-    if record.storage and model.is_file():
+    if record.storage and os.path.isfile(model):
         return model
     raise NotFound(
         Problem(

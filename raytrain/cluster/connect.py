@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from raytrain.cluster import local, machine
 from raytrain.cluster.address import DASHBOARD_PORT, OWN_SOURCE, Address, LocalHead, resolve_address
@@ -117,4 +116,4 @@ def _runs_here(address: Address, api: JobsApi) -> bool:
     if not address.is_loopback:
         return False
     head = api.head()
-    return head is not None and bool(head.session_dir) and Path(head.session_dir).is_dir()
+    return head is not None and os.path.isdir(head.session_dir)

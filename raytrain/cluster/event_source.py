@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -18,6 +19,11 @@ class Mirrors(Protocol):
         """The complete lines of the driver's mirror of the event log; none where there is no mirror yet."""
 
 
+def sees_log(paths: RunPaths | None) -> bool:
+    """Whether this machine sees a run's event log, and this user may read it."""
+    return paths is not None and os.access(paths.events, os.R_OK)
+
+
 class EventSource:
     """Reads a run's events from its directory where this machine sees it, else from the cluster's mirror of them.
 
@@ -28,7 +34,7 @@ class EventSource:
     def __init__(self, paths: RunPaths | None, jobs: Mirrors | None) -> None:
         self._copy = CopiedLog(paths) if paths and paths.uri else None
         self._reader = EventReader(paths.events) if paths else None
-        self._path = paths.events if paths else None
+        self._paths = paths
         self._jobs = jobs
         self._mirror = ""
         self._lines_read = 0
@@ -36,7 +42,7 @@ class EventSource:
 
     @property
     def is_local(self) -> bool:
-        return self._path is not None and self._path.exists()
+        return sees_log(self._paths)
 
     def new(self, mirror: str) -> Iterator[Event]:
         """The events since the last call; `mirror` is the submission id whose mirror to read."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from raytrain.cluster.copies import runs_of_store
@@ -22,8 +24,7 @@ def find_run(
     ref: str,
     *,
     environ: Mapping[str, str] | None = None,
-    jobs: Callable[[], Sequence[JobInfo]] | None = None,
-    address: str = "",
+    on_cluster: Callable[[], Iterable[RunRecord]] | None = None,
     storage: str | None = None,
 ) -> RunRecord:
     """The run that `ref` names: asked of this machine's index, then the cluster, then a storage directory.
@@ -31,23 +32,26 @@ def find_run(
     Args:
         ref: a run's id, an unambiguous beginning of it, `@last`, or the path of a run's directory.
         environ: tells where the index is.
-        jobs: lists the cluster's jobs; called only when the index does not know the run. A cluster that does not
-            answer counts as one that does not know it.
-        address: the url of that cluster.
+        on_cluster: lists the cluster's runs; called only when the index does not know the run. A cluster that cannot
+            be asked counts as one that does not know it.
         storage: a directory of runs to look in.
 
     Raises:
-        UsageError: several runs begin so.
-        NotFound: no run is named so; names the nearest.
+        UsageError: several runs begin so, or `ref` is empty.
+        NotFound: no run is named so; names the nearest. Or there is no such storage.
     """
+    if not ref.strip():  # every id begins with it, and it is the path of the current folder
+        expected = "a run's id, a beginning of it, @last, or its directory"
+        fix = "a shell variable that is not set is empty"
+        raise UsageError(Problem(got="an empty name of a run", expected=expected, fix=fix))
     known = remembered(environ)
     if ref == LAST:
         return _last(known)
     if (directory := _directory(ref)) is not None:
         return directory
     sources: list[Callable[[], Iterable[RunRecord]]] = [lambda: known]
-    if jobs is not None:
-        sources.append(lambda: runs_of_jobs(jobs(), address))
+    if on_cluster is not None:
+        sources.append(on_cluster)
     if storage:
         sources.append(lambda: runs_in(storage))
     names: list[str] = []
@@ -93,14 +97,19 @@ def runs_of_jobs(jobs: Iterable[JobInfo], address: str) -> list[RunRecord]:
 
 
 def runs_in(storage: str) -> list[RunRecord]:
-    """The runs whose directories lie in `storage`, the latest last."""
+    """The runs whose directories lie in `storage`, the latest last.
+
+    Raises:
+        NotFound: there is no such directory, it may not be listed, or the object store does not answer.
+    """
     if is_object_store(storage):
         return _runs_in_store(storage)
     root = Path(storage).expanduser()
     try:
         folders = [folder for folder in root.iterdir() if _is_run(folder)]
-    except OSError:
-        return []
+    except OSError as error:
+        expected = "the directory that holds the runs' directories"
+        raise NotFound(Problem(got=f"{storage}: {error.strerror}", expected=expected)) from error
     return sorted(map(_record_of_directory, folders), key=lambda record: (record.submitted_at, record.run))
 
 
@@ -119,6 +128,12 @@ def _runs_in_store(storage: str) -> list[RunRecord]:
     return sorted(records, key=lambda record: (record.submitted_at, record.run))
 
 
+def recalled(records: Iterable[RunRecord], environ: Mapping[str, str] | None = None) -> list[RunRecord]:
+    """The runs of directories, each with what this machine remembers of it beside: its cluster, job and attempt."""
+    known = {record.run: record for record in remembered(environ)}
+    return [replace(known.get(record.run, record), storage=record.storage) for record in records]
+
+
 def _last(known: Sequence[RunRecord]) -> RunRecord:
     if known:
         return known[-1]
@@ -134,11 +149,11 @@ def _last(known: Sequence[RunRecord]) -> RunRecord:
 def _directory(ref: str) -> RunRecord | None:
     """The run of a directory; None where `ref` is no path."""
     path = Path(ref).expanduser()
-    if "/" not in ref and not (path.is_dir() and _is_run(path)):
+    if "/" not in ref and not _is_run(path):
         return None
     if _is_run(path):
         return _record_of_directory(path.resolve())
-    what = "a folder without events.jsonl or spec.json" if path.is_dir() else "no folder"
+    what = "a folder without events.jsonl or spec.json" if os.path.isdir(path) else "no folder in sight here"
     raise NotFound(
         Problem(got=f"{ref}, {what}", expected="a run's directory", fix="raytrain list shows where runs are")
     )
@@ -146,7 +161,7 @@ def _directory(ref: str) -> RunRecord | None:
 
 def _is_run(folder: Path) -> bool:
     paths = RunPaths(folder)
-    return paths.events.is_file() or paths.spec.is_file()
+    return os.path.isfile(paths.events) or os.path.isfile(paths.spec)
 
 
 def _record_of_directory(folder: Path) -> RunRecord:

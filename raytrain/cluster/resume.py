@@ -99,23 +99,28 @@ def job_again(
         overrides: further `--set` arguments.
 
     Raises:
-        NotFound: its folder is gone, and the run's directory, which has a copy, is out of sight.
+        UsageError: `job` is empty.
+        NotFound: `job` is not there; or, where it is left out, the job's folder is gone, and the run's directory, which
+            has a copy, is out of sight.
         SpecError: the job as it is now is refused.
     """
     from raytrain.spec.load import load_job
 
     storage = f"storage={json.dumps(request.storage)}"
-    source = job or record.job
-    if source and Path(source).exists():
+    if job == "-":
+        expected, fix = "the folder of the run's job, or its YAML file", "leave it out where the job has not moved"
+        raise NotFound(Problem(got="-, which is no folder", expected=expected, fix=fix))
+    if job is not None or os.path.exists(record.job):
+        source = record.job if job is None else job
         yield load_job(source, overrides=[*request.overrides, *overrides, storage])
         return
     paths = RunPaths.of(record.storage, record.run)
     pull_package(paths)
     package = paths.package
-    if not package.is_file():
+    if not os.path.isfile(package):
         raise NotFound(
             Problem(
-                got=f"no job of {record.run}: neither {source or 'its folder'} nor {package} is there",
+                got=f"no job of {record.run}: neither {record.job or 'its folder'} nor {package} is there",
                 expected="the job's folder",
                 fix="name it: raytrain resume RUN JOB",
             )

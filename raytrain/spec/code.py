@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -206,7 +207,7 @@ def _without_function(spec: JobSpec, places: Places) -> Iterator[Problem]:
 
 def _saved_model_problems(file: str, folder: Path) -> Iterator[Problem]:
     path = folder / Path(file).expanduser()
-    if not path.is_file():
+    if not os.path.isfile(path):
         near = did_you_mean(path.name, [item.name for item in path.parent.glob("*.keras")])
         yield Problem(got=f"{file}, which does not exist", expected="a saved .keras file", fix=near)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from itertools import takewhile
@@ -58,7 +59,7 @@ def is_elsewhere(name: str) -> bool:
     path = Path(name).expanduser()
     if not path.is_absolute():
         return False
-    return not (path.exists() or (is_wild(name) and _glob(path, Path())))
+    return not (os.path.exists(path) or (is_wild(name) and _glob(path, Path())))
 
 
 def is_uri(name: str) -> bool:
@@ -106,7 +107,7 @@ def check_inside(name: str, folder: Path) -> Problem | None:
             fix="copy it into the folder, or give an absolute path that every node sees",
         )
     path = folder / Path(name).expanduser()
-    if path.exists():
+    if os.path.exists(path):
         return None
     near = did_you_mean(path.name, [item.name for item in path.parent.iterdir()]) if path.parent.is_dir() else ""
     return Problem(got=f"{name}, which does not exist", expected=f"a file in {folder}", fix=near)
@@ -114,13 +115,13 @@ def check_inside(name: str, folder: Path) -> Problem | None:
 
 def _expand(name: str, folder: Path, kind: str) -> list[Path]:
     path = folder / Path(name).expanduser()
-    wild = is_wild(name) and not path.exists()
+    wild = is_wild(name) and not os.path.exists(path)
     problem = check_inside(_WILD.split(name)[0].rpartition("/")[0] or "." if wild else name, folder)
     if problem:
         raise SpecError(problem)
     if wild:
-        files = [file for file in _glob(Path(name).expanduser(), folder) if file.is_file()]
-    elif path.is_dir():
+        files = [file for file in _glob(Path(name).expanduser(), folder) if os.path.isfile(file)]
+    elif os.path.isdir(path):
         belongs = FILE_NAMES[kind].search
         files = sorted(file for file in path.rglob("*") if belongs(file.name) and file.is_file())
         files = [file for file in files if not is_hidden(file.relative_to(path).parts)]
@@ -136,5 +137,5 @@ def _glob(pattern: Path, folder: Path) -> list[Path]:
     """What a pattern, relative to `folder` or absolute, matches; hidden names only where it spells them out."""
     plain = list(takewhile(lambda part: not is_wild(part), pattern.parts))
     root = folder.joinpath(*plain)
-    found = root.glob(str(PurePath(*pattern.parts[len(plain) :])))
+    found = root.glob(str(PurePath(*pattern.parts[len(plain) :]))) if os.path.isdir(root) else ()
     return sorted(file for file in found if not is_hidden(file.relative_to(root).parts))

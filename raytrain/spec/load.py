@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -53,7 +54,7 @@ def load_job(job: str, *, overrides: Sequence[str] = (), stdin: TextIO | None = 
 
     Raises:
         NotFound: there is no such file.
-        UsageError: a `--set` without `=`, or a file that is no YAML.
+        UsageError: `job` is empty, a `--set` without `=`, or a file that is no YAML.
         SpecError: the job is refused; all problems at once, the most important last.
     """
     parsed = [parse_override(text) for text in overrides]
@@ -79,10 +80,14 @@ def _read(job: str, stdin: TextIO | None) -> tuple[Path, str, bytes | str]:
     """The job's folder, its file as shown, and the text."""
     if job == "-":
         return Path.cwd(), STDIN, (stdin or sys.stdin).read()
+    if not job.strip():  # as a path it is the current folder
+        expected = f"a folder with a {JOB_FILE}, a YAML file, or -"
+        fix = "a shell variable that is not set is empty; . is the current folder"
+        raise UsageError(Problem(got="an empty name of a job", expected=expected, fix=fix))
     path = Path(job).expanduser()
-    if path.is_dir():
+    if os.path.isdir(path):
         path, job = path / JOB_FILE, str(Path(job) / JOB_FILE)
-    elif path.exists() and path.suffix not in (".yaml", ".yml", ".json"):
+    elif os.path.exists(path) and path.suffix not in (".yaml", ".yml", ".json"):
         raise UsageError(Problem(got=f"the file {job}", expected=f"a folder with a {JOB_FILE}, a YAML file, or -"))
     try:
         return path.resolve().parent, job, path.read_bytes()
@@ -93,14 +98,14 @@ def _read(job: str, stdin: TextIO | None) -> tuple[Path, str, bytes | str]:
 
 
 def _not_found(path: Path, job: str) -> NotFound:
-    if path.parent.is_dir():
+    try:
         yamls = sorted(near.name for near in path.parent.iterdir() if near.suffix in (".yaml", ".yml"))
         jobs = sorted(near.parent.name for near in path.parent.glob(f"*/{JOB_FILE}"))
-        fix = did_you_mean(path.name, [*jobs, *yamls]) or (
-            f"there are {', '.join([*jobs, *yamls])}" if yamls or jobs else ""
-        )
-    else:
-        fix = ""
+    except OSError:  # its folder is not there either, or may not be listed
+        yamls, jobs = [], []
+    fix = did_you_mean(path.name, [*jobs, *yamls]) or (
+        f"there are {', '.join([*jobs, *yamls])}" if yamls or jobs else ""
+    )
     return NotFound(
         Problem(
             got=f"{job}, which does not exist",

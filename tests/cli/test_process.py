@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -109,6 +110,31 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(10) == 141
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED"])
+def test_closed_streams_change_no_exit_code(tmp_path: Path, closed: str, status: str) -> None:
+    """As in `raytrain wait RUN 2>&- && deploy`."""
+    lives.write_log(tmp_path / lives.RUN, [*lives.beginning(), *lives.ending(status, "user_code", message="no")])
+
+    command = shlex.join([*PROGRAM, "wait", str(tmp_path / lives.RUN)])
+    done = subprocess.run(["sh", "-c", f"{command} {closed}"], capture_output=True, text=True, check=False)
+
+    assert done.returncode == {"SUCCEEDED": 0, "FAILED": 10}[status]
+    assert (status in done.stdout) == (closed == "2>&-")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("--version", 0), ("status nope --address 127.0.0.1:9", 5), ("sumbit", 2)]
+)
+def test_without_stderr_errors_have_their_exit_codes(arguments: str, code: int) -> None:
+    command = f"{shlex.join(PROGRAM)} {arguments} 2>&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+
+    assert done.returncode == code
+    assert "error" not in done.stdout
 
 
 def on_a_terminal(arguments: list[str], **environment: str) -> tuple[int, str]:

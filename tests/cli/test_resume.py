@@ -180,6 +180,42 @@ def test_a_job_that_has_moved_is_named(cluster: StandIn, job: Path, stopped: str
     assert raytrain("resume", stopped, str(tmp_path / "moved")).exit_code == 0
 
 
+@pytest.mark.parametrize(("named", "code"), [("./my_jbo", 5), ("-", 5), ("", 2)])
+def test_a_job_that_is_named_and_not_there_is_not_the_runs_own_copy(
+    cluster: StandIn, stopped: str, named: str, code: int
+) -> None:
+    [package] = [content for content in cluster.packages.values() if b".raytrain/job.json" in content]
+    RunPaths.of(cluster.requests[0].storage, stopped).package.write_bytes(package)
+
+    result = raytrain("resume", stopped, named)
+
+    assert (result.exit_code, len(cluster.jobs)) == (code, 1), result.stderr
+
+
+def test_a_run_of_another_machine_is_found_on_the_cluster_that_is_named(
+    cluster: StandIn, job: Path, stopped: str, tmp_path: Path
+) -> None:
+    shutil.rmtree(tmp_path / "state")
+    RunPaths.of(cluster.requests[0].storage, stopped).request.write_text(cluster.requests[0].model_dump_json())
+
+    result = raytrain("resume", stopped, str(job), "--address", cluster.url, "--json")
+
+    assert result.exit_code == 0, result.stderr
+    assert list(cluster.jobs) == [stopped, f"{stopped}-a2"]
+
+
+def test_a_run_that_goes_on_is_not_resumed_on_another_cluster(
+    cluster: StandIn, stopped: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--address` says where the run is to go on, not where it was."""
+    monkeypatch.setattr("raytrain.cluster.resume._JOB_ENDS_WITHIN_S", 0.1)
+    cluster.jobs[stopped].status = "RUNNING"
+    with stand_in_cluster() as other:
+        result = raytrain("resume", stopped, "--address", other.url)
+
+    assert (result.exit_code, other.jobs) == (2, {}), result.stderr
+
+
 def test_how_a_run_was_submitted_may_be_lost(stopped: str, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "state" / "requests")
     result = raytrain("resume", stopped)

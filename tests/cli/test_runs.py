@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from raytrain.cli.main import app
 from raytrain.cluster.index import RunRecord, remember
+from raytrain.errors import ClusterUnreachable, Problem
 from raytrain.events.summary import summarize
 from raytrain.events.types import Event
 from raytrain.run import RunPaths
@@ -52,6 +53,57 @@ def until(happened: Any, timeout_s: float = 10.0) -> None:
     while not happened():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("verb", ["watch", "status", "logs", "metrics", "wait", "stop", "resume"])
+def test_a_variable_that_is_not_set_names_no_run(running: tuple[StandIn, str], verb: str) -> None:
+    cluster, run = running
+
+    result = raytrain(verb, "")
+
+    assert result.exit_code == 2
+    assert "an empty name of a run" in result.stderr
+    assert (list(cluster.jobs), cluster.jobs[run].status) == ([run], "RUNNING")
+
+
+@pytest.fixture(params=["unreadable", "in the clear"])
+def no_token(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A token that is not to be had, or not to be sent; the address of the cluster that wants it."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    if request.param == "unreadable":
+        monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "none"))
+        return GONE
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
+    return "http://head.example:8265"
+
+
+class TestWithoutToken:
+    @pytest.mark.parametrize("verb", ["status", "metrics", "logs", "watch", "wait", "stop"])
+    def test_a_finished_run_is_told_from_its_directory(self, tmp_path: Path, no_token: str, verb: str) -> None:
+        paths = keep(tmp_path, lives.whole_life(), address=no_token)
+        paths.attempt_logs(1).mkdir(parents=True)
+        paths.driver_log(1).write_text("one\n")
+
+        result = raytrain(verb, lives.RUN)
+
+        assert result.exit_code == 0, result.stderr
+        assert result.stdout
+
+    def test_a_run_that_may_go_on_is_unknown_and_says_why(self, tmp_path: Path, no_token: str) -> None:
+        keep(tmp_path, lives.beginning(), address=no_token)
+
+        result = raytrain("status", lives.RUN)
+
+        assert result.exit_code == 12
+        assert "token" in result.stdout
+
+    def test_a_run_of_which_only_the_cluster_can_tell(self, tmp_path: Path, no_token: str) -> None:
+        keep(tmp_path, [], address=no_token)
+
+        result = raytrain("watch", lives.RUN)
+
+        assert result.exit_code == 4
+        assert "token" in result.stderr
 
 
 class TestStatus:
@@ -119,6 +171,21 @@ class TestStatus:
         result = raytrain("status", run, "--address", cluster.url, "--json")
 
         assert json.loads(result.stdout)["status"] == "RUNNING"
+
+    def test_of_a_run_in_a_storage_where_no_cluster_can_be_asked(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def none_runs_here(*_: object) -> None:
+            raise ClusterUnreachable(Problem(got="auto, and no Ray cluster runs", expected="a running cluster"))
+
+        monkeypatch.setattr("raytrain.cli.runs.locate", none_runs_here)
+        lives.write_log(tmp_path / lives.RUN, lives.whole_life())
+
+        found = raytrain("status", lives.RUN, "--storage", str(tmp_path))
+        nowhere = raytrain("status", "digits-20261120-0715-4f2b")
+
+        assert (found.exit_code, nowhere.exit_code) == (0, 5), found.stderr
+        assert "could not be asked: got auto" in nowhere.stderr
 
     def test_of_no_run_at_all(self, tmp_path: Path) -> None:
         keep(tmp_path, lives.whole_life())
@@ -251,6 +318,17 @@ class TestList:
         told = json.loads(raytrain("list", "--storage", str(tmp_path / "storage"), "--json").stdout)
 
         assert [row["run"] for row in told["runs"]] == [lives.RUN]
+
+    def test_of_a_storage_knows_the_clusters_of_its_runs(self, running: tuple[StandIn, str], tmp_path: Path) -> None:
+        cluster, run = running
+        (row,) = json.loads(raytrain("list", "--storage", str(tmp_path / "storage"), "--json").stdout)["runs"]
+        assert (row["run"], row["status"], row["address"]) == (run, "RUNNING", cluster.url)
+
+    def test_of_a_storage_that_is_not_there(self, tmp_path: Path) -> None:
+        result = raytrain("list", "--storage", str(tmp_path / "none"))
+
+        assert (result.exit_code, result.stdout) == (5, "")
+        assert "No such file or directory" in result.stderr
 
     def test_is_quick_with_ten_thousand_runs(self, tmp_path: Path) -> None:
         keep(tmp_path, lives.whole_life())

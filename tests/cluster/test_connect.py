@@ -48,9 +48,10 @@ def test_a_command_that_only_looks_starts_nothing(environ: Environ) -> None:
         connect(None, environ=environ, start_local=False)
 
 
-def test_the_end_of_a_tunnel_is_not_this_machine(environ: Environ, dashboard: StandIn) -> None:
+@pytest.mark.parametrize("session", ["/tmp/ray/session_of_another_machine", f"/tmp/{'long' * 99}"])
+def test_the_end_of_a_tunnel_is_not_this_machine(environ: Environ, dashboard: StandIn, session: str) -> None:
     dashboard.answer("/api/version", Answer(body={"ray_version": "2.60.0", "session_name": "s"}))
-    head = {"isHeadNode": True, "sessionDir": "/tmp/ray/session_of_another_machine"}
+    head = {"isHeadNode": True, "sessionDir": session}
     dashboard.answer("/nodes", Answer(body={"data": {"summary": [{"hostname": "far", "raylet": head}]}}))
 
     connection = connect(dashboard.url, environ=environ)

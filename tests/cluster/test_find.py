@@ -41,7 +41,7 @@ def three(environ: Environ) -> Environ:
     return environ
 
 
-def not_to_be_asked() -> list[JobInfo]:
+def not_to_be_asked() -> list[RunRecord]:
     raise AssertionError("the cluster was asked, though this machine knows the run")
 
 
@@ -56,12 +56,23 @@ def not_to_be_asked() -> list[JobInfo]:
     ],
 )
 def test_by_id_beginning_and_last(three: Environ, ref: str, run: str) -> None:
-    assert find_run(ref, environ=three, jobs=not_to_be_asked).run == run
+    assert find_run(ref, environ=three, on_cluster=not_to_be_asked).run == run
 
 
 def test_an_ambiguous_beginning_lists_the_candidates(three: Environ) -> None:
     with pytest.raises(UsageError, match="2 runs begin: digits-20261120-0716-aaaa, digits-20261120-0715-4f2a"):
         find_run("digits", environ=three)
+
+
+@pytest.mark.parametrize("ref", ["", "  "])
+def test_an_empty_name_is_no_beginning_of_the_only_run(
+    environ: Environ, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ref: str
+) -> None:
+    remember(RunRecord(run="digits-1"), environ)
+    monkeypatch.chdir(run_directory(tmp_path, "old-1"))
+
+    with pytest.raises(UsageError, match="an empty name of a run"):
+        find_run(ref, environ=environ)
 
 
 def test_an_id_that_another_begins_with_is_that_id(environ: Environ) -> None:
@@ -73,7 +84,7 @@ def test_an_id_that_another_begins_with_is_that_id(environ: Environ) -> None:
 
 def test_no_such_run_names_the_nearest(three: Environ) -> None:
     with pytest.raises(NotFound, match="did you mean wine-20261119-0000-bbbb"):
-        find_run("wines-20261119-0000-bbbb", environ=three, jobs=list)
+        find_run("wines-20261119-0000-bbbb", environ=three, on_cluster=list)
 
 
 def test_last_before_the_first(environ: Environ) -> None:
@@ -88,7 +99,7 @@ def test_the_cluster_knows_runs_of_other_machines(three: Environ) -> None:
         job("wine-9-a2", raytrain_run="wine-9", job_name="wine", storage="/far"),
     ]
 
-    found = find_run("wine-9", environ=three, jobs=lambda: jobs, address="http://h:1")
+    found = find_run("wine-9", environ=three, on_cluster=lambda: runs_of_jobs(jobs, "http://h:1"))
 
     assert found == RunRecord(
         run="wine-9", name="wine", address="http://h:1", storage="/far", submitted_at=7.0, attempt=2
@@ -100,14 +111,14 @@ def test_a_storage_directory_knows_runs_without_a_cluster(three: Environ, tmp_pa
     run_directory(tmp_path / "runs", "old-1")
     (tmp_path / "runs/not-a-run").mkdir()
 
-    def silent() -> list[JobInfo]:
+    def silent() -> list[RunRecord]:
         raise ClusterUnreachable(Problem(got="silence", expected="an answer"))
 
-    found = find_run("old", environ=three, jobs=silent, storage=str(tmp_path / "runs"))
+    found = find_run("old", environ=three, on_cluster=silent, storage=str(tmp_path / "runs"))
 
     assert found == RunRecord(run="old-1", name="digits", storage=str(tmp_path / "runs"), submitted_at=5.0)
     with pytest.raises(NotFound, match="could not be asked: got silence"):
-        find_run("nowhere", environ=three, jobs=silent)
+        find_run("nowhere", environ=three, on_cluster=silent)
 
 
 def test_by_directory(environ: Environ, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,4 +145,12 @@ def test_runs_of_a_storage_come_in_the_order_of_submission(tmp_path: Path) -> No
     run_directory(tmp_path, "a", 2.0)
 
     assert [known.run for known in runs_in(str(tmp_path))] == ["b", "a"]
-    assert runs_in(str(tmp_path / "none")) == []
+
+
+def test_a_storage_that_is_not_there_or_is_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(NotFound, match="none: No such file or directory"):
+        runs_in(str(tmp_path / "none"))
+    with pytest.raises(NotFound, match="file: Not a directory"):
+        runs_in(str(tmp_path / "file"))

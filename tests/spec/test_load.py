@@ -24,6 +24,12 @@ def test_a_folder_a_file_and_standard_input_give_the_same_job(
     assert [job.file for job in (by_folder, by_stdin)] == [str(folder / "job.yaml"), STDIN]
 
 
+def test_an_empty_name_is_not_the_folder_one_stands_in(write_job: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write_job())
+    with pytest.raises(UsageError, match="an empty name of a job"):
+        load_job("")
+
+
 def test_the_file_is_shown_as_the_user_named_it(write_job: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(write_job().parent)
     job = load_job("job")
