@@ -95,9 +95,11 @@ def resubmit(record: RunRecord, attempt: int, out: Output) -> RunRecord:
     out.warn(f"the driver of attempt {attempt} was lost: submitting attempt {attempt + 1} (restarts.driver)")
     kept = replace(record, job="")  # the job as it was submitted, whatever became of its folder
     try:
-        return replace(resume(kept, seen=attempt, progress=out.say).record, job=record.job)
+        submitted = resume(kept, seen=attempt, progress=out.say)
     except NotFound:
-        return resume(record, seen=attempt, progress=out.say).record
+        submitted = resume(record, seen=attempt, progress=out.say)
+    out.warn(*(f"warning: {warning}" for warning in submitted.warnings))
+    return replace(submitted.record, job=record.job)
 
 
 def _stop(record: RunRecord, gatherer: Gatherer, out: Output) -> None:
