@@ -60,7 +60,10 @@ class Job:
 
 
 class StandIn:
-    """One cluster: its jobs, its packages, and the life that awaits what is submitted; `later`, those of later jobs."""
+    """One cluster: its jobs, its packages, and the life that awaits what is submitted; `later`, those of later jobs.
+
+    With `always` it is no cluster any more, but a server that answers every question so.
+    """
 
     def __init__(self, life: Life) -> None:
         self.life = life
@@ -71,6 +74,7 @@ class StandIn:
         self.cpus = 4.0
         self.ray_version = version("ray")
         self.url = ""
+        self.always: Any = None
         self.threads: list[threading.Thread] = []
 
     def submit(self, body: dict[str, Any]) -> None:
@@ -136,7 +140,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        if match := re.fullmatch(r"/api/jobs/([^/]+)/logs", url.path):
+        if self.cluster.always is not None:
+            self._reply(self.cluster.always)
+        elif match := re.fullmatch(r"/api/jobs/([^/]+)/logs", url.path):
             self._job(match[1], lambda job: {"logs": job.log})
         elif match := re.fullmatch(r"/api/jobs/([^/]+)", url.path):
             self._job(match[1], _job_row)
