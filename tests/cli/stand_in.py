@@ -78,14 +78,17 @@ class StandIn:
         self.threads: list[threading.Thread] = []
 
     def submit(self, body: dict[str, Any]) -> None:
-        job = Job(body["submission_id"], body["metadata"])
-        self.jobs[job.submission_id] = job
         package = self.packages[body["runtime_env"]["working_dir"]]
         with zipfile.ZipFile(io.BytesIO(package)) as archive:
             [name] = [name for name in archive.namelist() if name.endswith(REQUEST_FILE)]
             request = JobRequest.model_validate_json(archive.read(name))
         life = self.later.pop(0) if self.requests and self.later else self.life
         self.requests.append(request)
+        self.begin(Job(body["submission_id"], body["metadata"]), request, life)
+
+    def begin(self, job: Job, request: JobRequest, life: Life) -> None:
+        """Begins a job's life; `submit` does, and a test for a job that another command submits."""
+        self.jobs[job.submission_id] = job
         thread = threading.Thread(target=self._live, args=(job, request, life), daemon=True)
         self.threads.append(thread)
         thread.start()
@@ -166,6 +169,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._job(match[1], _stop)
             return
         body = json.loads(self._body())
+        if body["submission_id"] in self.cluster.jobs:
+            self._reply(f"ValueError: Job with submission_id {body['submission_id']} already exists.", 500)
+            return
         self.cluster.submit(body)
         self._reply({"submission_id": body["submission_id"], "job_id": body["submission_id"]})
 
