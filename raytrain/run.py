@@ -38,6 +38,11 @@ class RunStatus(StrEnum):
     def is_terminal(self) -> bool:
         return self in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.STOPPED)
 
+    @classmethod
+    def of(cls, word: str) -> RunStatus:
+        """The status that a run's log names; UNKNOWN where a later version has a word that this one does not know."""
+        return cls(word) if word in list(cls) else cls.UNKNOWN
+
 
 class Reason(StrEnum):
     """Why a run has its status."""

@@ -104,7 +104,9 @@ class StatusChange(Verdict):
 def judge(facts: Facts, *, grace_s: float = GRACE_S, patience_s: float = PATIENCE_S) -> Verdict:
     """The run's status from the log's word, the job's, and for how long each has been silent."""
     if (last := facts.finished) is not None:
-        return Verdict(status=RunStatus(last.status), final=True, reason=last.reason, error=last.error)
+        status = RunStatus.of(last.status)
+        message = "" if status == last.status else f"the run has ended as {last.status}, a word of a later raytrain's"
+        return Verdict(status=status, final=True, reason=last.reason, error=last.error, message=message)
     if facts.job_missing_s is not None and facts.job_missing_s >= grace_s:
         return Verdict(status=RunStatus.UNKNOWN, final=True, message="the cluster knows no such job any more")
     never_ran = facts.job_error_type in _REASON_OF_ERROR_TYPE
@@ -252,8 +254,9 @@ def watch(
             asks += 1
             next_ask = gatherer.clock() + (_ASK_EVERY_S if asks < 60 else _ASK_LATER_EVERY_S)
         yield from events
-        verdict = judge(gatherer.facts(), patience_s=patience_s)
-        if verdict.final and verdict.status is RunStatus.UNKNOWN:
+        facts = gatherer.facts()
+        verdict = judge(facts, patience_s=patience_s)
+        if verdict.final and verdict.status is RunStatus.UNKNOWN and facts.finished is None:
             raise _unknown(gatherer, verdict)
         if verdict != shown:
             shown = verdict

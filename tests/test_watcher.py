@@ -81,6 +81,13 @@ def epoch(number: int) -> EpochEnd:
         pytest.param(
             Facts(finished=finished(), job_missing_s=1e6), "SUCCEEDED", "completed", True, id="cluster restarted since"
         ),
+        pytest.param(
+            Facts(finished=finished("PARKED", "of_tomorrow"), job=RunStatus.FAILED, job_ended_s=99.0),
+            "UNKNOWN",
+            "of_tomorrow",
+            True,
+            id="a later version's word for the end",
+        ),
         pytest.param(Facts(job=RunStatus.FAILED, job_ended_s=1.0), "RUNNING", None, False, id="failed a moment ago"),
         pytest.param(Facts(job=RunStatus.FAILED, job_ended_s=7.0), "FAILED", "driver_lost", True, id="driver lost"),
         pytest.param(

@@ -10,7 +10,7 @@ from raytrain.cli.follow import Deadline, follow, open_display, say_detached
 from raytrain.cli.outcome import exit_code, print_run
 from raytrain.cli.output import Output
 from raytrain.cluster.index import RunRecord
-from raytrain.errors import ExitCode, NotFound, RaytrainError, StateUnknown, WaitTimedOut
+from raytrain.errors import ClusterError, ExitCode, NotFound, RaytrainError, StateUnknown, UsageError, WaitTimedOut
 from raytrain.events.summary import RunSummary
 from raytrain.run import Reason, RunStatus, submission_id
 from raytrain.watcher import Gatherer
@@ -89,15 +89,32 @@ def may_resubmit(record: RunRecord, attempt: int) -> bool:
 
 
 def resubmit(record: RunRecord, attempt: int, out: Output) -> RunRecord:
-    """Submits a run's next attempt, and says so."""
+    """Submits a run's next attempt, and says so; where another command that waits was faster, takes up with that."""
+    from raytrain.cluster.resume import later_attempt
+
+    later = later_attempt(record, attempt)
+    if later is None:
+        out.warn(f"the driver of attempt {attempt} was lost: submitting attempt {attempt + 1} (restarts.driver)")
+        try:
+            return _submit_again(record, attempt, out)
+        except (UsageError, ClusterError):
+            later = later_attempt(record, attempt)
+            if later is None:
+                raise
+    out.warn(f"the driver of attempt {attempt} was lost: attempt {later.attempt} was submitted by another command")
+    return later
+
+
+def _submit_again(record: RunRecord, attempt: int, out: Output) -> RunRecord:
     from raytrain.cluster.again import resume
 
-    out.warn(f"the driver of attempt {attempt} was lost: submitting attempt {attempt + 1} (restarts.driver)")
     kept = replace(record, job="")  # the job as it was submitted, whatever became of its folder
     try:
-        return replace(resume(kept, seen=attempt, progress=out.say).record, job=record.job)
+        submitted = resume(kept, seen=attempt, only_next=True, progress=out.say)
     except NotFound:
-        return resume(record, seen=attempt, progress=out.say).record
+        submitted = resume(record, seen=attempt, only_next=True, progress=out.say)
+    out.warn(*(f"warning: {warning}" for warning in submitted.warnings))
+    return replace(submitted.record, job=record.job)
 
 
 def _stop(record: RunRecord, gatherer: Gatherer, out: Output) -> None:

@@ -84,7 +84,8 @@ def absorb(summary: RunSummary, item: Event | StatusChange | Idle) -> None:
     if isinstance(item, Event):
         summary.add(item)
     elif isinstance(item, StatusChange) and item.final:
-        if not summary.status.is_terminal and item.status is RunStatus.SUCCEEDED and item.message:
+        told = (RunStatus.UNKNOWN, RunStatus.SUCCEEDED)
+        if not summary.status.is_terminal and item.status in told and item.message:
             summary.warnings.append(item.message)
         summary.conclude(item.status, reason=item.reason, error=item.error)
     elif isinstance(item, StatusChange) and summary.status is RunStatus.PENDING:

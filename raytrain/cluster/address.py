@@ -19,7 +19,8 @@ DASHBOARD_PORT = 8265
 EXAMPLE = f"the dashboard's address, such as http://HOST:{DASHBOARD_PORT}"
 # Ports on which a Ray head listens too, but speaks no HTTP.
 _OTHER_PORTS = {6379: "Ray's own control port", 10001: "the port of Ray Client"}
-_HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+")
+_LABEL = r"[A-Za-z0-9_-]{1,63}"
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|(?=.*:)[0-9A-Fa-f:.]+")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from raytrain.cluster.resume import (
     fingerprint,
     job_again,
     next_attempt,
+    overtaken,
     refuse_changes,
     spec_file_of,
     submitted_request,
@@ -22,6 +23,7 @@ def resume(
     record: RunRecord,
     *,
     seen: int,
+    only_next: bool = False,
     job: str | None = None,
     overrides: Sequence[str] = (),
     force: bool = False,
@@ -35,6 +37,7 @@ def resume(
     Args:
         record: the run.
         seen: the last attempt that its log tells of.
+        only_next: submit the attempt after `seen` or none.
         job: where its job is now; where it was when left out.
         overrides: further `--set` arguments.
         force: take changes of spec and code as meant.
@@ -44,7 +47,7 @@ def resume(
         progress: told in a few words what is being done.
 
     Raises:
-        UsageError: the run goes on.
+        UsageError: the run goes on; or the attempt after `seen` is there already, and no other was asked for.
         NotFound: how it was submitted, or its job, is nowhere to be found.
         SpecError: the job has changed, or is refused.
         ClusterError: as `submit`.
@@ -52,6 +55,8 @@ def resume(
     environ = os.environ if environ is None else environ
     request = submitted_request(record, environ)
     attempt, answers = next_attempt(record, request, seen)
+    if only_next and attempt > seen + 1:
+        raise overtaken(record, seen + 1)
     with job_again(record, request, job=job, overrides=overrides) as loaded:
         files = fingerprint(prepare(loaded, environ).plan, spec_file_of(loaded))
         refuse_changes(changes(request, loaded, files), force=force)

@@ -7,7 +7,7 @@ of them on a real cluster, and so fail when a later Ray changes one.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,12 +121,13 @@ class JobsApi:
         response = self._http.send("GET", f"/api/jobs/{submission_id}", accept=(200, 404))
         if response.status_code == 404:
             raise self._no_such_job(submission_id, response.text)
-        return self._noted(_job_info(self._http.json_of(response)))
+        return self._noted(self._http.json_of(response, _job_info))
 
     def jobs(self) -> list[JobInfo]:
         """Every job that was submitted to the cluster, in the order of submission."""
-        rows = self._http.get_json("/api/jobs/")
-        infos = [_job_info(row) for row in rows if row.get("type") == "SUBMISSION"]
+        infos = self._http.get_json(
+            "/api/jobs/", lambda rows: [_job_info(row) for row in rows if row.get("type") == "SUBMISSION"]
+        )
         return sorted(infos, key=lambda info: info.start_time or 0.0)
 
     def stop(self, submission_id: str) -> bool:
@@ -134,14 +135,14 @@ class JobsApi:
         response = self._http.send("POST", f"/api/jobs/{submission_id}/stop", accept=(200, 404))
         if response.status_code == 404:
             raise self._no_such_job(submission_id, response.text)
-        return bool(self._http.json_of(response).get("stopped"))
+        return self._http.json_of(response, lambda body: bool(body["stopped"]))
 
     def logs(self, submission_id: str) -> str:
         """What the driver has printed so far; raises NotFound where there is no such job."""
         response = self._http.send("GET", f"/api/jobs/{submission_id}/logs", accept=(200, 404))
         if response.status_code == 404:
             raise self._no_such_job(submission_id, response.text)
-        return str(self._http.json_of(response).get("logs") or "")
+        return self._http.json_of(response, lambda body: str(body["logs"] or ""))
 
     def _noted(self, info: JobInfo) -> JobInfo:
         if info.driver_node_id:
@@ -204,42 +205,30 @@ class JobsApi:
 
     def versions(self) -> Versions:
         """Raises ClusterUnreachable where something else than Ray answers."""
-        body = self._http.get_json("/api/version")
-        if not isinstance(body, dict) or "ray_version" not in body:
-            raise ClusterError(Problem(got=f"an answer from {self.url} that is not Ray's", expected="Ray's dashboard"))
-        return Versions(ray=body["ray_version"], session=str(body.get("session_name", "")), python=self._python())
+        ray, session = self._http.get_json(
+            "/api/version", lambda body: (str(body["ray_version"]), str(body.get("session_name", "")))
+        )
+        return Versions(ray=ray, session=session, python=self._python())
 
     def _python(self) -> str | None:
         """The cluster's Python, which older Rays do not tell."""
         response = self._http.send("GET", "/api/v0/cluster_metadata", accept=(200, 404, 500))
         if response.status_code != 200:
             return None
-        version = (self._http.json_of(response).get("data") or {}).get("pythonVersion")
+        version = self._http.json_of(response, lambda body: (body.get("data") or {}).get("pythonVersion"))
         return str(version) if version else None
 
     def nodes(self) -> list[NodeInfo]:
         """The nodes that are alive."""
-        body = self._http.get_json("/api/v0/nodes", params={"limit": 10_000})
-        rows = body["data"]["result"]["result"]
-        return [
-            NodeInfo(
-                node_id=row["node_id"],
-                ip=row["node_ip"],
-                is_head=bool(row["is_head_node"]),
-                resources={name: float(amount) for name, amount in (row["resources_total"] or {}).items()},
-            )
-            for row in rows
-            if row["state"] == "ALIVE"
-        ]
+        return self._http.get_json("/api/v0/nodes", _alive_nodes, params={"limit": 10_000})
 
     def autoscales(self) -> bool:
         """Whether nodes come and go with demand, so that today's nodes are not all that the cluster can ever have.
 
         Ray tells no maximum. Without an autoscaler every node is of a type of its own, named after the node.
         """
-        status = (self._http.get_json("/api/cluster_status").get("data") or {}).get("clusterStatus") or {}
-        types = ((status.get("autoscalerReport") or {}).get("nodeTypeMapping") or {}).items()
-        if any(str(kind) != f"node_{node}" for node, kind in types):
+        types = self._http.get_json("/api/cluster_status", _node_types)
+        if any(kind != f"node_{node}" for node, kind in types.items()):
             return True
         return any(raylet.get("nodeTypeName") for raylet, _ in self._node_summaries())
 
@@ -261,10 +250,11 @@ class JobsApi:
         )
         return response.status_code == 200
 
-    def _node_summaries(self) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-        body = self._http.get_json("/nodes", params={"view": "summary"})
-        for row in (body.get("data") or {}).get("summary") or []:
-            yield row.get("raylet") or {}, row
+    def _node_summaries(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        return self._http.get_json("/nodes", _raylets, params={"view": "summary"})
+
+
+# How replies are read: what is not of Ray's shape breaks on the way, of which `Transport.json_of` makes an error.
 
 
 def _job_info(row: Mapping[str, Any]) -> JobInfo:
@@ -280,6 +270,30 @@ def _job_info(row: Mapping[str, Any]) -> JobInfo:
         driver_exit_code=row.get("driver_exit_code"),
         driver_node_id=row.get("driver_node_id"),
     )
+
+
+def _alive_nodes(body: Any) -> list[NodeInfo]:
+    return [
+        NodeInfo(
+            node_id=row["node_id"],
+            ip=row["node_ip"],
+            is_head=bool(row["is_head_node"]),
+            resources={name: float(amount) for name, amount in (row["resources_total"] or {}).items()},
+        )
+        for row in body["data"]["result"]["result"]
+        if row["state"] == "ALIVE"
+    ]
+
+
+def _node_types(body: Any) -> dict[str, str]:
+    status = (body.get("data") or {}).get("clusterStatus") or {}
+    types = (status.get("autoscalerReport") or {}).get("nodeTypeMapping") or {}
+    return {str(node): str(kind) for node, kind in types.items()}
+
+
+def _raylets(body: Any) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Of each node what its raylet says, and all that is said of it."""
+    return [(dict(row.get("raylet") or {}), dict(row)) for row in (body.get("data") or {}).get("summary") or []]
 
 
 def _seconds(milliseconds: int | None) -> float | None:

@@ -13,6 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from raytrain.cluster import processes
@@ -258,7 +259,7 @@ def _vital_processes(mark: str, session: int) -> tuple[processes.ProcessId, ...]
         name = next((name for name in _VITAL if name in words), None)
         known = processes.identify(member)
         if name and known:
-            vital.append(processes.ProcessId(pid=known.pid, began=known.began, name=name))
+            vital.append(replace(known, name=name))
     return tuple(vital)
 
 

@@ -1,9 +1,9 @@
 """Finds and ends the processes of a local cluster, and no others.
 
 A process is known by its pid *and* the moment it began, so that a pid that was given to another process since is never
-mistaken. A cluster's processes are found by three signs, none of which suffices alone: the session id of the daemon
-that started it (job drivers begin sessions of their own), a mark in their environment (processes that rename
-themselves may overwrite it), and descent from either.
+mistaken; a clock that is set in between changes nothing. A cluster's processes are found by three signs, none of which
+suffices alone: the session id of the daemon that started it (job drivers begin sessions of their own), a mark in their
+environment (processes that rename themselves may overwrite it), and descent from either.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,10 +24,17 @@ _SAME_MOMENT_S = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessId:
-    """A process that may have ended since: its pid, and when it began, in seconds since the epoch."""
+    """A process that may have ended since: its pid, and when it began.
+
+    Attributes:
+        began: in seconds since the epoch, as far as the system's clock is now what it was then.
+        since_boot: in seconds since the machine booted, whatever becomes of its clock; None where that is not told, or
+            was not asked for yet.
+    """
 
     pid: int
     began: float
+    since_boot: float | None = None
     name: str = ""
 
 
@@ -35,9 +43,11 @@ def is_alive(process: ProcessId) -> bool:
     import psutil
 
     try:
+        known, now = process.since_boot, _since_boot(process.pid)
         found = psutil.Process(process.pid)
-        same = abs(found.create_time() - process.began) < _SAME_MOMENT_S
-        return same and found.status() != psutil.STATUS_ZOMBIE
+        if known is None or now is None:
+            known, now = process.began, found.create_time()
+        return abs(now - known) < _SAME_MOMENT_S and found.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 
@@ -85,9 +95,23 @@ def identify(process: psutil.Process) -> ProcessId | None:
     import psutil
 
     try:
-        return ProcessId(pid=process.pid, began=process.create_time(), name=process.name())
+        began, since_boot = process.create_time(), _since_boot(process.pid)
+        return ProcessId(pid=process.pid, began=began, since_boot=since_boot, name=process.name())
     except psutil.Error:
         return None
+
+
+def _since_boot(pid: int) -> float | None:
+    """How long after the machine's boot a process began; None on systems other than Linux, or where it has ended.
+
+    Linux counts from the boot (proc_pid_stat(5), field 22), and psutil's `create_time` adds when that was by the clock,
+    which is another moment once the clock was set. Elsewhere a process keeps the time of day at which it began.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()  # from the third on
+    except OSError:
+        return None
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def _signal(send: Callable[[], None]) -> None:

@@ -15,12 +15,14 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raytrain.cluster.connect import connect_to
 from raytrain.cluster.copies import pull_package
-from raytrain.cluster.index import RunRecord
+from raytrain.cluster.index import RunRecord, remembered
 from raytrain.cluster.jobs_api import JobInfo
 from raytrain.cluster.state import state_dir
 from raytrain.errors import ClusterError, NotFound, Problem, SpecError, UsageError
@@ -167,21 +169,36 @@ def next_attempt(record: RunRecord, request: JobRequest, seen: int) -> tuple[int
     deadline = time.monotonic() + _JOB_ENDS_WITHIN_S
     jobs, answers = _jobs_of(record)
     while going := [job for job in jobs if not job.status.is_terminal]:
-        if time.monotonic() >= deadline:
-            raise _goes_on(record, f"its job {going[0].submission_id} is {going[0].status}")
+        last = max(going, key=_attempt_of)
+        if time.monotonic() >= deadline or _attempt_of(last) > seen:  # of which no log has told that it is over
+            raise _goes_on(record, f"its job {last.submission_id} is {last.status}")
         time.sleep(_LOOK_AGAIN_S)
         jobs, answers = _jobs_of(record)
-    attempts = [parse_submission_id(job.submission_id)[1] for job in jobs]
+    attempts = map(_attempt_of, jobs)
     leases = read_leases(RunPaths.of(record.storage, record.run)) if record.storage else []
     if leases and not wait_until_over(RunPaths.of(record.storage, record.run), leases[-1], within_s=EXPIRE_S + 1):
         raise _goes_on(record, f"the driver of attempt {leases[-1].attempt} on {leases[-1].host} renews its lease")
     return max(seen, record.attempt, request.attempt, *attempts, *(lease.attempt for lease in leases)) + 1, answers
 
 
+def later_attempt(record: RunRecord, attempt: int, environ: Mapping[str, str] | None = None) -> RunRecord | None:
+    """The run as its last attempt, where that was submitted after `attempt`, by whichever command; else None."""
+    known = max((record, *(item for item in remembered(environ) if item.run == record.run)), key=attrgetter("attempt"))
+    jobs, _ = _jobs_of(known)
+    leases = read_leases(RunPaths.of(record.storage, record.run)) if record.storage else []
+    last = max(attempt, known.attempt, *map(_attempt_of, jobs), *(lease.attempt for lease in leases))
+    return replace(record, address=known.address, attempt=last) if last > attempt else None
+
+
 def refuse_changes(problems: Sequence[Problem], *, force: bool) -> None:
     """Raises SpecError where there are changes that nobody meant."""
     if problems and not force:
         raise SpecError(*problems, message="the job is not the one that the run was submitted with")
+
+
+def overtaken(record: RunRecord, attempt: int) -> UsageError:
+    """The attempt that was to be submitted is another command's."""
+    return _goes_on(record, f"its attempt {attempt} was submitted by another command")
 
 
 def _goes_on(record: RunRecord, why: str) -> UsageError:
@@ -203,6 +220,10 @@ def _jobs_of(record: RunRecord) -> tuple[list[JobInfo], bool]:
     except ClusterError:
         return [], False
     return [job for job in jobs if job.metadata.get("raytrain_run") == record.run], True
+
+
+def _attempt_of(job: JobInfo) -> int:
+    return parse_submission_id(job.submission_id)[1]
 
 
 def _kept(run: str, environ: Mapping[str, str]) -> Path:

@@ -122,8 +122,7 @@ def submit(
         job=str(job.folder / spec_file_of(job)) if spec_file_of(job) else "",
         attempt=attempt,
     )
-    remember(record, environ)
-    keep_request(request, environ)
+    warnings += _keep(record, request, environ)
     return Submitted(record=record, connection=connection, request=request, submission=submission, warnings=warnings)
 
 
@@ -185,6 +184,18 @@ def _send(job: LoadedJob, connection: Connection, request: JobRequest, parcel: P
     tell(f"submitting {submission.submission_id}")
     connection.api.submit(submission)
     return submission
+
+
+def _keep(record: RunRecord, request: JobRequest, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Remembers a run on this machine; the cluster has it already, so where that fails there is only a warning."""
+    try:
+        remember(record, environ)
+        keep_request(request, environ)
+    except OSError as error:
+        where = f"--address {record.address} --storage {record.storage}"
+        why = f"cannot be remembered on this machine ({error}): give later commands its whole id with {where}"
+        return (f"{record.run} was submitted, but {why}",)
+    return ()
 
 
 def _upload(api: JobsApi, package: Package) -> None:

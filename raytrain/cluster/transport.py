@@ -7,8 +7,8 @@ address; so this speaks HTTP itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from raytrain.cluster import auth
@@ -17,6 +17,9 @@ from raytrain.errors import ClusterError, ClusterUnreachable, Problem, UploadToo
 
 if TYPE_CHECKING:
     import requests
+    from urllib3.exceptions import HTTPError
+
+T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 30.0
@@ -64,6 +67,7 @@ class Transport:
             ClusterError: Ray answers with an error of its own.
         """
         import requests
+        from urllib3.exceptions import HTTPError
 
         try:
             response = self._open().request(
@@ -75,20 +79,30 @@ class Transport:
                 timeout=(self._connect_timeout_s, read_timeout_s or self._read_timeout_s),
                 allow_redirects=False,
             )
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:  # some of the layer below come through as they are
             raise ClusterUnreachable(self._problem_of(error, read_timeout_s or self._read_timeout_s)) from error
         if response.status_code in accept:
             return response
         raise self._refusal(response, path)
 
-    def get_json(self, path: str, *, params: Mapping[str, str | int] | None = None) -> Any:
-        return self.json_of(self.send("GET", path, params=params))
+    def get_json(self, path: str, read: Callable[[Any], T], *, params: Mapping[str, str | int] | None = None) -> T:
+        """As `json_of` the reply."""
+        return self.json_of(self.send("GET", path, params=params), read)
 
-    def json_of(self, response: requests.Response) -> Any:
+    def json_of(self, response: requests.Response, read: Callable[[Any], T]) -> T:
+        """What `read` makes of the reply's body.
+
+        Raises:
+            ClusterUnreachable: it is no JSON, or not of the shape that `read` goes by: something else than Ray answers.
+        """
         try:
-            return response.json()
+            body = response.json()
         except ValueError:
             raise ClusterUnreachable(self._not_ray("a reply that is no JSON")) from None
+        try:
+            return read(body)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ClusterUnreachable(self._not_ray("a reply that is not Ray's")) from error
 
     def _open(self) -> requests.Session:
         if self._session is None:
@@ -106,8 +120,9 @@ class Transport:
             request.headers["Authorization"] = f"Bearer {self._token}"
         return request
 
-    def _problem_of(self, error: requests.RequestException, read_timeout_s: float) -> Problem:
+    def _problem_of(self, error: requests.RequestException | HTTPError, read_timeout_s: float) -> Problem:
         import requests
+        from urllib3.exceptions import LocationParseError
 
         expected = f"Ray's dashboard at {self.url}"
         fix = "check that the cluster is up and the address right; raytrain up starts one on this machine"
@@ -117,6 +132,8 @@ class Transport:
             got = f"no connection within {self._connect_timeout_s:g} s"
         elif isinstance(error, requests.exceptions.Timeout):
             got = f"no answer within {read_timeout_s:g} s"
+        elif isinstance(error, (requests.exceptions.InvalidURL, LocationParseError)):
+            got = f"{urlsplit(self.url).hostname}, which is no host's name"
         elif "Name" in (why := _innermost(error)) and "resol" in why:
             got = f"no machine named {urlsplit(self.url).hostname}"
         elif "refused" in why:

@@ -5,6 +5,7 @@ A pure fold: the driver writes it to `status.json`, and a client that has only t
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +50,11 @@ class RunSummary:
     error: dict[str, Any] | None = None
 
     def add(self, event: types.Event) -> None:
+        """Takes in an event; of one that a later version writes in another shape, what can be read."""
+        with contextlib.suppress(AttributeError, LookupError, TypeError, ValueError):
+            self._take(event)
+
+    def _take(self, event: types.Event) -> None:
         match event:
             case types.Submitted():
                 self._begin_attempt(event)
@@ -85,7 +91,7 @@ class RunSummary:
             case types.Warned():
                 self.warnings.append(event.message)
             case types.RunFinished():
-                self.status, self.reason, self.queued_for = RunStatus(event.status), event.reason, None
+                self.status, self.reason, self.queued_for = RunStatus.of(event.status), event.reason, None
                 self.error, self.finished_at = event.error, event.time
 
     def _begin_attempt(self, event: types.Submitted) -> None:

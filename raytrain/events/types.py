@@ -271,13 +271,13 @@ def json_line(body: dict[str, Any]) -> str:
 
 
 def from_line(line: str) -> Event | None:
-    """The event on a line, or None where the line is of an unknown type or cut short."""
+    """The event on a line, or None where the line is of an unknown type, cut short, or of no attempt or time."""
     try:
         body = json.loads(line)
     except ValueError:
         return None
     kind = _TYPES.get(str(body.get("type"))) if isinstance(body, dict) else None
-    if kind is None:
+    if kind is None or not isinstance(body.get("attempt"), int) or not isinstance(body.get("time"), (int, float)):
         return None
     known = {item.name for item in dataclasses.fields(kind)}
     try:

@@ -60,7 +60,10 @@ class Job:
 
 
 class StandIn:
-    """One cluster: its jobs, its packages, and the life that awaits what is submitted; `later`, those of later jobs."""
+    """One cluster: its jobs, its packages, and the life that awaits what is submitted; `later`, those of later jobs.
+
+    With `always` it is no cluster any more, but a server that answers every question so.
+    """
 
     def __init__(self, life: Life) -> None:
         self.life = life
@@ -71,17 +74,21 @@ class StandIn:
         self.cpus = 4.0
         self.ray_version = version("ray")
         self.url = ""
+        self.always: Any = None
         self.threads: list[threading.Thread] = []
 
     def submit(self, body: dict[str, Any]) -> None:
-        job = Job(body["submission_id"], body["metadata"])
-        self.jobs[job.submission_id] = job
         package = self.packages[body["runtime_env"]["working_dir"]]
         with zipfile.ZipFile(io.BytesIO(package)) as archive:
             [name] = [name for name in archive.namelist() if name.endswith(REQUEST_FILE)]
             request = JobRequest.model_validate_json(archive.read(name))
         life = self.later.pop(0) if self.requests and self.later else self.life
         self.requests.append(request)
+        self.begin(Job(body["submission_id"], body["metadata"]), request, life)
+
+    def begin(self, job: Job, request: JobRequest, life: Life) -> None:
+        """Begins a job's life; `submit` does, and a test for a job that another command submits."""
+        self.jobs[job.submission_id] = job
         thread = threading.Thread(target=self._live, args=(job, request, life), daemon=True)
         self.threads.append(thread)
         thread.start()
@@ -136,7 +143,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        if match := re.fullmatch(r"/api/jobs/([^/]+)/logs", url.path):
+        if self.cluster.always is not None:
+            self._reply(self.cluster.always)
+        elif match := re.fullmatch(r"/api/jobs/([^/]+)/logs", url.path):
             self._job(match[1], lambda job: {"logs": job.log})
         elif match := re.fullmatch(r"/api/jobs/([^/]+)", url.path):
             self._job(match[1], _job_row)
@@ -160,6 +169,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._job(match[1], _stop)
             return
         body = json.loads(self._body())
+        if body["submission_id"] in self.cluster.jobs:
+            self._reply(f"ValueError: Job with submission_id {body['submission_id']} already exists.", 500)
+            return
         self.cluster.submit(body)
         self._reply({"submission_id": body["submission_id"], "job_id": body["submission_id"]})
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -15,7 +17,7 @@ from raytrain.cli.main import app
 from raytrain.cluster.index import remembered
 from raytrain.run import RunPaths
 from tests.cli import lives
-from tests.cli.stand_in import Life, StandIn, stand_in_cluster
+from tests.cli.stand_in import Job, Life, StandIn, stand_in_cluster
 
 runner = CliRunner()
 STOPPED = Life(
@@ -242,6 +244,59 @@ def test_a_driver_is_replaced_as_often_as_was_asked_for(job: Path) -> None:
 
     assert (result.exit_code, len(cluster.jobs)) == (10, 2)
     assert json.loads(result.stdout)["reason"] == "driver_lost"
+
+
+LOST = Life(events=[*lives.beginning(), lives.epoch(0)], status="FAILED", message="exit code 137")
+
+
+def overtake(moment: str, cluster: StandIn, life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another command submits the second attempt just before this one calls the function named by `moment`."""
+    module, _, name = moment.rpartition(".")
+    call = getattr(importlib.import_module(module), name)
+
+    def overtaken(*arguments: Any, **options: Any) -> Any:
+        if len(cluster.jobs) == 1:
+            [first] = cluster.requests
+            theirs = Job(f"{first.run}-a2", {"raytrain_run": first.run, "raytrain_fingerprint": "theirs"})
+            cluster.begin(theirs, first.model_copy(update={"attempt": 2}), life)
+            cluster.threads[-1].join(0.5)
+        return call(*arguments, **options)
+
+    monkeypatch.setattr(moment, overtaken)
+
+
+@pytest.mark.parametrize(
+    ("moment", "life"),
+    [
+        pytest.param("raytrain.cli.attend.may_resubmit", Life(pause_s=0.1), id="before it looks"),
+        pytest.param("raytrain.cluster.again.next_attempt", Life(pause_s=0.1), id="before it counts"),
+        pytest.param("raytrain.cluster.again.next_attempt", Life(), id="before it counts, and is over already"),
+        pytest.param("raytrain.cluster.submit._send", Life(pause_s=0.1), id="before it sends"),
+    ],
+)
+def test_who_is_overtaken_follows_the_attempt_that_another_command_submitted(
+    job: Path, moment: str, life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stand_in_cluster(LOST) as cluster:
+        overtake(moment, cluster, life, monkeypatch)
+        result = raytrain("submit", str(job), "--address", cluster.url, "--set", "restarts.driver=1", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert (told["status"], told["attempts"]) == ("SUCCEEDED", 2)
+    assert list(cluster.jobs) == [told["run"], f"{told['run']}-a2"]
+    assert "attempt 2 was submitted by another command" in result.stderr
+
+
+def test_who_watches_in_json_follows_it_too(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with stand_in_cluster(LOST) as cluster:
+        run = raytrain("submit", str(job), "--address", cluster.url, "--set", "restarts.driver=1", "-d").stdout.strip()
+        overtake("raytrain.cluster.submit._send", cluster, Life(), monkeypatch)
+        result = raytrain("watch", run, "--json")
+
+    assert result.exit_code == 0, result.stderr
+    last = json.loads(result.stdout.splitlines()[-1])
+    assert (last["status"], last["attempt"], len(cluster.jobs)) == ("SUCCEEDED", 2, 2)
 
 
 def test_a_lost_driver_is_replaced_with_the_job_as_it_was_submitted(job: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,14 @@ def keep(tmp_path: Path, events: list[Event], *, address: str = GONE, run: str =
         lives.write_log(paths.root, events)
         paths.status.write_text(json.dumps(summarize(run, events).to_json()))
     return paths
+
+
+@contextmanager
+def another_server(answer: Any) -> Iterator[str]:
+    """The address of a server that gives one answer to whatever it is asked."""
+    with stand_in_cluster() as cluster:
+        cluster.always = answer
+        yield cluster.url
 
 
 @pytest.fixture
@@ -187,6 +196,30 @@ class TestStatus:
         assert (found.exit_code, nowhere.exit_code) == (0, 5), found.stderr
         assert "could not be asked: got auto" in nowhere.stderr
 
+    @pytest.mark.parametrize("answer", [{"error": "login"}, []])
+    def test_where_something_else_than_its_cluster_answers_by_now(self, tmp_path: Path, answer: Any) -> None:
+        with another_server(answer) as address:
+            keep(tmp_path, [*lives.beginning(), lives.epoch(0)], address=address)
+
+            told = raytrain("status", lives.RUN, "--json")
+
+        assert told.exit_code == 12, told.stderr
+        assert (json.loads(told.stdout)["status"], json.loads(told.stdout)["epochs"]) == ("UNKNOWN", 1)
+
+    def test_of_a_run_that_a_later_version_ended(self, tmp_path: Path) -> None:
+        paths = keep(tmp_path, [*lives.beginning(), lives.epoch(0), *lives.ending("PARKED", "of_tomorrow")])
+        paths.status.unlink()
+
+        listed, watched = raytrain("list"), raytrain("watch", lives.RUN)
+        status = raytrain("status", lives.RUN, "--json")
+
+        assert (status.exit_code, watched.exit_code) == (12, 12)
+        told = json.loads(status.stdout)
+        assert (told["status"], told["reason"], told["epochs"]) == ("UNKNOWN", "of_tomorrow", 1)
+        assert "PARKED" in told["warnings"][0]
+        assert "PARKED" in watched.stdout
+        assert listed.stdout.splitlines()[1].split()[:2] == [lives.RUN, "UNKNOWN"]
+
     def test_of_no_run_at_all(self, tmp_path: Path) -> None:
         keep(tmp_path, lives.whole_life())
 
@@ -299,6 +332,22 @@ class TestList:
         cluster, run = running
         (row,) = json.loads(raytrain("list", "--json").stdout)["runs"]
         assert (row["run"], row["status"], row["address"]) == (run, "RUNNING", cluster.url)
+
+    @pytest.mark.parametrize("answer", [{"error": "login"}, [], [{"type": "SUBMISSION"}]])
+    def test_one_address_where_something_else_answers_hides_no_other_run(self, tmp_path: Path, answer: Any) -> None:
+        keep(tmp_path, lives.whole_life())
+        with another_server(answer) as address:
+            keep(tmp_path, lives.beginning(), run="digits-open", address=address)
+            keep(tmp_path, lives.beginning(), run="digits-nowhere", address="http://head..example:8265")
+
+            result = raytrain("list")
+
+        assert result.exit_code == 0, result.stderr
+        assert [line.split()[:2] for line in result.stdout.splitlines()[1:]] == [
+            ["digits-nowhere", "UNKNOWN"],
+            ["digits-open", "UNKNOWN"],
+            [lives.RUN, "SUCCEEDED"],
+        ]
 
     def test_reads_the_events_where_the_status_file_is_missing(self, tmp_path: Path) -> None:
         keep(tmp_path, lives.whole_life()).status.unlink()

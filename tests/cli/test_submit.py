@@ -89,6 +89,23 @@ def test_detached_json_is_the_object_of_a_pending_run(job: Path, tmp_path: Path)
     assert told["storage"] == str(tmp_path / "storage" / run)
 
 
+def test_a_run_that_cannot_be_remembered_is_told_all_the_same(
+    job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RAYTRAIN_STATE_DIR", str(tmp_path / "file" / "state"))
+    with stand_in_cluster() as cluster:
+        detached, waited = submit(job, cluster, "-d", "-q"), submit(job, cluster, "--json")
+
+    first, second = cluster.requests
+    assert (detached.exit_code, detached.stdout) == (0, f"{first.run}\n")
+    [warning] = detached.stderr.splitlines()
+    assert warning.startswith(f"warning: {first.run} was submitted, but cannot be remembered on this machine")
+    assert f"--address {cluster.url} --storage {tmp_path / 'storage'}" in warning
+    assert (waited.exit_code, json.loads(waited.stdout)["run"]) == (0, second.run)
+    assert f"warning: {second.run} was submitted" in waited.stderr
+
+
 def test_a_failed_run_names_the_users_line(job: Path) -> None:
     life = Life(events=failing(message="no such layer", file="model.py", line=7, rank=1), status="FAILED")
     with stand_in_cluster(life) as cluster:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.cluster.stand_in import StandIn
@@ -21,6 +22,19 @@ def dashboard() -> Iterator[StandIn]:
 def environ(tmp_path: Path) -> dict[str, str]:
     """An environment whose state directory is empty."""
     return {"RAYTRAIN_STATE_DIR": str(tmp_path / "state")}
+
+
+@pytest.fixture
+def set_the_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets the clock forward by so many seconds, as far as processes notice.
+
+    A test cannot set the real one. On Linux a process began so many ticks after the boot, and setting the clock moves
+    the moment at which the machine says that it booted; so that is what is moved.
+    """
+    if not psutil.LINUX:
+        pytest.skip("the moment when a process began is not told by way of the boot's on this system")
+    booted = psutil.boot_time()
+    return lambda seconds: monkeypatch.setattr("psutil._pslinux.boot_time", lambda: booted + seconds)
 
 
 MakeFolder = Callable[[dict[str, str]], Path]

@@ -32,6 +32,8 @@ def two_here() -> Sequence[LocalHead]:
         ("head:8265", "http://head:8265"),
         ("head.example.org:80", "http://head.example.org:80"),
         ("127.0.0.1:1234", "http://127.0.0.1:1234"),
+        ("head_1.example.org.:80", "http://head_1.example.org.:80"),
+        ("h" * 63, f"http://{'h' * 63}:8265"),
         ("http://head:8265", "http://head:8265"),
         ("http://head:8265/", "http://head:8265"),
         ("http://head", "http://head"),
@@ -68,6 +70,10 @@ def test_forms_of_an_address(text: str, url: str) -> None:
         ("http://head:8265#jobs", "http://HOST:8265"),
         ("a b", "http://HOST:8265"),
         ("[::1", "http://HOST:8265"),
+        ("http://head..example:8265", "http://HOST:8265"),
+        ("bad..cafe", "http://HOST:8265"),
+        (".head", "http://HOST:8265"),
+        ("h" * 64, "http://HOST:8265"),
     ],
 )
 def test_refused_addresses_say_what_is_wanted(text: str, says: str) -> None:

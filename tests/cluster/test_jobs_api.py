@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -129,6 +131,34 @@ def test_another_server_is_not_taken_for_ray(dashboard: StandIn) -> None:
 
     with pytest.raises(ClusterError, match="not Ray's"):
         JobsApi(dashboard.url).versions()
+
+
+@pytest.mark.parametrize("body", [{"error": "login"}, [], ["login"], "login", None, {"data": "login"}, {"data": [1]}])
+def test_what_another_server_answers_is_not_taken_for_rays(dashboard: StandIn, body: Any) -> None:
+    """As of a gateway before the cluster, or of whatever listens now where the cluster was."""
+    asked: dict[str, Callable[[JobsApi], object]] = {
+        "/api/jobs/digits-1": lambda api: api.job("digits-1"),
+        "/api/jobs/digits-1/stop": lambda api: api.stop("digits-1"),
+        "/api/jobs/digits-1/logs": lambda api: api.logs("digits-1"),
+        "/api/version": lambda api: api.versions(),
+        "/api/v0/nodes": lambda api: api.nodes(),
+    }
+    if body != []:  # which is what Ray answers where there is no job
+        asked["/api/jobs/"] = lambda api: api.jobs()
+    for path, ask in asked.items():
+        dashboard.answer(path, Answer(body=json.dumps(body)))
+        with pytest.raises(ClusterError, match=r"not Ray's"):
+            ask(JobsApi(dashboard.url))
+
+
+@pytest.mark.parametrize("path", ["/api/cluster_status", "/nodes"])
+@pytest.mark.parametrize("body", [[], "login", {"data": "login"}, {"data": {"clusterStatus": 1, "summary": ["login"]}}])
+def test_what_another_server_answers_of_nodes(dashboard: StandIn, path: str, body: Any) -> None:
+    dashboard.answer("/api/cluster_status", Answer(body={"data": None}))
+    dashboard.answer(path, Answer(body=json.dumps(body)))
+
+    with pytest.raises(ClusterUnreachable, match="not Ray's"):
+        JobsApi(dashboard.url).autoscales()
 
 
 def test_a_ray_that_does_not_tell_its_python(dashboard: StandIn) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -12,7 +14,7 @@ import pytest
 from raytrain.cluster import local
 from raytrain.cluster.local_record import LocalCluster, read_record, record_path, write_record
 from raytrain.cluster.lock import locked
-from raytrain.cluster.processes import ProcessId
+from raytrain.cluster.processes import ProcessId, identify
 from raytrain.errors import ClusterError
 
 Environ = dict[str, str]
@@ -66,6 +68,32 @@ def test_a_record_that_outlived_its_cluster_is_noticed_and_nothing_is_killed(env
     assert local.stop(environ) is False
     assert not record_path(environ).exists()
     assert not (tmp_path / "ray").exists()
+
+
+def test_a_cluster_outlives_a_clock_that_is_set(
+    environ: Environ, monkeypatch: pytest.MonkeyPatch, set_the_clock: Callable[[float], None]
+) -> None:
+    known = identify(psutil.Process())
+    assert known is not None
+    write_record(cluster(known), environ)
+    for step in ("_stop", "_start"):
+        monkeypatch.setattr(local, step, lambda *_, step=step: pytest.fail(f"{step} of a cluster that lives"))
+
+    set_the_clock(-3600)
+
+    assert local.start(environ=environ) == cluster(known)
+    assert local._session_of(cluster(known)) == os.getsid(0)
+
+
+def test_a_record_of_before_is_read(environ: Environ) -> None:
+    """Records did not tell how long after the boot a process began."""
+    write_record(cluster(ourselves()), environ)
+    path = record_path(environ)
+    body = json.loads(path.read_text())
+    del body["processes"][0]["since_boot"]
+    path.write_text(json.dumps(body))
+
+    assert local.running(environ) == cluster(ourselves())
 
 
 def test_a_cluster_that_lost_a_vital_process_does_not_live() -> None:

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -87,6 +88,18 @@ def test_a_pid_that_another_process_has_now_is_not_taken_for_it() -> None:
 
     assert is_alive(ourselves)
     assert not is_alive(ProcessId(pid=ourselves.pid, began=ourselves.began - 10))
+
+
+def test_a_process_stays_the_same_when_the_clock_is_set(set_the_clock: Callable[[float], None]) -> None:
+    known = identify(psutil.Process())
+    assert known is not None and known.since_boot is not None
+
+    set_the_clock(3600)
+
+    assert psutil.Process().create_time() == pytest.approx(known.began + 3600)
+    assert is_alive(known)
+    assert not is_alive(replace(known, since_boot=known.since_boot - 10))
+    assert not is_alive(replace(known, since_boot=known.since_boot + 3600))
 
 
 def test_a_process_that_ended_is_not_alive() -> None:

@@ -17,7 +17,7 @@ from tests.cluster.stand_in import Answer, StandIn
 
 def fails(transport: Transport, path: str = "/x") -> ClusterError:
     with pytest.raises(ClusterError) as caught:
-        transport.get_json(path)
+        transport.get_json(path, dict)
     return caught.value
 
 
@@ -32,6 +32,15 @@ def test_nobody_listens() -> None:
 
 def test_no_such_machine() -> None:
     assert "no machine named no-such-machine.invalid" in str(fails(Transport("http://no-such-machine.invalid:8265")))
+
+
+@pytest.mark.parametrize("host", ["head..example", "h" * 64 + ".example"])
+def test_a_host_that_cannot_be_one(host: str) -> None:
+    error = fails(Transport(f"http://{host}:8265"))
+
+    assert isinstance(error, ClusterUnreachable)
+    assert "no host's name" in str(error)
+    assert not was_lost(error)
 
 
 def test_no_answer_in_time(dashboard: StandIn) -> None:
@@ -63,6 +72,7 @@ def test_a_connection_that_breaks(dashboard: StandIn) -> None:
         (Answer(status=503), ClusterUnreachable, "HTTP 503"),
         (Answer(status=302, headers={"Location": "http://elsewhere"}), ClusterUnreachable, "http://elsewhere"),
         (Answer(body="<html>hello</html>"), ClusterUnreachable, "no JSON"),
+        (Answer(body=["login"]), ClusterUnreachable, "not Ray's"),
         (Answer(status=413), UploadTooLarge, "environment.exclude"),
         (Answer(status=500, body="Traceback…\nValueError: bad job\n.\n"), ClusterError, "ValueError: bad job"),
     ],
@@ -81,7 +91,7 @@ def test_the_token_is_sent_and_never_shown(dashboard: StandIn) -> None:
     dashboard.answer("/x", Answer(body={}), Answer(status=403, body="Forbidden"))
     transport = Transport(dashboard.url, token="s3cret")
 
-    transport.get_json("/x")
+    transport.get_json("/x", dict)
     error = fails(transport)
 
     assert dashboard.asked[0].headers["Authorization"] == "Bearer s3cret"
@@ -112,6 +122,6 @@ def test_netrc_and_proxies_are_left_out(dashboard: StandIn, tmp_path: Path, monk
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     dashboard.answer("/x", Answer(body={}))
 
-    Transport(dashboard.url).get_json("/x")
+    Transport(dashboard.url).get_json("/x", dict)
 
     assert "Authorization" not in dashboard.asked[0].headers

@@ -179,6 +179,19 @@ def test_a_run_has_as_many_workers_as_its_last_group() -> None:
     assert summary(types.AttemptStarted(**AT, workers=1)).to_json()["workers"] == 1
 
 
+def test_what_a_later_version_tells_otherwise_costs_nothing_else() -> None:
+    later = summary(
+        types.Sharded(**AT, splits={"validation": {"rows": 2, "steps": 1}}),
+        types.Sharded(**AT, splits={"train": {}}),
+        epoch(0, loss=1.0),
+        types.Restored(**AT, epoch=None, path=""),  # type: ignore[arg-type]
+        types.RunFinished(run="a-1", attempt=1, time=130.0, status="PARKED", reason="of_tomorrow"),
+    ).to_json()
+
+    assert (later["rows"], later["epochs"], later["metrics"]) == ({"validation": 2}, 1, {"loss": 1.0})
+    assert (later["status"], later["reason"], later["timing"]["total_s"]) == ("UNKNOWN", "of_tomorrow", 40.0)
+
+
 def test_only_what_failed_was_restarted() -> None:
     resized = summary(types.Resized(**AT, workers=1, before=2), types.AttemptStarted(**AT, workers=1))
     assert resized.restarts == 0

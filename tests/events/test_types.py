@@ -90,6 +90,8 @@ def test_fields_of_a_later_version_are_skipped() -> None:
         '{"type":["warned"]}',
         '{"type":{}}',
         '{"type":"warned","run":"a"}',
+        '{"type":"warned","run":"a","attempt":null,"time":0.0,"message":"m"}',
+        '{"type":"warned","run":"a","attempt":1,"time":"now","message":"m"}',
         "Traceback (most recent call last):",
     ],
 )
