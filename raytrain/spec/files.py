@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from itertools import takewhile
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import Literal
 from urllib.parse import unquote
 
 from raytrain.errors import Problem, SpecError
 from raytrain.spec.wording import did_you_mean
+
+# The names that lead from a folder to a file below it.
+Parts = tuple[str, ...]
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WILD = re.compile(r"[*?\[]")
@@ -76,6 +83,45 @@ def is_hidden(parts: Sequence[str]) -> bool:
     return any(part.startswith((".", "_")) and "=" not in part for part in parts)
 
 
+def walk_files(root: Path, enters: Callable[[Parts], bool]) -> Iterator[Parts]:
+    """The files below a folder, in no order, each as the names that lead to it.
+
+    Links are followed, as the upload follows them: but for one to a folder on the way to it, which has no end.
+
+    Args:
+        enters: whether to look into a folder, of which it is given the names that lead to it.
+    """
+    start = root.absolute()
+    yield from _walk(root, (), frozenset(os.path.realpath(folder) for folder in (start, *start.parents)), enters)
+
+
+def kind_of_entry(entry: os.DirEntry[str]) -> Literal["folder", "file", ""]:
+    """What an entry of a folder is, or leads to as a link; nothing where that is neither.
+
+    Raises:
+        OSError: a link to where this user may not look.
+    """
+    try:
+        return "folder" if entry.is_dir() else "file" if entry.is_file() else ""
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link to itself leads nowhere, as one to a file that is gone
+            return ""
+        raise
+
+
+def match_glob(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a path, name by name, is one that a glob stands for; `**` is any number of folders, as in Python's."""
+    if not pattern:
+        return not parts
+    if pattern[0] != "**":
+        return bool(parts) and fnmatchcase(parts[0], pattern[0]) and match_glob(parts[1:], pattern[1:])
+    if len(pattern) == 1:
+        return bool(parts)
+    if pattern[1] == "**":
+        return match_glob(parts, pattern[1:])
+    return any(match_glob(parts[start:], pattern[1:]) for start in range(len(parts)))
+
+
 def partitions_of(file: str) -> dict[str, str]:
     """The folders `column=value` on a file's path (Hive partitions), which are columns too."""
     named = [unquote(part).partition("=") for part in PurePosixPath(file).parts[:-1] if "=" in part]
@@ -119,11 +165,11 @@ def _expand(name: str, folder: Path, kind: str) -> list[Path]:
     if problem:
         raise SpecError(problem)
     if wild:
-        files = [file for file in _glob(Path(name).expanduser(), folder) if file.is_file()]
+        files = _glob(Path(name).expanduser(), folder)
     elif path.is_dir():
         belongs = FILE_NAMES[kind].search
-        files = sorted(file for file in path.rglob("*") if belongs(file.name) and file.is_file())
-        files = [file for file in files if not is_hidden(file.relative_to(path).parts)]
+        found = walk_files(path, lambda parts: not is_hidden(parts))
+        files = sorted(path.joinpath(*parts) for parts in found if belongs(parts[-1]) and not is_hidden(parts))
     else:
         return [path]
     if not files:
@@ -133,8 +179,28 @@ def _expand(name: str, folder: Path, kind: str) -> list[Path]:
 
 
 def _glob(pattern: Path, folder: Path) -> list[Path]:
-    """What a pattern, relative to `folder` or absolute, matches; hidden names only where it spells them out."""
+    """The files of a pattern, relative to `folder` or absolute; hidden names only where it spells them out."""
     plain = list(takewhile(lambda part: not is_wild(part), pattern.parts))
-    root = folder.joinpath(*plain)
-    found = root.glob(str(PurePath(*pattern.parts[len(plain) :])))
-    return sorted(file for file in found if not is_hidden(file.relative_to(root).parts))
+    root, wild = folder.joinpath(*plain), pattern.parts[len(plain) :]
+    if not root.is_dir():
+        return []
+    found = walk_files(root, lambda parts: not is_hidden(parts) and _leads_on(parts, wild))
+    return sorted(root.joinpath(*parts) for parts in found if not is_hidden(parts) and match_glob(parts, wild))
+
+
+def _leads_on(parts: Parts, pattern: Sequence[str]) -> bool:
+    """Whether a folder may hold what a glob stands for."""
+    fixed = list(takewhile(lambda part: part != "**", pattern))
+    deep_enough = len(fixed) < len(pattern) or len(parts) < len(pattern)
+    return deep_enough and all(map(fnmatchcase, parts, fixed))
+
+
+def _walk(folder: Path, parts: Parts, above: frozenset[str], enters: Callable[[Parts], bool]) -> Iterator[Parts]:
+    with os.scandir(folder) as entries:
+        found = list(entries)
+    for entry in found:
+        below, kind = (*parts, entry.name), kind_of_entry(entry)
+        if kind == "file":
+            yield below
+        elif kind == "folder" and enters(below) and (real := os.path.realpath(entry.path)) not in above:
+            yield from _walk(Path(entry.path), below, above | {real}, enters)

@@ -16,7 +16,7 @@ from pyarrow import fs
 
 from raytrain.driver.sources.reasons import reason_of
 from raytrain.errors import Problem, SpecError, UserCodeError
-from raytrain.spec.files import FILE_NAMES, find_files, is_hidden, is_uri, is_wild, partitions_of
+from raytrain.spec.files import FILE_NAMES, find_files, is_hidden, is_uri, is_wild, partitions_of, walk_files
 from raytrain.spec.schemas import check_same_columns
 
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
@@ -169,8 +169,12 @@ def _expand(filesystem: Any, path: str, kind: str) -> list[Any]:
 
 
 def _walk(filesystem: Any, root: str) -> list[Any]:
-    selector = fs.FileSelector(root, recursive=True, allow_not_found=True)
-    found = [info for info in filesystem.get_file_info(selector) if info.type == fs.FileType.File]
+    if isinstance(filesystem, fs.LocalFileSystem):  # a URI `file://`, whose links end where those of a path do
+        walked = walk_files(Path(root), lambda parts: not is_hidden(parts)) if Path(root).is_dir() else ()
+        wanted: Any = [str(Path(root, *parts)) for parts in walked]
+    else:
+        wanted = fs.FileSelector(root, recursive=True, allow_not_found=True)
+    found = [info for info in filesystem.get_file_info(wanted) if info.type == fs.FileType.File]
     below = len(PurePosixPath(root).parts)
     return sorted(
         (info for info in found if not is_hidden(PurePosixPath(info.path).parts[below:])), key=lambda info: info.path
