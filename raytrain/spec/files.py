@@ -109,6 +109,23 @@ def kind_of_entry(entry: os.DirEntry[str]) -> Literal["folder", "file", ""]:
         raise
 
 
+def glob_parts(pattern: str) -> Parts:
+    """The names of a glob, for `match_glob`.
+
+    Raises:
+        SpecError: `**` beside other characters, which would be no more than `*`.
+    """
+    parts = tuple(part for part in pattern.split("/") if part)
+    strange = next((part for part in parts if "**" in part and part != "**"), None)
+    if strange is not None:
+        folders = f"**/{re.sub(r'[*]+', '*', strange)}"
+        fix = f"`{folders}` looks into all folders, `{folders[3:]}` into one"
+        raise SpecError(
+            Problem(got=f"`{strange}` in {pattern}", expected="`**` as the whole name of a folder", fix=fix)
+        )
+    return parts
+
+
 def match_glob(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     """Whether a path, name by name, is one that a glob stands for; `**` is any number of folders, as in Python's."""
     if not pattern:
@@ -181,7 +198,7 @@ def _expand(name: str, folder: Path, kind: str) -> list[Path]:
 def _glob(pattern: Path, folder: Path) -> list[Path]:
     """The files of a pattern, relative to `folder` or absolute; hidden names only where it spells them out."""
     plain = list(takewhile(lambda part: not is_wild(part), pattern.parts))
-    root, wild = folder.joinpath(*plain), pattern.parts[len(plain) :]
+    root, wild = folder.joinpath(*plain), glob_parts("/".join(pattern.parts[len(plain) :]))
     if not root.is_dir():
         return []
     found = walk_files(root, lambda parts: not is_hidden(parts) and _leads_on(parts, wild))
