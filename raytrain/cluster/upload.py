@@ -116,7 +116,11 @@ def _walk(
         yield Problem(got=f"{folder}, which cannot be read ({error.strerror})", expected="a readable folder")
         return
     for entry in entries:
-        path, source, kind = f"{prefix}{entry.name}", Path(entry.path), kind_of_entry(entry)
+        path, source, fault = f"{prefix}{entry.name}", Path(entry.path), ""
+        try:
+            kind = kind_of_entry(entry)
+        except OSError as error:
+            kind, fault = "", str(error.strerror)
         if excludes.excluded(path, is_folder=kind == "folder"):
             continue
         if entry.is_symlink() and kind:
@@ -134,7 +138,29 @@ def _walk(
             if real not in above:
                 yield from _walk(root, source, f"{path}/", excludes, (*above, real))
         elif kind == "file":
-            yield UploadFile(path=path, source=source, bytes=entry.stat().st_size)
+            fault = _fault_of(path, source)
+            if not fault:
+                yield UploadFile(path=path, source=source, bytes=entry.stat().st_size)
+        if fault:
+            yield unfit(path, fault)
+
+
+def unfit(path: str, fault: str) -> Problem:
+    """The problem with a file that cannot be sent."""
+    return Problem(
+        got=f"{path!r}, which cannot be packed ({fault})",
+        expected="files that can be read, with names in UTF-8",
+        fix="leave it out with environment.exclude",
+        field="environment.exclude",
+    )
+
+
+def _fault_of(path: str, source: Path) -> str:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "its name is not UTF-8"
+    return "" if os.access(source, os.R_OK) else "you may not read it"
 
 
 def _mebibytes(size: int) -> str:

@@ -13,6 +13,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from raytrain.errors import Problem, SpecError
+from raytrain.spec.reading import local_path, looking_up
 from raytrain.spec.wording import did_you_mean
 
 # The names that lead from a folder to a file below it.
@@ -44,17 +45,19 @@ def find_files(names: str | list[str], folder: Path, *, kind: str) -> list[Path]
         kind: of the source, one of `FILE_NAMES`, which says what counts in a folder.
 
     Raises:
-        SpecError: a relative path that is not there or leaves the folder, or a glob that matches nothing.
+        SpecError: a relative path that is not there or leaves the folder, a glob that matches nothing, or a name that
+            cannot be looked up.
     """
     found: list[Path] = []
     unknown = False
     if not names:
         raise SpecError(Problem(got="no path", expected="a path, folder, glob, or a list of them"))
     for name in [names] if isinstance(names, str) else names:
-        if is_elsewhere(name):
-            unknown = True
-        else:
-            found += _expand(name, folder, kind)
+        with looking_up(name):
+            if is_elsewhere(name):
+                unknown = True
+            else:
+                found += _expand(name, folder, kind)
     return None if unknown else found
 
 
@@ -62,7 +65,7 @@ def is_elsewhere(name: str) -> bool:
     """Whether only the cluster can tell: a URI, or an absolute path of which this machine has nothing."""
     if is_uri(name):
         return True
-    path = Path(name).expanduser()
+    path = local_path(name)
     if not path.is_absolute():
         return False
     return not (path.exists() or (is_wild(name) and _glob(path, Path())))
@@ -162,13 +165,22 @@ def leaves_folder(name: str) -> bool:
 
 def check_inside(name: str, folder: Path) -> Problem | None:
     """The problem with a path that must be a file or folder of the upload; None when it is fine."""
-    if not Path(name).expanduser().is_absolute() and leaves_folder(name):
+    try:
+        with looking_up(name):
+            return _misplaced(name, folder)
+    except SpecError as error:
+        return error.problems[0]
+
+
+def _misplaced(name: str, folder: Path) -> Problem | None:
+    path = local_path(name)
+    if not path.is_absolute() and leaves_folder(name):
         return Problem(
             got=f"{name}, which lies outside the job's folder",
             expected="a path within the folder: only that is uploaded",
             fix="copy it into the folder, or give an absolute path that every node sees",
         )
-    path = folder / Path(name).expanduser()
+    path = folder / path
     if path.exists():
         return None
     near = did_you_mean(path.name, [item.name for item in path.parent.iterdir()]) if path.parent.is_dir() else ""
@@ -176,13 +188,13 @@ def check_inside(name: str, folder: Path) -> Problem | None:
 
 
 def _expand(name: str, folder: Path, kind: str) -> list[Path]:
-    path = folder / Path(name).expanduser()
+    path = folder / local_path(name)
     wild = is_wild(name) and not path.exists()
     problem = check_inside(_WILD.split(name)[0].rpartition("/")[0] or "." if wild else name, folder)
     if problem:
         raise SpecError(problem)
     if wild:
-        files = _glob(Path(name).expanduser(), folder)
+        files = _glob(local_path(name), folder)
     elif path.is_dir():
         belongs = FILE_NAMES[kind].search
         found = walk_files(path, lambda parts: not is_hidden(parts))

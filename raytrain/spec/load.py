@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from raytrain.object_store import SCHEMES, is_object_store
 from raytrain.spec.overrides import INT_KEYED, apply_override, parse_override
 from raytrain.spec.places import Loc, Places, dotted
 from raytrain.spec.problems import problems_of
+from raytrain.spec.reading import local_path, looking_up
 from raytrain.spec.schema import JobSpec
 from raytrain.spec.sources import source_columns
 from raytrain.spec.wording import did_you_mean, shown
@@ -79,13 +81,15 @@ def _read(job: str, stdin: TextIO | None) -> tuple[Path, str, bytes | str]:
     """The job's folder, its file as shown, and the text."""
     if job == "-":
         return Path.cwd(), STDIN, (stdin or sys.stdin).read()
-    path = Path(job).expanduser()
-    if path.is_dir():
+    path = local_path(job)
+    with looking_up(job):
+        is_folder, exists = path.is_dir(), path.exists()
+    if is_folder:
         path, job = path / JOB_FILE, str(Path(job) / JOB_FILE)
-    elif path.exists() and path.suffix not in (".yaml", ".yml", ".json"):
+    elif exists and path.suffix not in (".yaml", ".yml", ".json"):
         raise UsageError(Problem(got=f"the file {job}", expected=f"a folder with a {JOB_FILE}, a YAML file, or -"))
     try:
-        return path.resolve().parent, job, path.read_bytes()
+        return Path(os.path.realpath(path)).parent, job, path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise _not_found(path, job) from None
     except OSError as error:
@@ -116,7 +120,7 @@ def _fill_in(data: dict[Any, Any], folder: Path) -> None:
         data["name"] = name
     storage = data.get("storage")
     if isinstance(storage, str) and storage and not storage.startswith(("~", "/")) and not is_object_store(storage):
-        data["storage"] = str((folder / storage).resolve())
+        data["storage"] = os.path.realpath(folder / storage) if "\0" not in storage else storage
     part = data.get("data")
     if isinstance(part, dict) and isinstance(part.get("train"), dict) and "sklearn" in part["train"]:
         part.setdefault("features", "features")
@@ -171,7 +175,12 @@ def _storage_problems(spec: JobSpec, places: Places) -> Iterator[Problem]:
                 file=file,
                 line=line,
             )
-    elif not spec.storage:
+    else:
+        try:
+            local_path(spec.storage)
+        except SpecError as error:
+            yield from (replace(problem, field="storage", file=file, line=line) for problem in error.problems)
+    if not spec.storage:
         yield Problem(got="''", expected="a path", field="storage", file=file, line=line)
 
 

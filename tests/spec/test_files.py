@@ -1,6 +1,10 @@
+import errno
 import glob
+import os
+import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -8,7 +12,7 @@ from hypothesis import strategies as st
 
 from raytrain.cluster.upload import list_upload
 from raytrain.errors import SpecError
-from raytrain.spec.files import find_files, is_hidden, is_wild, leaves_folder, match_glob, shown_path
+from raytrain.spec.files import check_inside, find_files, is_hidden, is_wild, leaves_folder, match_glob, shown_path
 
 
 @pytest.fixture
@@ -169,3 +173,40 @@ def test_a_glob_stands_for_what_pythons_does(files: set[tuple[str, ...]], patter
         present = [file.relative_to(name).parts for file in Path(name).rglob("*") if file.is_file()]
         wanted = {tuple(Path(path).parts) for path in matched if Path(name, path).is_file()}
         assert {parts for parts in present if match_glob(parts, pattern)} == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "got"),
+    [
+        ("**.csv", "`**.csv` in **.csv"),
+        ("sub/**x/a.csv", "`**x` in **x/a.csv"),
+        ("~nobody-of-that-name/a.csv", "the home of a user who is not known here"),
+        ("x" * 300, "File name too long"),
+        ("/" + "x" * 300 + "/*.csv", "File name too long"),
+        ("a\0b.csv", "the character U+0000"),
+        ("a\0b*.csv", "the character U+0000"),
+    ],
+)
+def test_names_that_cannot_be_looked_up(folder: Path, name: str, got: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        find_files(name, folder, kind="csv")
+    assert got in caught.value.problems[0].got
+    inside = check_inside(name, folder)
+    assert inside is not None
+    assert "*" in name or got in inside.got
+
+
+def test_a_folder_that_may_not_be_read_is_not_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def refuse(path: Path) -> Any:
+        if str(path).endswith("k=1"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    for name in ("sub", "sub/*/*.csv"):
+        with pytest.raises(
+            SpecError, match=rf"got {re.escape(name)}, which cannot be looked up \(Permission denied at .*k=1"
+        ):
+            find_files(name, folder, kind="csv")
