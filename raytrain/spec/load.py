@@ -20,6 +20,7 @@ from raytrain.spec.places import Loc, Places, dotted
 from raytrain.spec.problems import problems_of
 from raytrain.spec.reading import local_path, looking_up
 from raytrain.spec.schema import JobSpec
+from raytrain.spec.secrets import secret_problems
 from raytrain.spec.sources import source_columns
 from raytrain.spec.wording import did_you_mean, shown
 from raytrain.spec.yaml_source import read_yaml
@@ -71,7 +72,7 @@ def load_job(job: str, *, overrides: Sequence[str] = (), stdin: TextIO | None = 
         spec = JobSpec.model_validate(data)
     except ValidationError as error:
         raise SpecError(*_once([*problems_of(error, data, places), *_not_json(data, places)])) from None
-    if problems := [*_not_json(data, places), *_storage_problems(spec, places)]:
+    if problems := [*_not_json(data, places), *_storage_problems(spec, places), *_secrets(spec, places)]:
         raise SpecError(*problems)
     spec = _with_all_features(spec, folder, places)
     return LoadedJob(spec=spec, folder=folder, file=file, lines=places)
@@ -157,19 +158,10 @@ def _with_all_features(spec: JobSpec, folder: Path, places: Places) -> JobSpec:
 def _storage_problems(spec: JobSpec, places: Places) -> Iterator[Problem]:
     file, line = places.of(("storage",))
     if is_object_store(spec.storage):
-        scheme, _, rest = spec.storage.partition("://")
-        if "@" in rest.partition("?")[0]:
-            yield Problem(
-                got=f"{scheme}://…@{rest.partition('@')[2]}, with a key in it",
-                expected="no secrets in a job: everybody who sees the cluster can read it",
-                fix="give the cluster's nodes the key, by their role or their environment",
-                field="storage",
-                file=file,
-                line=line,
-            )
+        scheme = spec.storage.partition("://")[0]
         if scheme not in SCHEMES:
             yield Problem(
-                got=spec.storage,
+                got=f"{scheme}://…",
                 expected=f"a path that every node sees, or one of {', '.join(f'{name}://…' for name in SCHEMES)}",
                 field="storage",
                 file=file,
@@ -182,6 +174,14 @@ def _storage_problems(spec: JobSpec, places: Places) -> Iterator[Problem]:
             yield from (replace(problem, field="storage", file=file, line=line) for problem in error.problems)
     if not spec.storage:
         yield Problem(got="''", expected="a path", field="storage", file=file, line=line)
+
+
+def _secrets(spec: JobSpec, places: Places) -> Iterator[Problem]:
+    """Without the value where a `--set` gave it."""
+    for problem in secret_problems(spec):
+        file, line = places.of(problem.field)
+        shown_file = file.partition("=")[0] if file.startswith("--set ") else file
+        yield replace(problem, file=shown_file, line=line)
 
 
 def _not_json(data: Any, places: Places, loc: Loc = ()) -> Iterator[Problem]:
