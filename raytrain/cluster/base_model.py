@@ -11,6 +11,7 @@ from raytrain.cluster.copies import pull_model
 from raytrain.cluster.index import RunRecord
 from raytrain.errors import NotFound, Problem, SpecError
 from raytrain.run import RunPaths
+from raytrain.spec.reading import local_path, looking_up
 
 if TYPE_CHECKING:
     from raytrain.spec.schema import JobSpec
@@ -51,11 +52,12 @@ def base_model_of(spec: JobSpec, folder: Path, find: Callable[[str], RunRecord])
 
 
 def _names_a_file(value: str, folder: Path) -> bool:
-    return value.endswith(".keras") or os.path.isfile(_path(value, folder))
+    with looking_up(value):
+        return value.endswith(".keras") or _path(value, folder).is_file()
 
 
 def _path(value: str, folder: Path) -> Path:
-    return folder / Path(value).expanduser()
+    return folder / local_path(value)
 
 
 def _file(value: str, folder: Path, field: str) -> Path:

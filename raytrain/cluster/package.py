@@ -15,8 +15,8 @@ from pathlib import Path
 
 import raytrain
 from raytrain.cluster.exclude import Excludes
-from raytrain.cluster.upload import UploadPlan
-from raytrain.errors import Problem, SpecError
+from raytrain.cluster.upload import UploadPlan, unfit
+from raytrain.errors import SpecError
 
 # The earliest moment that a zip file can hold.
 _MOMENT = (1980, 1, 1, 0, 0, 0)
@@ -83,11 +83,4 @@ def _content_of(path: str, source: Path | bytes) -> tuple[bytes, bool]:
         path.encode()
         return source.read_bytes(), bool(source.stat().st_mode & 0o100)
     except (OSError, UnicodeEncodeError) as error:
-        raise SpecError(
-            Problem(
-                got=f"{path!r}, which cannot be packed ({error})",
-                expected="files that can be read, with names in UTF-8",
-                fix="leave it out with environment.exclude",
-                field="environment.exclude",
-            )
-        ) from None
+        raise SpecError(unfit(path, str(error))) from None

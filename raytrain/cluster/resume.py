@@ -25,6 +25,7 @@ from raytrain.cluster.copies import pull_package
 from raytrain.cluster.index import RunRecord, remembered
 from raytrain.cluster.jobs_api import JobInfo
 from raytrain.cluster.state import state_dir
+from raytrain.cluster.upload import unfit
 from raytrain.errors import ClusterError, NotFound, Problem, SpecError, UsageError
 from raytrain.events.lease import EXPIRE_S, read_leases, wait_until_over
 from raytrain.events.store import write_whole
@@ -78,13 +79,20 @@ def spec_file_of(job: LoadedJob) -> str:
 
 
 def fingerprint(plan: UploadPlan, spec_file: str) -> dict[str, str]:
-    """The beginning of the SHA-256 of each file that is uploaded; not of the spec's, which is compared by field."""
+    """The beginning of the SHA-256 of each file that is uploaded; not of the spec's, which is compared by field.
+
+    Raises:
+        SpecError: a file cannot be read any more.
+    """
     digests = {}
     for file in plan.files:
         if file.path == spec_file:
             continue
-        with file.source.open("rb") as content:
-            digests[file.path] = hashlib.file_digest(content, "sha256").hexdigest()[:16]
+        try:
+            with file.source.open("rb") as content:
+                digests[file.path] = hashlib.file_digest(content, "sha256").hexdigest()[:16]
+        except OSError as error:
+            raise SpecError(unfit(file.path, str(error.strerror))) from None
     return digests
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from raytrain import __version__
 from raytrain.cluster.words import data_words, model_words
-from raytrain.errors import Problem, SpecError
+from raytrain.errors import SpecError
 from raytrain.run import submission_id
+from raytrain.spec.secrets import secret_problems
 
 if TYPE_CHECKING:
     from raytrain.spec.request import JobRequest
@@ -33,11 +33,6 @@ _OUR_ENV = {
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
     "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S),
 }
-
-_SECRET_PART = re.compile(r"KEY|\w*(?:API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)", re.IGNORECASE)
-# `HF_TOKEN_PATH` says where a secret is kept, which is none itself.
-_NO_SECRET_PART = re.compile(r"PATH|FILE|DIR|NAME|COLUMN", re.IGNORECASE)
-_REFERENCE = re.compile(r"\$\{[A-Z0-9_]+\}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +77,11 @@ def build_submission(
         commit: the user's commit, for people to read.
 
     Raises:
-        SpecError: a secret's value stands in `environment.env_vars`.
+        SpecError: a secret's value stands in the job, which `load_job` refuses too.
     """
     spec = request.spec
-    check_no_secrets(spec.environment.env_vars)
+    if problems := secret_problems(spec):
+        raise SpecError(*problems)
     env_vars = {**_OUR_ENV, **spec.environment.env_vars}
     if bin_dir:
         # Ray expands ${…} in the process that it starts, so this is the cluster's own PATH.
@@ -103,31 +99,6 @@ def build_submission(
         runtime_env=runtime_env,
         metadata=_metadata(request, commit) | {FINGERPRINT: _fingerprint(request, runtime_env)},
     )
-
-
-def check_no_secrets(env_vars: Mapping[str, str]) -> None:
-    """Refuses values of variables whose names say that they are secret; `${NAME}` alone, expanded there, is fine.
-
-    Raises:
-        SpecError: one problem a variable; never the value.
-    """
-    problems = [
-        Problem(
-            got=f"a value for {name}, which every client of the cluster could read",
-            expected="a reference to a variable that the cluster's machines have themselves",
-            fix=f"write {name}: ${{{name.upper()}}} and set it on the cluster",
-            field=f"environment.env_vars.{name}",
-        )
-        for name, value in env_vars.items()
-        if value and _is_secret(name) and not _REFERENCE.fullmatch(value.strip())
-    ]
-    if problems:
-        raise SpecError(*problems)
-
-
-def _is_secret(name: str) -> bool:
-    parts = name.split("_")
-    return any(map(_SECRET_PART.fullmatch, parts)) and not _NO_SECRET_PART.fullmatch(parts[-1])
 
 
 def _metadata(request: JobRequest, commit: str | None) -> dict[str, str]:

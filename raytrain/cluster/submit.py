@@ -21,7 +21,7 @@ from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.package import Package, pack_job, pack_raytrain
 from raytrain.cluster.preflight import check_cluster, installed_ray, this_python
 from raytrain.cluster.resume import fingerprint, keep_request, spec_file_of
-from raytrain.cluster.submission import Submission, build_submission, check_no_secrets
+from raytrain.cluster.submission import Submission, build_submission
 from raytrain.cluster.upload import UploadPlan, check_size, list_upload
 from raytrain.object_store import is_object_store
 from raytrain.run import mint_run_id, submission_id
@@ -68,7 +68,6 @@ def prepare(job: LoadedJob, environ: Mapping[str, str] | None = None) -> Parcel:
         SpecError, NotFound, UploadTooLarge: as `list_upload`, `base_model_of` and `check_size` say.
     """
     spec = job.spec
-    check_no_secrets(spec.environment.env_vars)
     base_model = base_model_of(spec, job.folder, lambda ref: find_run(ref, environ=environ))
     plan = list_upload(job.folder, [*spec.environment.exclude, *_own_storage(spec.storage, job.folder)])
     check_size(plan, more_bytes=base_model.stat().st_size if base_model else 0)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from raytrain.cluster.exclude import Excludes
 from raytrain.errors import Problem, SpecError, UploadTooLarge
+from raytrain.spec.files import kind_of_entry
 
 MEBIBYTE = 2**20
 # Ray's dashboard takes 100 MiB in one request (`DASHBOARD_CLIENT_MAX_SIZE`); packing adds a little to each file.
@@ -115,13 +116,15 @@ def _walk(
         yield Problem(got=f"{folder}, which cannot be read ({error.strerror})", expected="a readable folder")
         return
     for entry in entries:
-        path, source = f"{prefix}{entry.name}", Path(entry.path)
-        if excludes.excluded(path, is_folder=entry.is_dir()):
+        path, source, fault = f"{prefix}{entry.name}", Path(entry.path), ""
+        try:
+            kind = kind_of_entry(entry)
+        except OSError as error:
+            kind, fault = "", str(error.strerror)
+        if excludes.excluded(path, is_folder=kind == "folder"):
             continue
-        if entry.is_symlink():
+        if entry.is_symlink() and kind:
             target = source.resolve()
-            if not target.exists():
-                continue
             if not target.is_relative_to(root):
                 yield Problem(
                     got=f"{path}, a link to {target}, outside of the job's folder",
@@ -130,12 +133,34 @@ def _walk(
                     field="environment.exclude",
                 )
                 continue
-        if entry.is_dir():
+        if kind == "folder":
             real = source.resolve()
             if real not in above:
                 yield from _walk(root, source, f"{path}/", excludes, (*above, real))
-        elif entry.is_file():
-            yield UploadFile(path=path, source=source, bytes=entry.stat().st_size)
+        elif kind == "file":
+            fault = _fault_of(path, source)
+            if not fault:
+                yield UploadFile(path=path, source=source, bytes=entry.stat().st_size)
+        if fault:
+            yield unfit(path, fault)
+
+
+def unfit(path: str, fault: str) -> Problem:
+    """The problem with a file that cannot be sent."""
+    return Problem(
+        got=f"{path!r}, which cannot be packed ({fault})",
+        expected="files that can be read, with names in UTF-8",
+        fix="leave it out with environment.exclude",
+        field="environment.exclude",
+    )
+
+
+def _fault_of(path: str, source: Path) -> str:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "its name is not UTF-8"
+    return "" if os.access(source, os.R_OK) else "you may not read it"
 
 
 def _mebibytes(size: int) -> str:

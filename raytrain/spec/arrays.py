@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from raytrain.errors import Problem, SpecError
 from raytrain.spec.files import shown_path
+from raytrain.spec.reading import reading
 
 _DTYPE = re.compile(r"[<>|=]?([a-zA-Z])(\d+)(\[.*\])?")
 _MAGIC = b"\x93NUMPY"
@@ -32,7 +33,7 @@ def array_headers(file: Path, folder: Path) -> dict[str, ArrayHeader]:
     Raises:
         SpecError: no numpy file, a file cut short, or arrays of different numbers of rows.
     """
-    try:
+    with reading(shown_path(file, folder), "a .npy or .npz file of rows"):
         with file.open("rb") as opened:
             if opened.read(4) == b"PK\x03\x04":
                 headers = _archived(opened)
@@ -43,9 +44,6 @@ def array_headers(file: Path, folder: Path) -> dict[str, ArrayHeader]:
         rows = {name: header.shape[0] for name, header in headers.items()}
         if len(set(rows.values())) > 1:
             raise ValueError(f"arrays of different numbers of rows, {', '.join(f'{k}: {v}' for k, v in rows.items())}")
-    except (OSError, ValueError, SyntaxError, KeyError, struct.error, zipfile.BadZipFile) as error:
-        shown = shown_path(file, folder)
-        raise SpecError(Problem(got=str(error), expected="a .npy or .npz file of rows", file=shown)) from None
     return headers
 
 
@@ -64,7 +62,11 @@ def _header(opened: IO[bytes]) -> ArrayHeader:
         raise ValueError("no array of numpy")
     length = struct.unpack("<H", opened.read(2))[0] if start[6] == 1 else struct.unpack("<I", opened.read(4))[0]
     header = ast.literal_eval(opened.read(length).decode("latin1"))
+    if not isinstance(header, dict) or not isinstance(header.get("shape"), tuple) or "descr" not in header:
+        raise ValueError("a header without shape and type")
     shape, dtype = header["shape"], header["descr"]
+    if not all(isinstance(size, int) for size in shape):
+        raise ValueError(f"the shape {shape}")
     if not shape:
         raise ValueError("a single value, which has no rows")
     if not isinstance(dtype, str):
@@ -89,8 +91,9 @@ def count_records(file: Path, folder: Path) -> int:
     Raises:
         SpecError: the file ends within a record.
     """
-    size, place, rows = file.stat().st_size, 0, 0
-    with file.open("rb") as opened:
+    place, rows = 0, 0
+    with reading(shown_path(file, folder), "a TFRecord file"), file.open("rb") as opened:
+        size = file.stat().st_size
         while place < size:
             opened.seek(place)
             head = opened.read(12)
@@ -110,14 +113,15 @@ def image_size(file: Path, folder: Path) -> tuple[int, int] | None:
         SpecError: the file is no image.
     """
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ImportError:
         return None
-    try:
-        with Image.open(file) as image:
-            return image.height, image.width
-    except (OSError, ValueError, SyntaxError):
-        raise SpecError(Problem(got="no image", expected="an image file", file=shown_path(file, folder))) from None
+    with reading(shown_path(file, folder), "an image file", Image.DecompressionBombError):
+        try:
+            with Image.open(file) as image:
+                return image.height, image.width
+        except UnidentifiedImageError:
+            raise ValueError("no image") from None
 
 
 def parquet_footer(file: Path, folder: Path) -> tuple[int, int, Any] | None:
@@ -131,11 +135,7 @@ def parquet_footer(file: Path, folder: Path) -> tuple[int, int, Any] | None:
         from pyarrow.parquet import ParquetFile
     except ImportError:
         return None
-    try:
-        with ParquetFile(file) as parquet:
-            metadata = parquet.metadata
-            size = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
-            return metadata.num_rows, size, parquet.schema_arrow
-    except (ArrowException, OSError) as error:
-        got = str(error).splitlines()[0]
-        raise SpecError(Problem(got=got, expected="a parquet file", file=shown_path(file, folder))) from None
+    with reading(shown_path(file, folder), "a parquet file", ArrowException), ParquetFile(file) as parquet:
+        metadata = parquet.metadata
+        size = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
+        return metadata.num_rows, size, parquet.schema_arrow

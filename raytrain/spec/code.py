@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ast
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from raytrain.errors import Problem
+from raytrain.errors import Problem, SpecError
 from raytrain.spec.files import check_inside, leaves_folder
 from raytrain.spec.places import Loc, Places, dotted
+from raytrain.spec.reading import local_path, looking_up
 from raytrain.spec.schema import JobSpec
 from raytrain.spec.source import Source
 from raytrain.spec.values import is_python_ref, split_python_ref
@@ -105,7 +105,7 @@ def _parse(file: str, folder: Path) -> ast.Module | Problem:
         line = (error.text or "").strip()
         got = f"{error.msg}: `{line}`" if line else str(error.msg)
         return Problem(got=got, expected="valid Python", file=file, line=error.lineno or 0)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return Problem(got=str(error), expected="a Python file", file=file)
 
 
@@ -206,8 +206,14 @@ def _without_function(spec: JobSpec, places: Places) -> Iterator[Problem]:
 
 
 def _saved_model_problems(file: str, folder: Path) -> Iterator[Problem]:
-    path = folder / Path(file).expanduser()
-    if not os.path.isfile(path):
+    try:
+        path = folder / local_path(file)
+        with looking_up(file):
+            is_there = path.is_file()
+    except SpecError as error:
+        yield from error.problems
+        return
+    if not is_there:
         near = did_you_mean(path.name, [item.name for item in path.parent.glob("*.keras")])
         yield Problem(got=f"{file}, which does not exist", expected="a saved .keras file", fix=near)
 

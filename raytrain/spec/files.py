@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from itertools import takewhile
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import Literal
 from urllib.parse import unquote
 
 from raytrain.errors import Problem, SpecError
+from raytrain.spec.reading import local_path, looking_up
 from raytrain.spec.wording import did_you_mean
+
+# The names that lead from a folder to a file below it.
+Parts = tuple[str, ...]
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WILD = re.compile(r"[*?\[]")
@@ -38,17 +45,19 @@ def find_files(names: str | list[str], folder: Path, *, kind: str) -> list[Path]
         kind: of the source, one of `FILE_NAMES`, which says what counts in a folder.
 
     Raises:
-        SpecError: a relative path that is not there or leaves the folder, or a glob that matches nothing.
+        SpecError: a relative path that is not there or leaves the folder, a glob that matches nothing, or a name that
+            cannot be looked up.
     """
     found: list[Path] = []
     unknown = False
     if not names:
         raise SpecError(Problem(got="no path", expected="a path, folder, glob, or a list of them"))
     for name in [names] if isinstance(names, str) else names:
-        if is_elsewhere(name):
-            unknown = True
-        else:
-            found += _expand(name, folder, kind)
+        with looking_up(name):
+            if is_elsewhere(name):
+                unknown = True
+            else:
+                found += _expand(name, folder, kind)
     return None if unknown else found
 
 
@@ -56,7 +65,7 @@ def is_elsewhere(name: str) -> bool:
     """Whether only the cluster can tell: a URI, or an absolute path of which this machine has nothing."""
     if is_uri(name):
         return True
-    path = Path(name).expanduser()
+    path = local_path(name)
     if not path.is_absolute():
         return False
     return not (os.path.exists(path) or (is_wild(name) and _glob(path, Path())))
@@ -75,6 +84,62 @@ def is_wild(name: str) -> bool:
 def is_hidden(parts: Sequence[str]) -> bool:
     """Whether a file of a folder or glob is left out: a name on its way begins with a dot or an underscore."""
     return any(part.startswith((".", "_")) and "=" not in part for part in parts)
+
+
+def walk_files(root: Path, enters: Callable[[Parts], bool]) -> Iterator[Parts]:
+    """The files below a folder, in no order, each as the names that lead to it.
+
+    Links are followed, as the upload follows them: but for one to a folder on the way to it, which has no end.
+
+    Args:
+        enters: whether to look into a folder, of which it is given the names that lead to it.
+    """
+    start = root.absolute()
+    yield from _walk(root, (), frozenset(os.path.realpath(folder) for folder in (start, *start.parents)), enters)
+
+
+def kind_of_entry(entry: os.DirEntry[str]) -> Literal["folder", "file", ""]:
+    """What an entry of a folder is, or leads to as a link; nothing where that is neither.
+
+    Raises:
+        OSError: a link to where this user may not look.
+    """
+    try:
+        return "folder" if entry.is_dir() else "file" if entry.is_file() else ""
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link to itself leads nowhere, as one to a file that is gone
+            return ""
+        raise
+
+
+def glob_parts(pattern: str) -> Parts:
+    """The names of a glob, for `match_glob`.
+
+    Raises:
+        SpecError: `**` beside other characters, which would be no more than `*`.
+    """
+    parts = tuple(part for part in pattern.split("/") if part)
+    strange = next((part for part in parts if "**" in part and part != "**"), None)
+    if strange is not None:
+        folders = f"**/{re.sub(r'[*]+', '*', strange)}"
+        fix = f"`{folders}` looks into all folders, `{folders[3:]}` into one"
+        raise SpecError(
+            Problem(got=f"`{strange}` in {pattern}", expected="`**` as the whole name of a folder", fix=fix)
+        )
+    return parts
+
+
+def match_glob(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a path, name by name, is one that a glob stands for; `**` is any number of folders, as in Python's."""
+    if not pattern:
+        return not parts
+    if pattern[0] != "**":
+        return bool(parts) and fnmatchcase(parts[0], pattern[0]) and match_glob(parts[1:], pattern[1:])
+    if len(pattern) == 1:
+        return bool(parts)
+    if pattern[1] == "**":
+        return match_glob(parts, pattern[1:])
+    return any(match_glob(parts[start:], pattern[1:]) for start in range(len(parts)))
 
 
 def partitions_of(file: str) -> dict[str, str]:
@@ -100,31 +165,40 @@ def leaves_folder(name: str) -> bool:
 
 def check_inside(name: str, folder: Path) -> Problem | None:
     """The problem with a path that must be a file or folder of the upload; None when it is fine."""
-    if not Path(name).expanduser().is_absolute() and leaves_folder(name):
+    try:
+        with looking_up(name):
+            return _misplaced(name, folder)
+    except SpecError as error:
+        return error.problems[0]
+
+
+def _misplaced(name: str, folder: Path) -> Problem | None:
+    path = local_path(name)
+    if not path.is_absolute() and leaves_folder(name):
         return Problem(
             got=f"{name}, which lies outside the job's folder",
             expected="a path within the folder: only that is uploaded",
             fix="copy it into the folder, or give an absolute path that every node sees",
         )
-    path = folder / Path(name).expanduser()
-    if os.path.exists(path):
+    path = folder / path
+    if path.exists():
         return None
     near = did_you_mean(path.name, [item.name for item in path.parent.iterdir()]) if path.parent.is_dir() else ""
     return Problem(got=f"{name}, which does not exist", expected=f"a file in {folder}", fix=near)
 
 
 def _expand(name: str, folder: Path, kind: str) -> list[Path]:
-    path = folder / Path(name).expanduser()
-    wild = is_wild(name) and not os.path.exists(path)
+    path = folder / local_path(name)
+    wild = is_wild(name) and not path.exists()
     problem = check_inside(_WILD.split(name)[0].rpartition("/")[0] or "." if wild else name, folder)
     if problem:
         raise SpecError(problem)
     if wild:
-        files = [file for file in _glob(Path(name).expanduser(), folder) if os.path.isfile(file)]
-    elif os.path.isdir(path):
+        files = _glob(local_path(name), folder)
+    elif path.is_dir():
         belongs = FILE_NAMES[kind].search
-        files = sorted(file for file in path.rglob("*") if belongs(file.name) and file.is_file())
-        files = [file for file in files if not is_hidden(file.relative_to(path).parts)]
+        found = walk_files(path, lambda parts: not is_hidden(parts))
+        files = sorted(path.joinpath(*parts) for parts in found if belongs(parts[-1]) and not is_hidden(parts))
     else:
         return [path]
     if not files:
@@ -134,8 +208,28 @@ def _expand(name: str, folder: Path, kind: str) -> list[Path]:
 
 
 def _glob(pattern: Path, folder: Path) -> list[Path]:
-    """What a pattern, relative to `folder` or absolute, matches; hidden names only where it spells them out."""
+    """The files of a pattern, relative to `folder` or absolute; hidden names only where it spells them out."""
     plain = list(takewhile(lambda part: not is_wild(part), pattern.parts))
-    root = folder.joinpath(*plain)
-    found = root.glob(str(PurePath(*pattern.parts[len(plain) :]))) if os.path.isdir(root) else ()
-    return sorted(file for file in found if not is_hidden(file.relative_to(root).parts))
+    root, wild = folder.joinpath(*plain), glob_parts("/".join(pattern.parts[len(plain) :]))
+    if not root.is_dir():
+        return []
+    found = walk_files(root, lambda parts: not is_hidden(parts) and _leads_on(parts, wild))
+    return sorted(root.joinpath(*parts) for parts in found if not is_hidden(parts) and match_glob(parts, wild))
+
+
+def _leads_on(parts: Parts, pattern: Sequence[str]) -> bool:
+    """Whether a folder may hold what a glob stands for."""
+    fixed = list(takewhile(lambda part: part != "**", pattern))
+    deep_enough = len(fixed) < len(pattern) or len(parts) < len(pattern)
+    return deep_enough and all(map(fnmatchcase, parts, fixed))
+
+
+def _walk(folder: Path, parts: Parts, above: frozenset[str], enters: Callable[[Parts], bool]) -> Iterator[Parts]:
+    with os.scandir(folder) as entries:
+        found = list(entries)
+    for entry in found:
+        below, kind = (*parts, entry.name), kind_of_entry(entry)
+        if kind == "file":
+            yield below
+        elif kind == "folder" and enters(below) and (real := os.path.realpath(entry.path)) not in above:
+            yield from _walk(Path(entry.path), below, above | {real}, enters)

@@ -18,7 +18,9 @@ from raytrain.object_store import SCHEMES, is_object_store
 from raytrain.spec.overrides import INT_KEYED, apply_override, parse_override
 from raytrain.spec.places import Loc, Places, dotted
 from raytrain.spec.problems import problems_of
+from raytrain.spec.reading import local_path, looking_up
 from raytrain.spec.schema import JobSpec
+from raytrain.spec.secrets import secret_problems
 from raytrain.spec.sources import source_columns
 from raytrain.spec.wording import did_you_mean, shown
 from raytrain.spec.yaml_source import read_yaml
@@ -70,7 +72,7 @@ def load_job(job: str, *, overrides: Sequence[str] = (), stdin: TextIO | None = 
         spec = JobSpec.model_validate(data)
     except ValidationError as error:
         raise SpecError(*_once([*problems_of(error, data, places), *_not_json(data, places)])) from None
-    if problems := [*_not_json(data, places), *_storage_problems(spec, places)]:
+    if problems := [*_not_json(data, places), *_storage_problems(spec, places), *_secrets(spec, places)]:
         raise SpecError(*problems)
     spec = _with_all_features(spec, folder, places)
     return LoadedJob(spec=spec, folder=folder, file=file, lines=places)
@@ -84,13 +86,15 @@ def _read(job: str, stdin: TextIO | None) -> tuple[Path, str, bytes | str]:
         expected = f"a folder with a {JOB_FILE}, a YAML file, or -"
         fix = "a shell variable that is not set is empty; . is the current folder"
         raise UsageError(Problem(got="an empty name of a job", expected=expected, fix=fix))
-    path = Path(job).expanduser()
-    if os.path.isdir(path):
+    path = local_path(job)
+    with looking_up(job):
+        is_folder, exists = path.is_dir(), path.exists()
+    if is_folder:
         path, job = path / JOB_FILE, str(Path(job) / JOB_FILE)
-    elif os.path.exists(path) and path.suffix not in (".yaml", ".yml", ".json"):
+    elif exists and path.suffix not in (".yaml", ".yml", ".json"):
         raise UsageError(Problem(got=f"the file {job}", expected=f"a folder with a {JOB_FILE}, a YAML file, or -"))
     try:
-        return path.resolve().parent, job, path.read_bytes()
+        return Path(os.path.realpath(path)).parent, job, path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise _not_found(path, job) from None
     except OSError as error:
@@ -121,7 +125,7 @@ def _fill_in(data: dict[Any, Any], folder: Path) -> None:
         data["name"] = name
     storage = data.get("storage")
     if isinstance(storage, str) and storage and not storage.startswith(("~", "/")) and not is_object_store(storage):
-        data["storage"] = str((folder / storage).resolve())
+        data["storage"] = os.path.realpath(folder / storage) if "\0" not in storage else storage
     part = data.get("data")
     if isinstance(part, dict) and isinstance(part.get("train"), dict) and "sklearn" in part["train"]:
         part.setdefault("features", "features")
@@ -158,26 +162,30 @@ def _with_all_features(spec: JobSpec, folder: Path, places: Places) -> JobSpec:
 def _storage_problems(spec: JobSpec, places: Places) -> Iterator[Problem]:
     file, line = places.of(("storage",))
     if is_object_store(spec.storage):
-        scheme, _, rest = spec.storage.partition("://")
-        if "@" in rest.partition("?")[0]:
-            yield Problem(
-                got=f"{scheme}://…@{rest.partition('@')[2]}, with a key in it",
-                expected="no secrets in a job: everybody who sees the cluster can read it",
-                fix="give the cluster's nodes the key, by their role or their environment",
-                field="storage",
-                file=file,
-                line=line,
-            )
+        scheme = spec.storage.partition("://")[0]
         if scheme not in SCHEMES:
             yield Problem(
-                got=spec.storage,
+                got=f"{scheme}://…",
                 expected=f"a path that every node sees, or one of {', '.join(f'{name}://…' for name in SCHEMES)}",
                 field="storage",
                 file=file,
                 line=line,
             )
-    elif not spec.storage:
+    else:
+        try:
+            local_path(spec.storage)
+        except SpecError as error:
+            yield from (replace(problem, field="storage", file=file, line=line) for problem in error.problems)
+    if not spec.storage:
         yield Problem(got="''", expected="a path", field="storage", file=file, line=line)
+
+
+def _secrets(spec: JobSpec, places: Places) -> Iterator[Problem]:
+    """Without the value where a `--set` gave it."""
+    for problem in secret_problems(spec):
+        file, line = places.of(problem.field)
+        shown_file = file.partition("=")[0] if file.startswith("--set ") else file
+        yield replace(problem, file=shown_file, line=line)
 
 
 def _not_json(data: Any, places: Places, loc: Loc = ()) -> Iterator[Problem]:

@@ -100,7 +100,7 @@ with warnings.catch_warnings():
         csv: Paths | None = Field(None, description="path, folder, glob or list of them")
         parquet: Paths | None = Field(None, description="path, folder, glob or list of them")
         json: Paths | None = Field(None, description="JSON lines: path, folder, glob or list of them")  # type: ignore[assignment]
-        numpy: Paths | dict[str, str] | None = Field(
+        numpy: Paths | Annotated[dict[str, str], Field(min_length=1)] | None = Field(
             None, description=".npy (column `data`) or .npz (a column per array), or {column: file.npy}"
         )
         images: Paths | ImagesSource | None = Field(

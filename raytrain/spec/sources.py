@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,7 @@ def _inspect_numpy(files: list[Path], folder: Path, count: bool) -> SourceFacts:
 
 def _inspect_numpy_columns(columns: dict[str, str], folder: Path) -> SourceFacts:
     found = {name: find_files(file, folder, kind="numpy") for name, file in columns.items()}
-    headers = {name: arrays.array_headers(files[0], folder)["data"] for name, files in found.items() if files}
+    headers = {name: _column_header(name, files, folder) for name, files in found.items() if files}
     rows = {name: header.shape[0] for name, header in headers.items()}
     if len(set(rows.values())) > 1:
         got = ", ".join(f"{name}: {count}" for name, count in rows.items())
@@ -157,6 +158,21 @@ def _inspect_numpy_columns(columns: dict[str, str], folder: Path) -> SourceFacts
     if len(headers) < len(columns):
         return SourceFacts(rows=None, columns=tuple(columns))
     return SourceFacts(rows=next(iter(rows.values())), columns=tuple(columns), bytes=_total(list(headers.values())))
+
+
+def _column_header(name: str, files: list[Path], folder: Path) -> arrays.ArrayHeader:
+    if len(files) > 1:
+        got = f"{len(files)} files for the column `{name}`"
+        raise SpecError(Problem(got=got, expected="one .npy file for each column"))
+    headers = arrays.array_headers(files[0], folder)
+    if list(headers) != ["data"] or zipfile.is_zipfile(files[0]):
+        held, shown = ", ".join(headers) or "no arrays", shown_path(files[0], folder)
+        got, fix = (
+            f"an archive of {held} for the column `{name}`",
+            f"numpy: {shown} makes a column of each of its arrays",
+        )
+        raise SpecError(Problem(got=got, expected="a .npy file, of one array", fix=fix, file=shown))
+    return headers["data"]
 
 
 def _inspect_images(images: ImagesSource, folder: Path, *, count: bool) -> SourceFacts:

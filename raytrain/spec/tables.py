@@ -6,19 +6,21 @@ import contextlib
 import csv
 import gzip
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from raytrain.errors import Problem, SpecError
 from raytrain.spec.files import shown_path
+from raytrain.spec.reading import reading
 
 _WORDS = {bool: "true or false", int: "numbers", float: "numbers", str: "text", list: "lists", dict: "maps"}
 
 
 def csv_header(file: Path, folder: Path) -> tuple[str, ...]:
-    with _open_text(file, folder, "a csv file") as text:
-        header = next((row for row in csv.reader(text) if row), None)
+    with _open_csv(file, folder) as rows:
+        header = next((row for row in rows if row), None)
     shown = shown_path(file, folder)
     if header is None:
         raise SpecError(Problem(got="an empty file", expected="a header line and rows", file=shown))
@@ -35,8 +37,7 @@ def csv_header(file: Path, folder: Path) -> tuple[str, ...]:
 
 def count_csv_rows(file: Path, width: int, folder: Path) -> int:
     """Rows after the header; blank lines do not count, line breaks within quotes make no row."""
-    with _open_text(file, folder, "a csv file") as text:
-        reader = csv.reader(text)
+    with _open_csv(file, folder) as reader:
         rows = -1
         for row in reader:
             if not row:
@@ -115,18 +116,26 @@ def _json_rows(file: Path, folder: Path) -> Iterator[tuple[int, dict[str, Any]]]
 def _parsed(line: str, number: int, file: Path, folder: Path) -> Any:
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         shown = shown_path(file, folder)
         raise SpecError(Problem(got=str(error), expected="a row of JSON", file=shown, line=number)) from None
 
 
 @contextlib.contextmanager
+def _open_csv(file: Path, folder: Path) -> Iterator[Any]:
+    before = csv.field_size_limit(sys.maxsize)  # Arrow, which reads the rows on the cluster, has no limit
+    try:
+        with _open_text(file, folder, "a csv file") as text:
+            yield csv.reader(text)
+    finally:
+        csv.field_size_limit(before)
+
+
+@contextlib.contextmanager
 def _open_text(file: Path, folder: Path, expected: str) -> Iterator[TextIO]:
     opener: Any = gzip.open if file.suffix == ".gz" else Path.open
-    try:
-        with opener(file, "rt", encoding="utf-8-sig", newline="") as text:
-            yield text
-    except (UnicodeDecodeError, csv.Error, OSError, EOFError, json.JSONDecodeError) as error:
-        raise SpecError(
-            Problem(got=str(error), expected=f"{expected} in UTF-8", file=shown_path(file, folder))
-        ) from None
+    with (
+        reading(shown_path(file, folder), f"{expected} in UTF-8"),
+        opener(file, "rt", encoding="utf-8-sig", newline="") as text,
+    ):
+        yield text

@@ -121,8 +121,10 @@ class _TooDeep(Exception):
 
 
 def _compose(text: str, file: str) -> yaml.Node | None:
+    loader = None
     try:
-        return _Loader(text).get_single_node()
+        loader = _Loader(text)
+        return loader.get_single_node()
     except _TooDeep as error:
         raise SpecError(_too_deep(file, error.line)) from None
     except ReaderError as error:
@@ -131,6 +133,11 @@ def _compose(text: str, file: str) -> yaml.Node | None:
         raise SpecError(Problem(got=got, expected="printable text", file=file, line=line)) from None
     except yaml.MarkedYAMLError as error:
         raise SpecError(_syntax_problem(error, file)) from None
+    except (ValueError, OverflowError):  # PyYAML asks Python for the character of "\\U00110000"
+        line = loader.line + 1 if loader else 0
+        raise SpecError(
+            Problem(got="an escape that stands for no character", expected="at most \\U0010FFFF", file=file, line=line)
+        ) from None
 
 
 _QUOTE = "put a value that begins with a special character, such as '*.csv' or '@last', in quotes"
@@ -205,11 +212,19 @@ class _Reading:
 
     def _scalar(self, node: yaml.ScalarNode, loc: Loc, line: int) -> Any:
         if node.style is not None:  # quoted or block: always a string
-            return node.value
+            return self._text(node.value, loc, line)
         try:
             return parse_scalar(node.value)
         except ValueError:
             self._refuse(loc, line, got=f"a number of {len(node.value)} digits", expected="a number that fits")
+            return None
+
+    def _text(self, value: str, loc: Loc, line: int) -> str | None:
+        """JSON writes a character beyond U+FFFF as two escapes, which YAML leaves two halves; half a one is none."""
+        try:
+            return value.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            self._refuse(loc, line, got="an escape that stands for half a character", expected="text")
             return None
 
     def _map(self, node: yaml.MappingNode, loc: Loc) -> dict[str | int, Any]:

@@ -10,6 +10,7 @@ import pytest
 from raytrain.cluster import upload
 from raytrain.cluster.upload import check_size, list_upload
 from raytrain.errors import SpecError, UploadTooLarge
+from raytrain.spec.files import kind_of_entry
 from tests.cluster.conftest import MakeFolder
 
 
@@ -96,3 +97,28 @@ def test_too_large_names_the_largest_and_the_way_out(monkeypatch: pytest.MonkeyP
 
 def test_the_limit_is_below_rays() -> None:
     assert upload.LIMIT_BYTES < 100 * 2**20
+
+
+def test_what_cannot_be_read_is_named_or_left_out(make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_folder({"model.py": "x", "locked.csv": "y"})
+    (folder / "far").symlink_to("model.py")
+    (folder / "itself").symlink_to("itself")
+    (folder / "\udcff.csv").symlink_to("model.py")
+    access = os.access
+
+    def refuse(entry: os.DirEntry[str]) -> str:
+        if entry.name == "far":
+            raise PermissionError(13, "Permission denied", entry.path)
+        return kind_of_entry(entry)
+
+    monkeypatch.setattr("raytrain.cluster.upload.kind_of_entry", refuse)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "locked.csv" and access(path, mode))
+
+    with pytest.raises(SpecError) as caught:
+        list_upload(folder)
+    assert [problem.got for problem in caught.value.problems] == [
+        "'far', which cannot be packed (Permission denied)",
+        "'locked.csv', which cannot be packed (you may not read it)",
+        "'\\udcff.csv', which cannot be packed (its name is not UTF-8)",
+    ]
+    assert paths(folder, "far", "*.csv") == ["model.py"]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.fs
 import pytest
 from sklearn import datasets
 
 from raytrain.driver.columns import to_arrays
+from raytrain.driver.sources.json_lines import decode_json, json_columns, json_schema
 from raytrain.driver.sources.tables import inline_table, sklearn_table, table_of_arrays
 from raytrain.driver.sources.user_rows import as_rows
 from raytrain.errors import UserCodeError
@@ -174,3 +177,13 @@ def test_what_makes_no_table_is_refused_with_the_reason(value: Any, why: str) ->
     assert problem.field == "data.train.python"
     assert why in problem.got
     assert "data.py:load" in problem.got
+
+
+@pytest.mark.parametrize("text", [b'{"a": 1}\n{"a": 2}\n', b'[{"a": 1}, {"a": 2}]'])
+def test_json_may_begin_with_a_byte_order_mark(tmp_path: Path, text: bytes) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf" + text)
+    filesystem = pa.fs.LocalFileSystem()
+    assert pa.concat_tables(decode_json(filesystem, str(file))).to_pydict() == {"a": [1, 2]}
+    if text.startswith(b"{"):
+        assert json_columns(filesystem, str(file)) == json_schema(filesystem, str(file)).names == ["a"]

@@ -1,9 +1,18 @@
+import errno
+import glob
+import os
+import re
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
+from raytrain.cluster.upload import list_upload
 from raytrain.errors import SpecError
-from raytrain.spec.files import find_files, leaves_folder
+from raytrain.spec.files import check_inside, find_files, is_hidden, is_wild, leaves_folder, match_glob, shown_path
 
 
 @pytest.fixture
@@ -103,3 +112,101 @@ def test_a_folder_whose_own_name_looks_like_a_glob(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "a.csv").touch()
     assert find_files("*.csv", folder, kind="csv") == [folder / "a.csv"]
+
+
+@pytest.fixture
+def linked(folder: Path) -> Path:
+    """The folder with links to folders within it and beside it, and to those on the way to them."""
+    (folder / "sub/aside").symlink_to("../more")
+    (folder / "more/deep").mkdir(parents=True)
+    (folder / "more/deep/h.csv").touch()
+    (folder / "more/deep/up").symlink_to("../..")
+    (folder / "more/around").symlink_to("../sub")
+    (folder / "more/itself").symlink_to("itself")
+    (folder / "more/gone").symlink_to("nothing")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name", ["sub", "sub/**/*.csv", "**/*.csv", "*", "s*/**/*.csv", "sub/aside", "more/around/*/*"]
+)
+def test_links_are_followed_as_in_the_upload(linked: Path, name: str) -> None:
+    uploaded = [file.path for file in list_upload(linked).files if file.path.endswith(".csv")]
+    if "*" in name:
+        wanted = {path for path in uploaded if match_glob(path.split("/"), name.split("/"))}
+    else:
+        wanted = {path for path in uploaded if path.startswith(f"{name}/")}
+    wanted = {path for path in wanted if not is_hidden(path.split("/"))}
+
+    for either in (name, str(linked / name)):
+        found = find_files(either, linked, kind="csv")
+        assert found is not None
+        assert {shown_path(file, linked) for file in found} == wanted
+        assert len(found) == len(wanted) == len(set(found))
+
+
+def test_a_link_to_a_folder_elsewhere_counts_in_an_absolute_one(folder: Path, tmp_path: Path) -> None:
+    store, pictures = tmp_path / "store", tmp_path / "pictures"
+    for file in (store / "b.csv", pictures / "cat/a.csv"):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    (pictures / "dog").symlink_to(store)
+    assert find_files(str(pictures), folder, kind="csv") == [pictures / "cat/a.csv", pictures / "dog/b.csv"]
+    assert find_files(f"{pictures}/**/*.csv", folder, kind="csv") == [pictures / "cat/a.csv", pictures / "dog/b.csv"]
+
+
+NAMES = st.text("ab.-[]!^*", min_size=1, max_size=4).filter(lambda name: name not in (".", ".."))
+GLOBS = st.text("ab.-[]!^*?", min_size=1, max_size=5) | st.just("**")
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sets(st.tuples(NAMES) | st.tuples(NAMES, NAMES), max_size=6), st.lists(GLOBS, min_size=1, max_size=3))
+def test_a_glob_stands_for_what_pythons_does(files: set[tuple[str, ...]], pattern: list[str]) -> None:
+    assume(is_wild(pattern[0]) and not {".", ".."} & set(pattern))
+    with tempfile.TemporaryDirectory() as name:
+        for parts in files:
+            file = Path(name, *parts)
+            if not file.parent.is_file() and not file.exists():
+                file.parent.mkdir(exist_ok=True)
+                file.touch()
+        matched = glob.glob("/".join(pattern), root_dir=name, recursive=True, include_hidden=True)  # noqa: PTH207  Path's follows no links
+        present = [file.relative_to(name).parts for file in Path(name).rglob("*") if file.is_file()]
+        wanted = {tuple(Path(path).parts) for path in matched if Path(name, path).is_file()}
+        assert {parts for parts in present if match_glob(parts, pattern)} == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "got"),
+    [
+        ("**.csv", "`**.csv` in **.csv"),
+        ("sub/**x/a.csv", "`**x` in **x/a.csv"),
+        ("~nobody-of-that-name/a.csv", "the home of a user who is not known here"),
+        ("x" * 300, "File name too long"),
+        ("/" + "x" * 300 + "/*.csv", "File name too long"),
+        ("a\0b.csv", "the character U+0000"),
+        ("a\0b*.csv", "the character U+0000"),
+    ],
+)
+def test_names_that_cannot_be_looked_up(folder: Path, name: str, got: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        find_files(name, folder, kind="csv")
+    assert got in caught.value.problems[0].got
+    inside = check_inside(name, folder)
+    assert inside is not None
+    assert "*" in name or got in inside.got
+
+
+def test_a_folder_that_may_not_be_read_is_not_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def refuse(path: Path) -> Any:
+        if str(path).endswith("k=1"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    for name in ("sub", "sub/*/*.csv"):
+        with pytest.raises(
+            SpecError, match=rf"got {re.escape(name)}, which cannot be looked up \(Permission denied at .*k=1"
+        ):
+            find_files(name, folder, kind="csv")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from raytrain.errors import NotFound, SpecError, UsageError
+from raytrain.errors import NotFound, RaytrainError, SpecError, UsageError
 from raytrain.spec.load import STDIN, load_job
 from raytrain.spec.schema import JobSpec
 from tests.spec.conftest import JOB_YAML, Write, refused
@@ -161,3 +161,37 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "job.yaml").mkdir()
     with pytest.raises(SpecError, match="directory"):
         load_job(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("override", "field"),
+    [
+        (r'storage="a\0b"', "storage"),
+        (r'storage="/a\0b"', "storage"),
+        ("storage=~nobody-of-that-name/runs", "storage"),
+        ("data.train.csv=~nobody-of-that-name/a.csv", "data.train.csv"),
+        (f"data.train.csv={'x' * 300}", "data.train.csv"),
+        (r'data.train.csv="a\0b"', "data.train.csv"),
+        ("data.train.csv='**.csv'", "data.train.csv"),
+        ("data.train.numpy={}", "data.train.numpy"),
+        (f"model={'x' * 300}.py:build", "model"),
+        (f"model={{file: {'x' * 300}.keras}}", "model.file"),
+        ("model={file: ~nobody-of-that-name/a.keras}", "model.file"),
+    ],
+)
+def test_a_path_that_cannot_be_is_refused(write_job: Write, override: str, field: str) -> None:
+    given = ["data.features=x", "data.label=y", override]
+    problems = {problem.field: problem for problem in refused(write_job(), *given)}
+    assert field in problems
+
+
+@pytest.mark.parametrize("job", ["~nobody-of-that-name/job", "x" * 300])
+def test_a_job_that_cannot_be_looked_up(job: str) -> None:
+    with pytest.raises(SpecError):
+        load_job(job)
+
+
+def test_a_job_that_is_a_link_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").symlink_to("job.yaml")
+    with pytest.raises(RaytrainError):
+        load_job(str(tmp_path / "job.yaml"))

@@ -1,3 +1,4 @@
+import csv
 import gzip
 import re
 import zipfile
@@ -239,3 +240,49 @@ def test_sklearn_sets(tmp_path: Path) -> None:
     assert columns is not None
     assert columns[:5] == ("features", "target", "image", "digit", "pixel_0_0")
     assert len(columns) == 68
+
+
+def test_an_archive_or_several_files_for_a_numpy_column(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "p.npz", "w") as archive:
+        archive.writestr("x.npy", npy("(3,)", data=12))
+    (tmp_path / "d").mkdir()
+    for name in ("d/x.npy", "d/y.npy"):
+        (tmp_path / name).write_bytes(npy("(3,)", data=12))
+    found = problem(tmp_path, numpy={"x": "p.npz", "y": "p.npz"})
+    assert (found.got, found.expected) == ("an archive of x for the column `x`", "a .npy file, of one array")
+    assert problem(tmp_path, numpy={"x": "d", "y": "d/y.npy"}).got == "2 files for the column `x`"
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        Source.model_validate({"numpy": {}})
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "content"),
+    [
+        ("a.csv.gz", "csv", gzip.compress(b"x\n" + bytes(range(256)) * 99)[:-200] + bytes(100)),
+        ("a.csv.gz", "csv", b"\x1f\x8b\x08\x00" + bytes(6) + b"nonsense of no meaning"),
+        ("a.jsonl", "json", b"[" * 100_000),
+        ("a.jsonl", "json", b'{"a": ' * 100_000),
+        ("a.npy", "numpy", b"\x93NUMPY\x01\x00\x04\x00[1]\n"),
+        ("a.npy", "numpy", b"\x93NUMPY\x01\x00\x1f\x00{'shape': ('a',), 'descr': '<f4'}"),
+        ("a.npz", "numpy", b"PK\x03\x04" + bytes(40)),
+        ("a.parquet", "parquet", b"PAR1 and nonsense PAR1"),
+        ("a.txt.gz", "text", b"no gzip"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, name: str, kind: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    found = problem(tmp_path, **{kind: name})
+    assert found.file == name
+    assert found.got
+
+
+def test_a_csv_field_may_be_of_any_size(tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    (tmp_path / "a.csv").write_text("x,y\n" + "v" * 200_000 + ",1\n")
+    assert facts(tmp_path, csv="a.csv") == (1, ("x", "y"))
+    assert csv.field_size_limit() == before
+
+
+def test_json_lines_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\n{"a": 2}\n')
+    assert facts(tmp_path, json="a.jsonl") == (2, ("a",))

@@ -139,3 +139,22 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine() -> None:
 
 def test_a_huge_file_is_refused_before_it_is_parsed() -> None:
     assert "csv or parquet" in problem_of("a" * (MAX_BYTES + 1)).fix
+
+
+@pytest.mark.parametrize(
+    ("text", "got"),
+    [
+        (r'a: "\U00110000"', "an escape that stands for no character"),
+        (r'a: "\UFFFFFFFF"', "an escape that stands for no character"),
+        (r'a: "\ud800"', "an escape that stands for half a character"),
+    ],
+)
+def test_escapes_that_stand_for_nothing(text: str, got: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        read_yaml(f"b: 1\n{text}\n", "job.yaml")
+    problem = caught.value.problems[0]
+    assert (problem.got, problem.line) == (got, 2)
+
+
+def test_two_escapes_of_json_are_one_character() -> None:
+    assert read_yaml(json.dumps({"a": "\U0001f600"}), "job.yaml").data == {"a": "\U0001f600"}

@@ -19,7 +19,7 @@ from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
 from raytrain.driver.image_columns import eight_bits
-from raytrain.driver.sources.listing import Listing, list_files, open_filesystem
+from raytrain.driver.sources.listing import Listing, list_files, open_filesystem, path_of
 from raytrain.driver.sources.reasons import reason_of
 from raytrain.driver.sources.tables import arrow_column
 from raytrain.errors import Problem, SpecError, UserCodeError
@@ -119,7 +119,7 @@ class ImageTable(Datasource):  # type: ignore[misc]  # Ray's classes are untyped
 
     def _path(self, name: str) -> str:
         if is_uri(name):
-            return name.partition("://")[2]
+            return path_of(name)
         return name if name.startswith("/") else f"{self._root}/{name}"
 
 
@@ -177,12 +177,7 @@ def _with_classes(source: Source, classes: Sequence[str] | None) -> Source:
 def _roots(names: str | list[str], folder: Path) -> list[str]:
     """The folders that a source names, as the file system knows them."""
     given = [names] if isinstance(names, str) else names
-    return [
-        name.partition("://")[2].partition("?")[0].rstrip("/")
-        if is_uri(name)
-        else str(folder / Path(name).expanduser())
-        for name in given
-    ]
+    return [path_of(name).rstrip("/") if is_uri(name) else str(folder / Path(name).expanduser()) for name in given]
 
 
 def _size_of(filesystem: Any, path: str) -> tuple[int, int]:

@@ -5,6 +5,7 @@ Runs in: Ray Data tasks; the first row of the first file is read in the driver.
 
 from __future__ import annotations
 
+import codecs
 import io
 import json as text_json
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ _OPTIONS = json.ReadOptions(use_threads=False, block_size=64 << 20)
 
 def decode_json(filesystem: Any, path: str) -> Iterator[pa.Table]:
     with filesystem.open_input_stream(path) as stream:
-        content = stream.read()
+        content = stream.read().removeprefix(codecs.BOM_UTF8)
     if not content.strip():
         return
     if content.lstrip()[:1] == b"[":
@@ -31,7 +32,7 @@ def decode_json(filesystem: Any, path: str) -> Iterator[pa.Table]:
 
 def json_columns(filesystem: Any, path: str) -> list[str]:
     with filesystem.open_input_stream(path) as stream:
-        text = io.TextIOWrapper(stream, encoding="utf-8")
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig")
         line = next((line for line in text if line.strip()), "")
     if line.lstrip().startswith("["):
         return []
@@ -44,6 +45,7 @@ def json_schema(filesystem: Any, path: str) -> pa.Schema:
     with filesystem.open_input_stream(path) as stream:
         start = stream.read(_START_BYTES)
     whole_rows = start if len(start) < _START_BYTES else start[: start.rfind(b"\n") + 1]
+    whole_rows = whole_rows.removeprefix(codecs.BOM_UTF8)
     if not whole_rows.strip() or whole_rows.lstrip()[:1] == b"[":
         return pa.schema([])
     return json.read_json(io.BytesIO(whole_rows), read_options=_OPTIONS).schema

@@ -5,9 +5,11 @@ Runs in: the driver.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,11 +18,22 @@ from pyarrow import fs
 
 from raytrain.driver.sources.reasons import reason_of
 from raytrain.errors import Problem, SpecError, UserCodeError
-from raytrain.spec.files import FILE_NAMES, find_files, is_hidden, is_uri, is_wild, partitions_of
+from raytrain.spec.files import (
+    FILE_NAMES,
+    find_files,
+    glob_parts,
+    is_hidden,
+    is_uri,
+    is_wild,
+    match_glob,
+    partitions_of,
+    walk_files,
+)
 from raytrain.spec.schemas import check_same_columns
 
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
-_QUERY = re.compile(r"\?[^/]*=.*$")  # s3://bucket/key?endpoint_override=…; a `?` without `=` is a glob's
+_ROOT = re.compile(r"[^:]*://[^/]*")
+_QUERY = re.compile(r"\?[^/?]*=.*$")  # s3://bucket/key?endpoint_override=…; a `?` without `=` is a glob's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,17 +121,18 @@ def list_files(names: str | Sequence[str], folder: Path, *, kind: str, field: st
 
 def _remote(uris: list[str], kind: str, field: str) -> Listing:
     first = uris[0]
-    scheme, query = first.partition("://")[0], "".join(_QUERY.findall(first))
     try:
-        filesystem = open_filesystem(re.split(r"[*?\[]", first)[0] + query)[0]
+        filesystem = open_filesystem(first)[0]
         files: list[fs.FileInfo] = []
+        names: list[str] = []
         for uri in uris:
-            path = _QUERY.sub("", uri).partition("://")[2]
+            path = path_of(uri)
             found = _expand(filesystem, path.rstrip("/"), kind)
             if not found:
                 got = f"{uri}, {_missing(filesystem, path, kind)}"
                 raise UserCodeError(Problem(field=field, got=got, expected=f"at least one {kind} file"))
             files += found
+            names += [_uri_of(info.path, uri) for info in found]
     except (OSError, pa.ArrowException, ValueError, ImportError) as error:
         got = f"{first}, which cannot be reached: {reason_of(error)}"
         fix = "give the cluster its credentials and endpoint in environment.env_vars"
@@ -129,26 +143,57 @@ def _remote(uris: list[str], kind: str, field: str) -> Listing:
         filesystem=filesystem,
         paths=tuple(info.path for info in files),
         sizes=tuple(info.size or 0 for info in files),
-        names=tuple(f"{scheme}://{info.path}{query}" for info in files),
+        names=tuple(names),
         partitions=_typed([info.path for info in files]),
     )
 
 
 def open_filesystem(name: str) -> tuple[Any, str]:
-    """The file system of a path or URI, and the path within it.
+    """The file system of a path or URI, and the path within it, as it stands: a glob remains one.
 
     Arrow's own for s3, gs, hdfs and abfs; fsspec's for any other, such as hf.
     """
     if not is_uri(name):
         return fs.LocalFileSystem(), name
+    return _open(*_root_and_query(name))[0], path_of(name)
+
+
+def path_of(uri: str) -> str:
+    """A URI's path as its file system knows it: `bucket/x` of `gs://anonymous@bucket/x`, `/x` of `hdfs://host/x`."""
+    root, query = _root_and_query(uri)
+    top, below = _top_of(root, query), _QUERY.sub("", uri)[len(root) :].lstrip("/")
+    return top + below if top.endswith("/") or not top else f"{top}/{below}".rstrip("/")
+
+
+def _uri_of(path: str, uri: str) -> str:
+    """The file at `path` as a user names it who named the files by `uri`."""
+    root, query = _root_and_query(uri)
+    return f"{root}/{path.removeprefix(_top_of(root, query)).lstrip('/')}{query}"
+
+
+def _root_and_query(uri: str) -> tuple[str, str]:
+    """Of `s3://bucket/key?region=x`, `s3://bucket` and `?region=x`."""
+    plain, query = _QUERY.sub("", uri), "".join(_QUERY.findall(uri))
+    return _ROOT.findall(plain)[0], query
+
+
+@functools.cache
+def _top_of(root: str, query: str) -> str:
+    """Where the paths of a file system's URIs begin, such as the bucket's name."""
+    top = _open(root, query)[1]
+    return top.rstrip("/") or top[:1]
+
+
+def _open(root: str, query: str) -> tuple[Any, str]:
+    uri = f"{root}/{query}"
     try:
-        found: tuple[Any, str] = fs.FileSystem.from_uri(name)
+        found: tuple[Any, str] = fs.FileSystem.from_uri(uri)
     except pa.ArrowInvalid as error:
         if "Unrecognized filesystem" not in str(error):
             raise
         import fsspec
 
-        filesystem, path = fsspec.core.url_to_fs(name)
+        filesystem, path = fsspec.core.url_to_fs(uri)
         found = fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
     return found
 
@@ -156,9 +201,11 @@ def open_filesystem(name: str) -> tuple[Any, str]:
 def _expand(filesystem: Any, path: str, kind: str) -> list[Any]:
     """The files of a path, folder or glob of a file system, sorted; none where nothing is there."""
     if is_wild(path):
-        root = re.split(r"[*?\[]", path)[0].rpartition("/")[0]
-        matches = re.compile(_glob_pattern(path)).fullmatch
-        return [info for info in _walk(filesystem, root) if matches(info.path)]
+        root = "".join(takewhile(lambda part: not is_wild(part), re.findall(r"[^/]*/", path)))
+        root = root.rstrip("/") or root[:1]
+        pattern = glob_parts(path.removeprefix(root))
+        below = len(PurePosixPath(root).parts)
+        return [info for info in _walk(filesystem, root) if match_glob(PurePosixPath(info.path).parts[below:], pattern)]
     info = filesystem.get_file_info(path)
     if info.type == fs.FileType.File:
         return [info]
@@ -169,19 +216,16 @@ def _expand(filesystem: Any, path: str, kind: str) -> list[Any]:
 
 
 def _walk(filesystem: Any, root: str) -> list[Any]:
-    selector = fs.FileSelector(root, recursive=True, allow_not_found=True)
-    found = [info for info in filesystem.get_file_info(selector) if info.type == fs.FileType.File]
+    if isinstance(filesystem, fs.LocalFileSystem):  # a URI `file://`, whose links end where those of a path do
+        walked = walk_files(Path(root), lambda parts: not is_hidden(parts)) if Path(root).is_dir() else ()
+        wanted: Any = [str(Path(root, *parts)) for parts in walked]
+    else:
+        wanted = fs.FileSelector(root, recursive=True, allow_not_found=True)
+    found = [info for info in filesystem.get_file_info(wanted) if info.type == fs.FileType.File]
     below = len(PurePosixPath(root).parts)
     return sorted(
         (info for info in found if not is_hidden(PurePosixPath(info.path).parts[below:])), key=lambda info: info.path
     )
-
-
-def _glob_pattern(path: str) -> str:
-    """A glob as a regular expression in which `*` and `?` stay within a folder and `**/` crosses folders."""
-    words = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
-    parts = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", path)
-    return "".join(words.get(part, part if part.startswith("[") else re.escape(part)) for part in parts)
 
 
 def _missing(filesystem: Any, path: str, kind: str) -> str:
