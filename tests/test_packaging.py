@@ -65,7 +65,7 @@ def test_every_third_party_import_is_declared() -> None:
     """Also imports inside functions; packages that come with a declared one by design are named here."""
     provided = {"sklearn": "scikit-learn", "yaml": "pyyaml", "numpy": "tensorflow", "pandas": "ray", "h5py": "keras"}
     provided |= {"ml_dtypes": "tensorflow", "PIL": "pillow", "google": "tensorflow", "fsspec": "ray"}
-    provided |= {"google_crc32c": "google-crc32c"}
+    provided |= {"google_crc32c": "google-crc32c", "urllib3": "requests"}
     extras = PROJECT["optional-dependencies"]
     sources = [Requirement(text).name for kind in ("delta", "iceberg", "lance", "huggingface") for text in extras[kind]]
     declared = {name.lower() for name in (*NEEDED, *sources)}
