@@ -39,7 +39,7 @@ Function = Callable[[Iterator[Chunk]], Logs]
 
 
 def make_train_function(
-    model: keras.Model, strategy: tf.distribute.Strategy, *, static_batch: bool, always_pooled: bool
+    model: keras.Model, strategy: tf.distribute.Strategy, *, static_batch: bool, always_pooled: bool = False
 ) -> Function:
     """A train function over `Chunk`s.
 
