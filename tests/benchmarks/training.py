@@ -202,7 +202,7 @@ def main() -> None:
                     timing = run(contender, WORKS[name], scratch / "data" / name, scratch, address)
                     turns[-1][name, contender] = timing
                     print(f"turn {turn + 1}: {name} {contender} {timing.total_s:.1f} s", file=sys.stderr)  # noqa: T201
-    print("\n".join(lines(options.works, turns)))  # noqa: T201
+    print("\n".join(lines(works, turns)))  # noqa: T201
 
 
 if __name__ == "__main__":
