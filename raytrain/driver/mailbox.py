@@ -28,7 +28,7 @@ class WorkerProcess:
 class Mailbox:
     """Queue of messages, what is asked of the workers, and where they are.
 
-    Plain methods on two threads, one of them for whoever waits in `take`: a coroutine a call costs twice as much.
+    Plain methods on two threads, one of them for whoever waits in `take`.
     """
 
     def __init__(self) -> None:

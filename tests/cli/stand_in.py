@@ -57,6 +57,7 @@ class Job:
     mirror: list[str] = field(default_factory=list)
     log: str = ""
     stopped: threading.Event = field(default_factory=threading.Event)
+    told: threading.Event = field(default_factory=threading.Event)
 
 
 class StandIn:
@@ -100,6 +101,7 @@ class StandIn:
             if job.stopped.wait(life.pause_s):
                 break
             self._write(job, _of(event, request, directory), directory)
+        job.told.set()
         if life.status == "RUNNING":
             job.stopped.wait()
         if job.stopped.is_set():

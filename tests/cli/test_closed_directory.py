@@ -110,8 +110,7 @@ def test_a_run_is_stopped_though_its_directory_cannot_be_written(job: Path) -> N
     with stand_in_cluster(Life(events=lives.beginning(), status="RUNNING")) as cluster:
         run = raytrain("submit", str(job), "--address", cluster.url, "-d").stdout.strip()
         directory = RunPaths.of(cluster.requests[0].storage, run).root
-        while len(cluster.jobs[run].mirror) < 9:
-            pass
+        assert cluster.jobs[run].told.wait(20)
         directory.chmod(0o555)
         result = under_permissions("stop", run, "--now", "--no-wait")
         directory.chmod(0o755)
@@ -128,8 +127,7 @@ def test_a_run_is_stopped_though_its_store_takes_no_sign(job: Path, monkeypatch:
     monkeypatch.setattr("raytrain.cli.stop.put", refuse)
     with stand_in_cluster(Life(events=lives.beginning(), status="RUNNING")) as cluster:
         run = raytrain("submit", str(job), "--address", cluster.url, "-d").stdout.strip()
-        while len(cluster.jobs[run].mirror) < 9:
-            pass
+        assert cluster.jobs[run].told.wait(20)
         result = raytrain("stop", run, "--now")
 
     assert result.exit_code == 0, result.stderr

@@ -334,8 +334,7 @@ def test_a_machine_that_sees_neither_index_nor_storage_follows_the_last_attempt(
 def test_stop_now_leaves_a_sign_for_the_driver(job: Path) -> None:
     with stand_in_cluster(Life(events=lives.beginning(), status="RUNNING")) as cluster:
         run = raytrain("submit", str(job), "--address", cluster.url, "-d").stdout.strip()
-        while len(cluster.jobs[run].mirror) < 9:
-            pass
+        assert cluster.jobs[run].told.wait(20)
         result = raytrain("stop", run, "--now")
 
     assert result.exit_code == 0, result.stderr
