@@ -20,7 +20,7 @@ IS_WHOLE := $(FITS)$(if $(UV),,; import pip)
 IN_PLACE := $(shell $(BIN)/python -c '$(FITS)' 2>/dev/null && cat $(VENV)/.installed 2>/dev/null)
 PACKAGE := import sys; print("python%d.%d-venv" % sys.version_info[:2])
 
-.PHONY: help bench chaos conformance demo test test-unit test-integration lint clean again
+.PHONY: help bench chaos conformance demo search test test-unit test-integration lint clean again
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,9 @@ test-unit: $(VENV)/.installed  ## run the tests that start no cluster
 
 test-integration: $(VENV)/.installed  ## run the tests on a real Ray cluster, faults among them
 	$(BIN)/python -m pytest tests/chaos tests/integration
+
+search: $(VENV)/.installed  ## try the tests of properties on thousands of new cases
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=search --ignore=tests/integration --ignore=tests/chaos
 
 conformance: $(VENV)/.installed  ## hold 1, 2 and 3 workers against plain Keras and print the table
 	CONFORMANCE_WORKERS=1,2,3 $(BIN)/python -m pytest -q tests/conformance

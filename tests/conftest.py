@@ -7,10 +7,16 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 # A shell that starts the tests in the background has them ignore SIGINT, and so would every command they start; the
 # tests of Ctrl-C send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same cases each time, so that a failure comes of the change under test; `make search` looks among new ones.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("search", max_examples=3000, deadline=None)
+settings.load_profile("same")
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -97,7 +97,6 @@ def test_the_rows_of_every_type_come_out_as_they_went_in(kind: str, cut: str) ->
     np.testing.assert_array_equal(array, expected.astype(dtype))
 
 
-@settings(deadline=None)
 @given(
     rows=st.lists(st.lists(st.integers(-5, 5), min_size=4, max_size=4), min_size=1, max_size=12),
     kind=st.sampled_from([pa.list_(pa.int16()), pa.large_list(pa.int16()), pa.list_(pa.int16(), 4)]),
@@ -319,7 +318,6 @@ def test_what_the_spec_cannot_say_of_a_column(column: Any, options: dict[str, An
     assert problem.expected
 
 
-@settings(deadline=None)
 @given(
     rows=st.lists(st.lists(st.integers(-5, 5), max_size=6), min_size=1, max_size=9),
     length=st.integers(1, 6),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import accumulate, chain, pairwise
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raytrain.driver.dealing import Dealing, owning_ranks, source_ranges
@@ -15,7 +15,6 @@ from raytrain.spec.shards import plan_shards, worker_slice
 ROWS, WORKERS, BATCH = st.integers(1, 400), st.integers(1, 9), st.integers(1, 60)
 
 
-@settings(deadline=None)
 @given(ROWS, WORKERS, BATCH, st.booleans())
 def test_a_position_belongs_to_the_worker_whose_slice_of_its_batch_holds_it(
     rows: int, workers: int, batch: int, drop: bool
@@ -31,7 +30,6 @@ def test_a_position_belongs_to_the_worker_whose_slice_of_its_batch_holds_it(
     assert tuple(np.bincount(owners[owners >= 0], minlength=workers)) == plan.rows_per_worker
 
 
-@settings(deadline=None)
 @given(
     marks=st.lists(st.integers(0, 2), min_size=1, max_size=200),
     cuts=st.lists(st.integers(0, 200), max_size=12),

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raytrain.driver.permutation import Permutation
 
 
-@settings(deadline=None)
 @given(size=st.integers(1, 3000), seed=st.integers(0, 2**31 - 1), cut=st.integers(0, 3000))
 def test_every_number_is_reached_once_however_it_is_asked_for(size: int, seed: int, cut: int) -> None:
     permutation = Permutation(size=size, seed=seed)

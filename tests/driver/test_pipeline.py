@@ -46,7 +46,7 @@ def every_step() -> Any:
     return job(*EVERY, features="all", label="y", loss="binary_crossentropy")
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(cuts=st.lists(st.integers(0, ROWS), max_size=6))
 def test_what_is_learned_does_not_depend_on_how_the_rows_are_cut(cuts: list[int]) -> None:
     whole = fitted(every_step(), TRAIN).to_json()

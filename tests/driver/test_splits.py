@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raytrain.driver.splits import TEST, TRAIN, VALIDATION, Splitter, key_columns, make_splitter, read_key, train_rows
@@ -40,7 +40,6 @@ def refused(job: JobSpec, key: Any) -> tuple[str, str]:
     return problem.field, problem.got
 
 
-@settings(deadline=None)
 @given(
     rows=st.integers(0, 500),
     validation=FRACTIONS,
@@ -87,7 +86,6 @@ def test_sources_of_their_own_leave_train_whole() -> None:
     assert make_splitter(spec(validation=own, test=0.34), 9, None).counts == SplitCounts(train=6, validation=0, test=3)
 
 
-@settings(deadline=None)
 @given(rows=st.integers(40, 120), classes=st.integers(2, 4), seed=SEEDS)
 def test_a_stratified_split_keeps_the_proportions(rows: int, classes: int, seed: int) -> None:
     key = np.arange(rows) % classes
@@ -125,7 +123,6 @@ def test_classes_that_cannot_be_in_every_split_are_refused(classes: list[int]) -
     assert "class" in got
 
 
-@settings(deadline=None)
 @given(more=st.lists(st.sampled_from("abcdefghijkl"), max_size=100), groups=st.integers(4, 12), seed=SEEDS)
 def test_all_rows_of_a_group_are_in_one_split(more: list[str], groups: int, seed: int) -> None:
     key = [*"abcdefghijkl"[:groups], *more]

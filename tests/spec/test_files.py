@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from raytrain.cluster.upload import list_upload
@@ -159,7 +159,6 @@ NAMES = st.text("ab.-[]!^*", min_size=1, max_size=4).filter(lambda name: name no
 GLOBS = st.text("ab.-[]!^*?", min_size=1, max_size=5) | st.just("**")
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.sets(st.tuples(NAMES) | st.tuples(NAMES, NAMES), max_size=6), st.lists(GLOBS, min_size=1, max_size=3))
 def test_a_glob_stands_for_what_pythons_does(files: set[tuple[str, ...]], pattern: list[str]) -> None:
     assume(is_wild(pattern[0]) and not {".", ".."} & set(pattern))
@@ -171,7 +170,8 @@ def test_a_glob_stands_for_what_pythons_does(files: set[tuple[str, ...]], patter
                 file.touch()
         matched = glob.glob("/".join(pattern), root_dir=name, recursive=True, include_hidden=True)  # noqa: PTH207  Path's follows no links
         present = [file.relative_to(name).parts for file in Path(name).rglob("*") if file.is_file()]
-        wanted = {tuple(Path(path).parts) for path in matched if Path(name, path).is_file()}
+        # Python's glob also gives a file as though it were a folder (`a/` for `**/a/**`), which is no file's name.
+        wanted = {Path(path).parts for path in matched if os.path.isfile(f"{name}/{path}")}
         assert {parts for parts in present if match_glob(parts, pattern)} == wanted
 
 

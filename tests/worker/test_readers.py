@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raytrain.driver.dealing import owning_ranks
@@ -37,7 +37,6 @@ def batches(reader: Reader, plan: ShardPlan, rank: int, *, epoch: int, shuffle: 
     reading.close()
 
 
-@settings(deadline=None)
 @given(st.integers(1, 200), st.integers(1, 6), st.integers(6, 40))
 def test_unshuffled_cached_rows_are_the_batches_of_rows_in_memory(rows: int, workers: int, batch: int) -> None:
     plan = plan_shards(rows, workers=workers, global_batch_size=batch)
@@ -48,7 +47,6 @@ def test_unshuffled_cached_rows_are_the_batches_of_rows_in_memory(rows: int, wor
         assert list(map(len, own)) == list(map(len, shared))
 
 
-@settings(deadline=None)
 @given(st.integers(6, 200), st.integers(1, 6), st.integers(6, 40))
 def test_all_workers_together_read_every_row_once_an_epoch(rows: int, workers: int, batch: int) -> None:
     plan = plan_shards(rows, workers=workers, global_batch_size=batch)

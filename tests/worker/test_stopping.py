@@ -4,7 +4,7 @@ import math
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raytrain.errors import UserCodeError
@@ -97,7 +97,6 @@ def test_patience_is_that_of_keras() -> None:
 
         stop_training = False
 
-    @settings(deadline=None, max_examples=300)
     @given(
         values=VALUES,
         mode=st.sampled_from(["min", "max"]),

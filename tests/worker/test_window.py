@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raytrain.worker.window import Window
@@ -31,7 +31,6 @@ def shuffled(rows: int, *, batch: int, capacity: int, block: int, seed: int = 0)
     return order, most
 
 
-@settings(deadline=None)
 @given(st.integers(1, 300), st.integers(1, 50), st.integers(0, 100), st.integers(1, 70))
 def test_every_row_leaves_once_and_few_are_held(rows: int, batch: int, capacity: int, block: int) -> None:
     order, most = shuffled(rows, batch=batch, capacity=capacity, block=block)
