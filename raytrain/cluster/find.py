@@ -44,6 +44,8 @@ def find_run(
         expected = "a run's id, a beginning of it, @last, or its directory"
         fix = "a shell variable that is not set is empty"
         raise UsageError(Problem(got="an empty name of a run", expected=expected, fix=fix))
+    if storage and not is_object_store(storage):
+        _path_of(storage)
     known = remembered(environ)
     if ref == LAST:
         return _last(known)
@@ -104,7 +106,7 @@ def runs_in(storage: str) -> list[RunRecord]:
     """
     if is_object_store(storage):
         return _runs_in_store(storage)
-    root = Path(storage).expanduser()
+    root = _path_of(storage)
     try:
         folders = [folder for folder in root.iterdir() if _is_run(folder)]
     except OSError as error:
@@ -148,7 +150,7 @@ def _last(known: Sequence[RunRecord]) -> RunRecord:
 
 def _directory(ref: str) -> RunRecord | None:
     """The run of a directory; None where `ref` is no path."""
-    path = Path(ref).expanduser()
+    path = _path_of(ref)
     if "/" not in ref and not _is_run(path):
         return None
     if _is_run(path):
@@ -157,6 +159,14 @@ def _directory(ref: str) -> RunRecord | None:
     raise NotFound(
         Problem(got=f"{ref}, {what}", expected="a run's directory", fix="raytrain list shows where runs are")
     )
+
+
+def _path_of(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        got = f"{name}, the home of a user who is not known here"
+        raise NotFound(Problem(got=got, expected="a path, or ~/ for your own home")) from None
 
 
 def _is_run(folder: Path) -> bool:

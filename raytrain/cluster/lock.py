@@ -17,13 +17,17 @@ def locked(path: Path, *, timeout_s: float) -> Iterator[None]:
     """Holds the lock of a file, which is made when it is not there; a process that dies lets go of it.
 
     Raises:
-        ClusterError: another process has held it for `timeout_s`.
+        ClusterError: another process has held it for `timeout_s`, or the file cannot be made.
     """
     import fcntl
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + timeout_s
-    with path.open("a") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    except OSError as error:
+        raise ClusterError(_unwritable(path, error)) from None
+    with file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -33,6 +37,14 @@ def locked(path: Path, *, timeout_s: float) -> Iterator[None]:
                     raise ClusterError(_held(path, timeout_s)) from None
                 time.sleep(_POLL_S)
         yield
+
+
+def _unwritable(path: Path, error: OSError) -> Problem:
+    return Problem(
+        got=f"{path}, which cannot be written ({error.strerror or error})",
+        expected="a folder in which to keep what is known of the local cluster",
+        fix="set RAYTRAIN_STATE_DIR to a folder of yours, or --address to a cluster that runs",
+    )
 
 
 def _held(path: Path, timeout_s: float) -> Problem:

@@ -6,16 +6,29 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from raytrain.errors import Problem, UsageError
+
 
 def state_dir(environ: Mapping[str, str] | None = None) -> Path:
     """`$RAYTRAIN_STATE_DIR`, else `$XDG_STATE_HOME/raytrain`, else `~/.local/state/raytrain`; it need not exist yet.
 
     Args:
         environ: the environment to read; this process's own when left out.
+
+    Raises:
+        UsageError: a variable names the home of a user who is not known here.
     """
     environ = os.environ if environ is None else environ
-    if own := environ.get("RAYTRAIN_STATE_DIR"):
-        return Path(own).expanduser()
-    if shared := environ.get("XDG_STATE_HOME"):
-        return Path(shared).expanduser() / "raytrain"
+    if environ.get("RAYTRAIN_STATE_DIR"):
+        return _folder("RAYTRAIN_STATE_DIR", environ)
+    if environ.get("XDG_STATE_HOME"):
+        return _folder("XDG_STATE_HOME", environ) / "raytrain"
     return Path.home() / ".local" / "state" / "raytrain"
+
+
+def _folder(variable: str, environ: Mapping[str, str]) -> Path:
+    try:
+        return Path(environ[variable]).expanduser()
+    except RuntimeError:
+        got = f"{variable}={environ[variable]}, the home of a user who is not known here"
+        raise UsageError(Problem(got=got, expected="a folder, or ~/ for your own home")) from None

@@ -140,6 +140,12 @@ def test_a_path_that_is_no_runs_directory(
         find_run(ref, environ=environ)
 
 
+@pytest.mark.parametrize(("ref", "storage"), [("~nobody-of-that-name/x", None), ("w", "~nobody-of-that-name/x")])
+def test_a_home_that_nobody_has(three: Environ, ref: str, storage: str | None) -> None:
+    with pytest.raises(NotFound, match="the home of a user who is not known here"):
+        find_run(ref, environ=three, storage=storage)
+
+
 def test_runs_of_a_storage_come_in_the_order_of_submission(tmp_path: Path) -> None:
     run_directory(tmp_path, "b", 1.0)
     run_directory(tmp_path, "a", 2.0)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from raytrain.cluster.lock import locked
 from raytrain.cluster.state import state_dir
+from raytrain.errors import ClusterError, UsageError
 
 
 def test_own_variable_comes_first() -> None:
@@ -17,3 +21,17 @@ def test_own_variable_comes_first() -> None:
 
 def test_home_is_expanded() -> None:
     assert state_dir({"RAYTRAIN_STATE_DIR": "~/x"}) == Path.home() / "x"
+
+
+@pytest.mark.parametrize("variable", ["RAYTRAIN_STATE_DIR", "XDG_STATE_HOME"])
+def test_a_home_that_nobody_has(variable: str) -> None:
+    with pytest.raises(UsageError, match=rf"{variable}=~nobody-of-that-name/x, the home of a user who is not known"):
+        state_dir({variable: "~nobody-of-that-name/x"})
+
+
+def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    lock = tmp_path / "file" / "local.lock"
+    expected = rf"got {lock}, which cannot be written \(File exists\).* set RAYTRAIN_STATE_DIR"
+    with pytest.raises(ClusterError, match=expected), locked(lock, timeout_s=1):
+        pass
