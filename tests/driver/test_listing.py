@@ -69,3 +69,26 @@ def test_a_uri_that_stands_for_nothing_or_too_little(root: str) -> None:
 )
 def test_a_path_is_what_arrow_and_fsspec_make_of_the_uri(uri: str, path: str) -> None:
     assert path_of(uri) == path
+
+
+@pytest.mark.parametrize(
+    ("uris", "share"),
+    [
+        (["s3://a/x.csv?region=us-east-1", "s3://b/x.csv?region=us-east-1"], True),
+        (["s3://a/x.csv", "s3://a/x.csv?endpoint_override=http://h:1"], False),
+        (["gs://anonymous@a/x.csv", "gs://a/x.csv"], False),
+        (["s3://a/x.csv", "gs://a/x.csv"], False),
+        (["abfs://c@one.dfs.core.windows.net/x.csv", "abfs://d@one.dfs.core.windows.net/x.csv"], True),
+        (["abfs://c@one.dfs.core.windows.net/x.csv", "abfs://c@two.dfs.core.windows.net/x.csv"], False),
+        (["memory://a/x.csv", "memory://b/x.csv"], True),
+        (["file:///a/x.csv", "memory://a/x.csv"], False),
+    ],
+)
+def test_uris_of_several_systems_are_refused(uris: list[str], share: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "_expand", lambda filesystem, path, kind: [fs.FileInfo(path)])
+    if share:
+        assert len(list_files(uris, Path("/job"), kind="csv", field="data.train.csv").paths) == 2
+        return
+    with pytest.raises(UserCodeError, match="expected files of one file system") as caught:
+        list_files(uris, Path("/job"), kind="csv", field="data.train.csv")
+    assert f"got {uris[1]} beside {uris[0]}" in str(caught.value)

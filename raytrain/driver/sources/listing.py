@@ -33,6 +33,7 @@ from raytrain.spec.schemas import check_same_columns
 
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
 _ROOT = re.compile(r"[^:]*://[^/]*")
+_OF_BUCKETS = ("s3", "gs", "gcs")  # no host in their URIs
 _QUERY = re.compile(r"\?[^/?]*=.*$")  # s3://bucket/key?endpoint_override=…; a `?` without `=` is a glob's
 
 
@@ -122,6 +123,10 @@ def list_files(names: str | Sequence[str], folder: Path, *, kind: str, field: st
 def _remote(uris: list[str], kind: str, field: str) -> Listing:
     first = uris[0]
     try:
+        if (other := next((uri for uri in uris if not _share_system(first, uri)), None)) is not None:
+            raise UserCodeError(
+                Problem(field=field, got=f"{other} beside {first}", expected="files of one file system")
+            )
         filesystem = open_filesystem(first)[0]
         files: list[fs.FileInfo] = []
         names: list[str] = []
@@ -169,6 +174,17 @@ def _uri_of(path: str, uri: str) -> str:
     """The file at `path` as a user names it who named the files by `uri`."""
     root, query = _root_and_query(uri)
     return f"{root}/{path.removeprefix(_top_of(root, query)).lstrip('/')}{query}"
+
+
+def _share_system(one: str, other: str) -> bool:
+    """Whether what opens one URI's files opens the other's: by the same host and credentials, whatever the bucket."""
+    (root, query), (other_root, other_query) = _root_and_query(one), _root_and_query(other)
+    (scheme, _, top), (other_scheme, _, other_top) = root.partition("://"), other_root.partition("://")
+    if (scheme, query) != (other_scheme, other_query):
+        return False
+    if scheme in _OF_BUCKETS:
+        return top.rpartition("@")[0] == other_top.rpartition("@")[0]
+    return root == other_root or bool(_open(root, query)[0].equals(_open(other_root, other_query)[0]))
 
 
 def _root_and_query(uri: str) -> tuple[str, str]:
