@@ -83,9 +83,10 @@ def may_resubmit(record: RunRecord, attempt: int) -> bool:
     from raytrain.cluster.resume import submitted_request
 
     try:
-        return attempt <= submitted_request(record).spec.restarts.driver
+        request = submitted_request(record)
     except NotFound:
         return False
+    return attempt - request.last_by_user < request.spec.restarts.driver
 
 
 def resubmit(record: RunRecord, attempt: int, out: Output) -> RunRecord:

@@ -37,7 +37,7 @@ def resume(
     Args:
         record: the run.
         seen: the last attempt that its log tells of.
-        only_next: submit the attempt after `seen` or none.
+        only_next: submit the attempt after `seen` or none; no user asked for it, and it counts in `restarts.driver`.
         job: where its job is now; where it was when left out.
         overrides: further `--set` arguments.
         force: take changes of spec and code as meant.
@@ -65,6 +65,7 @@ def resume(
             address=address or (record.address if answers else None),
             run=record.run,
             attempt=attempt,
+            last_by_user=request.last_by_user if only_next else attempt,
             begun_at=record.submitted_at or None,
             overrides=[*request.overrides, *overrides],
             submitted_at=submitted_at,

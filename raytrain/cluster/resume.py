@@ -60,9 +60,12 @@ def submitted_request(record: RunRecord, environ: Mapping[str, str] | None = Non
     places = [_kept(record.run, os.environ if environ is None else environ)]
     if record.storage:
         places.insert(0, RunPaths.of(record.storage, record.run).request)
+    found: list[JobRequest] = []
     for place in places:
         with contextlib.suppress(OSError, ValueError):
-            return JobRequest.model_validate_json(place.read_text())
+            found.append(JobRequest.model_validate_json(place.read_text()))
+    if found:  # a driver that died before it wrote its own leaves that of the attempt before in the directory
+        return max(found, key=attrgetter("attempt"))
     raise NotFound(
         Problem(
             got=f"no account of how {record.run} was submitted",

@@ -80,6 +80,7 @@ def submit(
     address: str | None = None,
     run: str | None = None,
     attempt: int = 1,
+    last_by_user: int | None = None,
     begun_at: float | None = None,
     overrides: Sequence[str] = (),
     submitted_at: float | None = None,
@@ -93,6 +94,7 @@ def submit(
         address: what `--address` was given.
         run: the run's id, when this is a further attempt of one.
         attempt: counted from 1.
+        last_by_user: the last attempt that a user submitted; this one when left out.
         begun_at: when the first attempt was submitted, where this is not the first.
         overrides: the `--set` arguments that `job` has taken in, which a later attempt is to apply again.
         submitted_at: when the user's command began, seconds since the epoch; now when left out.
@@ -110,7 +112,7 @@ def submit(
     tell(f"using {connection.address.url} ({connection.address.source})")
     warnings = check_cluster(connection.api, job.spec.scaling, environ, is_local=connection.is_ours)
     run = run or mint_run_id(job.spec.name, now=datetime.fromtimestamp(submitted_at))
-    request = _request(job, connection, run, attempt, submitted_at, parcel, overrides)
+    request = _request(job, connection, run, attempt, last_by_user or attempt, submitted_at, parcel, overrides)
     submission = _send(job, connection, request, parcel, tell)
     record = RunRecord(
         run=request.run,
@@ -146,6 +148,7 @@ def _request(
     connection: Connection,
     run: str,
     attempt: int,
+    last_by_user: int,
     submitted_at: float,
     parcel: Parcel,
     overrides: Sequence[str],
@@ -153,6 +156,7 @@ def _request(
     return JobRequest(
         run=run,
         attempt=attempt,
+        last_by_user=last_by_user,
         submitted_at=submitted_at,
         spec=job.spec,
         storage=storage_for(job.spec.storage, job.folder, shares_this_machine=connection.shares_this_machine),

@@ -15,6 +15,7 @@ class JobRequest(Strict):
     """The content of `REQUEST_FILE` in the job's working directory on the cluster.
 
     Attributes:
+        last_by_user: the last attempt that a user submitted; a command that waited submitted those after it.
         submitted_at: when the user's command began, seconds since the epoch.
         storage: the directory that holds all runs, as the cluster sees it; `~` is the cluster's.
         base_model: path, relative to the working directory, of the uploaded model that `init_from`,
@@ -28,6 +29,7 @@ class JobRequest(Strict):
     schema_version: int = 1
     run: str
     attempt: int = Field(ge=1)
+    last_by_user: int = Field(default=1, ge=1)
     submitted_at: float
     spec: JobSpec
     storage: str

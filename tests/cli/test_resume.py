@@ -249,6 +249,17 @@ def test_a_driver_is_replaced_as_often_as_was_asked_for(job: Path) -> None:
 LOST = Life(events=[*lives.beginning(), lives.epoch(0)], status="FAILED", message="exit code 137")
 
 
+def test_whoever_resumes_a_run_has_its_driver_replaced_as_often_again(job: Path) -> None:
+    with stand_in_cluster(LOST) as cluster:
+        cluster.later = [LOST, LOST, Life()]
+        given_up = raytrain("submit", str(job), "--address", cluster.url, "--set", "restarts.driver=1", "--json")
+        result = raytrain("resume", "@last", "--json")
+
+    assert (given_up.exit_code, result.exit_code) == (10, 0), result.stderr
+    assert json.loads(result.stdout)["attempts"] == 4
+    assert [request.last_by_user for request in cluster.requests] == [1, 1, 3, 3]
+
+
 def overtake(moment: str, cluster: StandIn, life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another command submits the second attempt just before this one calls the function named by `moment`."""
     module, _, name = moment.rpartition(".")
