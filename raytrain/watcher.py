@@ -255,7 +255,7 @@ def watch(
             next_ask = gatherer.clock() + (_ASK_EVERY_S if asks < 60 else _ASK_LATER_EVERY_S)
         yield from events
         facts = gatherer.facts()
-        verdict = judge(facts, patience_s=patience_s)
+        verdict = judge(facts, grace_s=GRACE_S, patience_s=patience_s)
         if verdict.final and verdict.status is RunStatus.UNKNOWN and facts.finished is None:
             raise _unknown(gatherer, verdict)
         if verdict != shown:

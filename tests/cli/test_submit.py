@@ -122,8 +122,7 @@ def test_a_failed_run_names_the_users_line(job: Path) -> None:
     assert (error["message"], error["file"], error["line"], error["rank"]) == ("no such layer", "model.py", 7, 1)
 
 
-def test_a_driver_that_never_came_up(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("raytrain.watcher.GRACE_S", 0.0)
+def test_a_driver_that_never_came_up(job: Path) -> None:
     life = Life(
         events=[],
         status="FAILED",
