@@ -24,6 +24,8 @@ from raytrain.spec.data import DataSpec
 from raytrain.spec.load import load_job
 from raytrain.spec.scaffold import scaffold
 from raytrain.spec.schema import JobSpec
+from raytrain.spec.yaml_source import read_yaml
+from tests.spec.test_json_schema import errors
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -212,6 +214,7 @@ def test_example_is_accepted(text: str, tmp_path: Path) -> None:
         text = rest + text
     file.write_text(text)
     check_job(load_job(str(file.parent)))
+    assert errors(read_yaml(file.read_bytes(), str(file)).data) == []
 
 
 def test_fields() -> None:

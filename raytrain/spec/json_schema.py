@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from raytrain.spec.schema import JobSpec
+from pydantic import TypeAdapter
 
-_PYTHON_REF = {"type": "string", "pattern": r"^[^:\s][^:]*\.py:[A-Za-z_]\w*$"}
-_DURATION = {"type": "string", "pattern": r"^(?=.)(\d+(\.\d+)?h)?(\d+(\.\d+)?m)?(\d+(\.\d+)?s)?$"}
-_ONE_KIND = ("ModelSpec", "Source", "Preprocess")
+from raytrain.spec.schema import JobSpec
+from raytrain.spec.strict import OneKind
+from raytrain.spec.values import PythonRef
 
 
 def job_json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a job.yaml: pydantic's own, with the short forms that people write."""
     schema = JobSpec.model_json_schema()
     definitions, properties = schema["$defs"], schema["properties"]
-    properties["model"] = {"anyOf": [_PYTHON_REF, properties["model"]]}
-    properties["compile"]["anyOf"].insert(0, _PYTHON_REF)
+    python_ref = TypeAdapter(PythonRef).json_schema()
+    properties["model"] = {"anyOf": [python_ref, properties["model"]]}
+    properties["compile"]["anyOf"].insert(0, python_ref)
     schema["required"].remove("name")  # the folder's name stands in
-    time_limit = definitions["FitSpec"]["properties"]["time_limit"]
-    time_limit["anyOf"].insert(0, _DURATION)
-    for name in _ONE_KIND:
+    scaling = definitions["ScalingSpec"]["properties"]
+    scaling["workers"] = {"anyOf": [scaling["workers"], _range_of(scaling["workers"])]}
+    for name in definitions.keys() & {kind.__name__ for kind in OneKind.__subclasses__()}:
         definitions[name] |= {"minProperties": 1, "maxProperties": 1}
         for kind in definitions[name]["properties"].values():
             _without_null(kind)
@@ -30,6 +31,17 @@ def job_json_schema() -> dict[str, Any]:
     definitions["FitSpec"]["properties"]["class_weight"]["anyOf"][0]["propertyNames"] = {"pattern": r"^\d+$"}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "raytrain job"} | {
         key: value for key, value in schema.items() if key != "title"
+    }
+
+
+def _range_of(count: dict[str, Any]) -> dict[str, Any]:
+    """`{min: 2, max: 8}` in the place of one number."""
+    limits = {name: count[name] for name in ("type", "minimum", "maximum")}
+    return {
+        "type": "object",
+        "properties": {"min": limits, "max": limits},
+        "required": ["min", "max"],
+        "additionalProperties": False,
     }
 
 

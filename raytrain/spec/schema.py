@@ -67,7 +67,7 @@ class FitSpec(Strict):
     validation_batch_size: Annotated[int, Field(ge=1)] | None = None
     validation_freq: int = Field(1, ge=1)
     sync_batch_norm: bool = Field(False, description="BatchNormalization over the global batch, not each worker's part")
-    time_limit: DurationS | None = Field(None, gt=0, description="stop after the first epoch that ends past it")
+    time_limit: DurationS | None = Field(None, description="stop after the first epoch that ends past it")
 
 
 class EarlyStoppingSpec(Strict):
@@ -91,7 +91,7 @@ class ScalingSpec(Strict):
     gpus_per_worker: float = Field(0, ge=0, le=1, description="one worker drives one GPU at most")
     resources_per_worker: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     queue_timeout: DurationS | None = Field(
-        None, gt=0, description="fail when the cluster has had no room for the workers for so long"
+        None, description="fail when the cluster has had no room for the workers for so long"
     )
 
     @model_validator(mode="before")
@@ -112,7 +112,7 @@ class ScalingSpec(Strict):
 class CheckpointSpec(Strict):
     every_epochs: int = Field(1, ge=1)
     every_steps: Annotated[int, Field(ge=1)] | None = Field(None, description="also within an epoch")
-    every_seconds: DurationS | None = Field(None, gt=0, description="also within an epoch")
+    every_seconds: DurationS | None = Field(None, description="also within an epoch")
     keep: int = Field(2, ge=1, description="the newest; the best epoch's is kept besides")
 
 
@@ -125,9 +125,9 @@ class RestartsSpec(Strict):
 class WatchdogSpec(Strict):
     """How long no worker may advance before the workers are taken for hung and started anew."""
 
-    setup: DurationS = Field(600, gt=0, description="from the start of the workers to the first step")
-    step: DurationS = Field(60, gt=0, description="a step, or twenty times the median step if longer")
-    checkpoint: DurationS = Field(600, gt=0, description="what comes between epochs, validation included")
+    setup: DurationS = Field(600, description="from the start of the workers to the first step")
+    step: DurationS = Field(60, description="a step, or twenty times the median step if longer")
+    checkpoint: DurationS = Field(600, description="what comes between epochs, validation included")
 
 
 class DivergenceSpec(Strict):

@@ -49,6 +49,10 @@ SHORT_FORMS: list[dict[str, Any]] = [
     {"compile": "model.py:compile_model"},
     {"fit": {"time_limit": "1h30m", "class_weight": {0: 1, 1: 2.0}}},
     {"fit": {"time_limit": 90}},
+    {"scaling": {"workers": {"min": 2, "max": 8}, "queue_timeout": "2h"}},
+    {"checkpoint": {"every_seconds": "1m"}},
+    {"watchdog": {"setup": "10m", "step": 30, "checkpoint": "1h"}},
+    {"environment": {"env_vars": {"A": 1, "B": "b"}}},
     {"callbacks": "model.py:build_model"},
     {"callbacks": [{"TerminateOnNaN": None}]},
     {"model": {"layers": [{"Input": {"shape": [64]}}, {"Flatten": None}]}, "compile": {"loss": "mse"}},
@@ -67,6 +71,14 @@ WRONG: list[dict[str, Any]] = [
     {"data": {"train": {}}},
     {"data": {"train": {"sklearn": "digit"}}},
     {"scaling": {"workers": 0}},
+    {"scaling": {"workers": {"min": 2}}},
+    {"scaling": {"workers": {"min": 0, "max": 2}}},
+    {"scaling": {"queue_timeout": -1}},
+    {"checkpoint": {"every_seconds": 0}},
+    {"watchdog": {"step": "soon"}},
+    {"environment": {"env_vars": {"A": [1]}}},
+    {"callbacks": "callbacks"},
+    {"data": {"train": {"images": {"table": {"csv": "a.csv", "json": "b.json"}, "column": "x", "size": [2, 2]}}}},
 ]
 
 
