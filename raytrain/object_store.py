@@ -31,6 +31,14 @@ def join(uri: str, *names: str) -> str:
     return urlunsplit(parts._replace(path=path if path != "/" else ""))
 
 
+def split(uri: str) -> tuple[str, str]:
+    """The URI of the folder above, and the last name: what `join` would put together."""
+    parts = urlsplit(uri)
+    path = PurePosixPath(parts.path)
+    above = str(path.parent) if path.parent.name else ""
+    return urlunsplit(parts._replace(path=above)), path.name
+
+
 @dataclass(frozen=True)
 class ObjectStore:
     """A folder of objects, usually one run's.

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from raytrain.cluster.find import find_run
+from raytrain.errors import NotFound
 from raytrain.mirror import Mirror
-from raytrain.object_store import ObjectStore, is_object_store, join
+from raytrain.object_store import ObjectStore, is_object_store, join, split
 from tests.s3 import S3, s3_server
 
 
@@ -35,6 +37,32 @@ def store(s3: S3, request: pytest.FixtureRequest) -> ObjectStore:
 )
 def test_joined(uri: str, names: tuple[str, ...], expected: str) -> None:
     assert join(uri, *names) == expected
+
+
+@pytest.mark.parametrize(
+    ("uri", "above", "name"),
+    [
+        ("s3://bucket/runs/digits-1", "s3://bucket/runs", "digits-1"),
+        ("s3://bucket/runs/digits-1/", "s3://bucket/runs", "digits-1"),
+        ("s3://bucket/digits-1?endpoint_override=http://h:1", "s3://bucket?endpoint_override=http://h:1", "digits-1"),
+        ("s3://bucket", "s3://bucket", ""),
+    ],
+)
+def test_split(uri: str, above: str, name: str) -> None:
+    assert split(uri) == (above, name)
+
+
+def test_a_run_is_found_by_the_uri_of_its_directory(s3: S3, tmp_path: Path) -> None:
+    run = "digits-20261121-0920-4f2a"
+    (tmp_path / "events.jsonl").write_text("")
+    ObjectStore(s3.uri("found", run)).push(tmp_path / "events.jsonl", "events.jsonl")
+    environ = {"RAYTRAIN_STATE_DIR": str(tmp_path)}
+
+    found = find_run(s3.uri("found", run), environ=environ)
+    assert (found.run, found.name, found.storage) == (run, "digits", s3.uri("found"))
+    for other in (s3.uri("found", "digits-20261121-0920-0000"), s3.uri("found"), "http://127.0.0.1:1/x"):
+        with pytest.raises(NotFound, match="got"):
+            find_run(other, environ=environ)
 
 
 @pytest.mark.parametrize(

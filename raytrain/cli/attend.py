@@ -7,7 +7,7 @@ from typing import TextIO
 
 from raytrain.cli import runs
 from raytrain.cli.follow import Deadline, follow, open_display, say_detached
-from raytrain.cli.outcome import exit_code, print_run
+from raytrain.cli.outcome import exit_code, print_run, print_standing
 from raytrain.cli.output import Output
 from raytrain.cluster.index import RunRecord
 from raytrain.errors import ClusterError, ExitCode, NotFound, RaytrainError, StateUnknown, UsageError, WaitTimedOut
@@ -54,6 +54,8 @@ def attend(
         except KeyboardInterrupt:
             if not attached:
                 say_detached(record.run, out)
+                if out.json:
+                    print_standing(summary, out)
                 raise
             attached = False
             _stop(record, gatherer, out)

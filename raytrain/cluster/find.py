@@ -13,7 +13,7 @@ from raytrain.cluster.copies import runs_of_store
 from raytrain.cluster.index import RunRecord, remembered
 from raytrain.cluster.jobs_api import JobInfo
 from raytrain.errors import ClusterError, NotFound, Problem, UsageError
-from raytrain.object_store import is_object_store
+from raytrain.object_store import is_object_store, split
 from raytrain.run import RunPaths, parse_run_id, parse_submission_id
 
 LAST = "@last"
@@ -149,7 +149,9 @@ def _last(known: Sequence[RunRecord]) -> RunRecord:
 
 
 def _directory(ref: str) -> RunRecord | None:
-    """The run of a directory; None where `ref` is no path."""
+    """The run of a directory, also of one in an object store; None where `ref` is neither path nor URI."""
+    if is_object_store(ref):
+        return _directory_in_store(ref)
     path = _path_of(ref)
     if "/" not in ref and not _is_run(path):
         return None
@@ -159,6 +161,16 @@ def _directory(ref: str) -> RunRecord | None:
     raise NotFound(
         Problem(got=f"{ref}, {what}", expected="a run's directory", fix="raytrain list shows where runs are")
     )
+
+
+def _directory_in_store(uri: str) -> RunRecord:
+    storage, run = split(uri)
+    record = next((record for record in _runs_in_store(storage) if record.run == run), None)
+    if record is None:
+        raise NotFound(
+            Problem(got=f"{uri}, no run there", expected="a run's directory", fix="raytrain list shows where runs are")
+        )
+    return record
 
 
 def _path_of(name: str) -> Path:

@@ -100,6 +100,8 @@ class Groups:
     def _resize(self, workers: int) -> None:
         if self._workers not in (0, workers):
             self._recorder.record(types.Resized, workers=workers, before=self._workers)
+        if workers != (self._workers or self._request.spec.scaling.workers):
+            self._recorder.sharded(self._dataset.plans_for(workers), self._dataset.tier.tier)
         self._workers = workers
 
     def _run_group(self) -> GroupEnd:

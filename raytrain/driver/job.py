@@ -90,19 +90,7 @@ def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Sto
         recorder.record(types.Warned, message=_ELASTIC_PROMISE)
     dataset = load_dataset(request.spec, Path.cwd())
     recorder.phase("data")
-    recorder.record(
-        types.Sharded,
-        splits={
-            split: {
-                "rows": plan.rows,
-                "steps": plan.steps,
-                "rows_per_worker": list(plan.rows_per_worker),
-                "dropped": plan.dropped,
-            }
-            for split, plan in dataset.plans.items()
-        },
-        tier=dataset.tier.tier,
-    )
+    recorder.sharded(dataset.plans, dataset.tier.tier)
     try:
         write_whole(paths.preprocessing, json.dumps(dataset.pipeline.to_json()))
     except OSError as error:  # no reason not to train

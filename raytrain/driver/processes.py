@@ -20,6 +20,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raytrain.driver.mailbox import WorkerProcess
+from raytrain.events.store import write_whole
 
 _DUMP_TIMEOUT_S = 4.0
 _NODE_TIMEOUT_S = 10.0
@@ -35,7 +36,7 @@ def save_stacks(workers: Sequence[WorkerProcess], path: Path) -> None:
         for worker, text in texts.items()
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(parts), encoding="utf-8")
+    write_whole(path, "\n".join(parts))
 
 
 def kill(workers: Sequence[WorkerProcess]) -> None:

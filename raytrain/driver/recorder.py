@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from time import time
 from typing import Any
@@ -20,6 +20,7 @@ from raytrain.events.store import EventWriter, read_events, write_whole
 from raytrain.events.summary import RunSummary, summarize
 from raytrain.run import RunPaths
 from raytrain.spec.request import JobRequest
+from raytrain.spec.shards import ShardPlan
 from raytrain.worker import messages
 from raytrain.worker.stopping import Pause
 
@@ -77,6 +78,19 @@ class Recorder:
         moment = moment or time()
         if name not in self.summary.phases:
             self.record(types.Phase, name=name, since_submit_s=moment - self._request.submitted_at, time=moment)
+
+    def sharded(self, plans: Mapping[str, ShardPlan], tier: str) -> None:
+        """How the workers of a group divide each split's rows among them."""
+        splits = {
+            split: {
+                "rows": plan.rows,
+                "steps": plan.steps,
+                "rows_per_worker": list(plan.rows_per_worker),
+                "dropped": plan.dropped,
+            }
+            for split, plan in plans.items()
+        }
+        self.record(types.Sharded, splits=splits, tier=tier)
 
     def take(self, message: messages.Message) -> None:
         """Turns one message of a worker into the events it stands for."""

@@ -14,6 +14,7 @@ from raytrain.events import types
 from raytrain.events.types import SCHEMA_VERSION
 from raytrain.run import RunStatus
 
+_SPLITS = ("train", "validation", "test")
 # The fields of an epoch's row beside its metrics.
 _NOT_METRICS = ("epoch", "epoch_s", "rows_per_s", "learning_rate", "attempt")
 
@@ -70,7 +71,7 @@ class RunSummary:
             case types.Placed():
                 self.status, self.queued_for = RunStatus.RUNNING, None
             case types.Phase():
-                self.phases.setdefault(event.name, event.since_submit_s)
+                self.phases.setdefault(event.name, self._since_submit_s(event))
             case types.Sharded():
                 self.rows = {split: shard["rows"] for split, shard in event.splits.items()}
                 self.steps_per_epoch = event.splits["train"]["steps"]
@@ -101,6 +102,12 @@ class RunSummary:
         if event.attempt > 1:
             self.status, self.reason, self.error, self.finished_at = RunStatus.PENDING, None, None, None
             self.attempts = event.attempt
+
+    def _since_submit_s(self, event: types.Phase) -> float:
+        """Counted from the first command, as all times are; the event of a further attempt counts from its own."""
+        if event.attempt == 1 or self.submitted_at is None:
+            return event.since_submit_s
+        return event.time - self.submitted_at
 
     def _add_epoch(self, event: types.EpochEnd) -> None:
         self._forget_after(event.epoch - 1)  # of a group that was lost before its first checkpoint
@@ -155,7 +162,7 @@ class RunSummary:
             "global_batch_size": self.global_batch_size,
             "steps_per_epoch": self.steps_per_epoch,
             "parameters": self.parameters,
-            "rows": self.rows,
+            "rows": dict.fromkeys(_SPLITS, 0) | self.rows if self.rows else {},
             "epochs": len(self.epochs),
             "epochs_planned": self.epochs_planned,
             "metrics": self.last_metrics,
@@ -166,8 +173,15 @@ class RunSummary:
             "dashboard_url": self.dashboard_url,
             "timing": self._timing(),
             "warnings": self.warnings,
-            "error": self.error,
+            "error": self.error or self._why_stopped(),
         }
+
+    def _why_stopped(self) -> dict[str, Any] | None:
+        """A run that was stopped has no error of its own, and says the reason in its place."""
+        if self.status is not RunStatus.STOPPED:
+            return None
+        message = f"the run was stopped: {(self.reason or 'unknown').replace('_', ' ')}"
+        return dict.fromkeys(("rank", "file", "line", "fix", "traceback")) | {"kind": self.reason, "message": message}
 
     def _timing(self) -> dict[str, Any]:
         total = self.finished_at - self.submitted_at if self.finished_at and self.submitted_at else None

@@ -69,6 +69,12 @@ class FitSpec(Strict):
     sync_batch_norm: bool = Field(False, description="BatchNormalization over the global batch, not each worker's part")
     time_limit: DurationS | None = Field(None, description="stop after the first epoch that ends past it")
 
+    @model_validator(mode="after")
+    def _an_epoch_to_train(self) -> Self:
+        if self.initial_epoch >= self.epochs:
+            raise ValueError(f"expected initial_epoch below epochs, {self.epochs}, got {self.initial_epoch}")
+        return self
+
 
 class EarlyStoppingSpec(Strict):
     monitor: str = "val_loss"

@@ -14,6 +14,7 @@ from time import monotonic, sleep
 
 import keras
 
+from raytrain.events.store import write_whole
 from raytrain.object_store import ObjectStore, join
 from raytrain.run import RunPaths
 from raytrain.worker import backoff
@@ -94,7 +95,7 @@ def write_summary(model: keras.Model, path: Path) -> None:
     compiled, model.compiled = model.compiled, False
     model.summary(print_fn=lambda line, **_: lines.append(line))
     model.compiled = compiled
-    path.write_text("\n".join(lines) + "\n")
+    write_whole(path, "\n".join(lines) + "\n")
 
 
 def copy_code(folder: Path, target: Path) -> None:
@@ -102,7 +103,9 @@ def copy_code(folder: Path, target: Path) -> None:
     for file in folder.rglob("*.py"):
         place = target / file.relative_to(folder)
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, place)
+        aside = place.with_name(f".{place.name}.tmp")
+        shutil.copyfile(file, aside)
+        aside.replace(place)
 
 
 def _copy(made: Path, target: Path) -> None:

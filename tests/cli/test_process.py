@@ -71,6 +71,20 @@ def test_ctrl_c_leaves_the_run_alone_and_says_how_to_come_back(job: Path, verb: 
     assert "Traceback" not in stderr
 
 
+def test_ctrl_c_with_json_says_how_the_run_stands(job: Path) -> None:
+    with stand_in_cluster(ENDLESS) as cluster:
+        arguments = submit(job, cluster, "--json")
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout and process.stderr
+            read_until(process.stderr.fileno(), lambda text: "epoch 1/" in text)
+            process.send_signal(signal.SIGINT)
+            stdout, _ = process.communicate(timeout=10)
+
+    assert process.returncode == 130
+    told = json.loads(stdout)
+    assert (told["status"], told["epochs"]) == ("RUNNING", 1)
+
+
 def test_a_killed_client_leaves_the_run_alone(job: Path) -> None:
     with stand_in_cluster(Life(pause_s=0.1)) as cluster:
         with subprocess.Popen(submit(job, cluster), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:

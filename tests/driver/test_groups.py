@@ -42,6 +42,9 @@ class Told:
     def record(self, kind: type[types.Event], **fields: Any) -> None:
         self.events.append((kind, fields))
 
+    def sharded(self, plans: str, tier: str) -> None:
+        self.record(types.Sharded, plans=plans, tier=tier)
+
 
 class Asked:
     """Stands for the stop; asked for once so many waits are over."""
@@ -80,7 +83,7 @@ class Case:
 
     def run(self, *ends: GroupEnd) -> tuple[str, str]:
         self._script: Iterator[GroupEnd] = iter(ends)
-        dataset = SimpleNamespace(tier=TierChoice(tier=self.tier, why=""))
+        dataset = SimpleNamespace(tier=TierChoice(tier=self.tier, why=""), plans_for="for {}".format)
         parts: Sequence[Any] = (self.request, self.paths, self.told, dataset, None, self.stop, None)
         status, reason, self.error = Groups(*cast(Any, parts)).run()
         assert next(self._script, None) is None
@@ -160,7 +163,7 @@ def test_a_resize_takes_the_room_there_is(case: Any) -> None:
     made.free = [{"CPU": 4.0}]
     assert made.run(end("resize"), end("completed")) == ("SUCCEEDED", "completed")
     assert made.sizes == [4, 4]
-    assert made.recorded(types.Resized) == []
+    assert made.recorded(types.Resized) == made.recorded(types.Sharded) == []
 
 
 def test_a_lost_node_makes_the_group_smaller(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,6 +174,7 @@ def test_a_lost_node_makes_the_group_smaller(case: Any, monkeypatch: pytest.Monk
     assert made.run(end(), end("completed")) == ("SUCCEEDED", "completed")
     assert made.sizes == [4, 3]
     assert made.recorded(types.Resized) == [{"workers": 3, "before": 4}]
+    assert made.recorded(types.Sharded) == [{"plans": "for 3", "tier": "shared"}]
 
 
 def test_workers_that_read_while_they_train_leave_a_cpu_free(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,8 @@ def test_a_run_that_succeeds() -> None:
     ).to_json()
     assert (body["status"], body["reason"], body["error"]) == ("SUCCEEDED", "completed", None)
     assert (body["workers"], body["global_batch_size"], body["epochs"], body["epochs_planned"]) == (2, 32, 2, 10)
-    assert (body["rows"], body["steps_per_epoch"], body["parameters"]) == ({"train": 10, "validation": 2}, 3, 7)
+    assert body["rows"] == {"train": 10, "validation": 2, "test": 0}
+    assert (body["steps_per_epoch"], body["parameters"]) == (3, 7)
     assert (body["metrics"], body["test"]) == ({"loss": 0.5}, {"loss": 0.6})
     assert body["best"] == {"epoch": 1, "monitor": "loss", "value": 0.5}
     assert (body["storage"], body["model"], body["warnings"]) == ("/runs/a-1", "/runs/a-1/model.keras", ["look"])
@@ -110,6 +111,26 @@ def test_a_second_attempt_clears_the_first_ones_failure() -> None:
 def test_phases_count_from_their_first_time() -> None:
     phases = [types.Phase(**AT, name="data", since_submit_s=seconds) for seconds in (3.0, 9.0)]
     assert summary(*phases).phases == {"data": 3.0}
+
+
+def test_phases_of_a_later_attempt_count_from_the_first_command() -> None:
+    resumed = summary(types.Phase(run="a-1", attempt=2, time=590.0, name="first_step", since_submit_s=12.5))
+    assert resumed.to_json()["timing"]["submit_to_first_step_s"] == 500.0
+
+
+def test_a_run_that_was_stopped_says_why_where_others_have_their_error() -> None:
+    stopped = summary(types.RunFinished(**AT, status="STOPPED", reason="stopped_by_user")).to_json()
+    assert stopped["error"] == dict.fromkeys(ERROR) | {
+        "kind": "stopped_by_user",
+        "message": "the run was stopped: stopped by user",
+    }
+    assert summary(types.RunFinished(**AT, status="SUCCEEDED", reason="completed")).to_json()["error"] is None
+
+
+def test_a_split_that_a_job_does_not_have_is_of_no_rows() -> None:
+    assert summary().to_json()["rows"] == {}
+    whole = summary(types.Sharded(**AT, splits={"train": {"rows": 8, "steps": 1}}))
+    assert whole.to_json()["rows"] == {"train": 8, "validation": 0, "test": 0}
 
 
 def test_after_a_restore_the_later_epochs_are_forgotten() -> None:
@@ -188,7 +209,11 @@ def test_what_a_later_version_tells_otherwise_costs_nothing_else() -> None:
         types.RunFinished(run="a-1", attempt=1, time=130.0, status="PARKED", reason="of_tomorrow"),
     ).to_json()
 
-    assert (later["rows"], later["epochs"], later["metrics"]) == ({"validation": 2}, 1, {"loss": 1.0})
+    assert (later["rows"], later["epochs"], later["metrics"]) == (
+        {"train": 0, "validation": 2, "test": 0},
+        1,
+        {"loss": 1.0},
+    )
     assert (later["status"], later["reason"], later["timing"]["total_s"]) == ("UNKNOWN", "of_tomorrow", 40.0)
 
 

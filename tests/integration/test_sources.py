@@ -252,7 +252,7 @@ def test_a_run_on_folders_of_images(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_text("name: pictures\n" + LAYERS % "[4, 5, 3]" + data + REST)
     result = cli.submit(tmp_path)
     assert result["status"] == "SUCCEEDED", result["error"]
-    assert result["rows"] == {"train": 40, "validation": 10}
+    assert result["rows"] == {"train": 40, "validation": 10, "test": 0}
     assert result["metrics"]["val_accuracy"] == 1.0
 
 
@@ -267,4 +267,4 @@ def test_a_run_on_json_lines_validated_on_numpy_files(cli: Cli, tmp_path: Path) 
     (tmp_path / "job.yaml").write_text("name: lines\n" + LAYERS % "[3]" + data + REST)
     result = cli.submit(tmp_path)
     assert result["status"] == "SUCCEEDED", result["error"]
-    assert result["rows"] == {"train": 60, "validation": 10}
+    assert result["rows"] == {"train": 60, "validation": 10, "test": 0}

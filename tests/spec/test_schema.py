@@ -24,6 +24,12 @@ def test_a_spec_cannot_be_changed() -> None:
         JobSpec.model_validate(BASE).name = "b"  # type: ignore[misc]
 
 
+def test_there_is_an_epoch_to_train() -> None:
+    assert JobSpec.model_validate(BASE | {"fit": {"epochs": 3, "initial_epoch": 2}}).fit.initial_epoch == 2
+    with pytest.raises(ValidationError, match="expected initial_epoch below epochs, 3, got 3"):
+        JobSpec.model_validate(BASE | {"fit": {"epochs": 3, "initial_epoch": 3}})
+
+
 def test_every_part_survives_json() -> None:
     spec = JobSpec.model_validate(
         BASE
