@@ -1,7 +1,7 @@
 """Columns -> arrays: the one typed mapping from Arrow columns to what Keras is fed.
 
-Runs in: the driver, and the Ray Data tasks it starts. float64 narrows to float32; what cannot be mapped is refused with
-column, type and what to write instead.
+Runs in: the driver, and the Ray Data tasks it starts. float64 narrows to float32, once nothing is computed or compared
+of it any more; what cannot be mapped is refused with column, type and what to write instead.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pyarrow.types as types
 from raytrain.driver.exact import check_exact, whole_numbers
 from raytrain.driver.image_columns import decode_images, is_images
 from raytrain.driver.lists import as_lists, pad_lists
+from raytrain.driver.narrowing import default_type, narrow
 from raytrain.driver.nulls import all_empty, blanks_as_empty, empty_cells, fill_empty
 from raytrain.driver.times import is_time, whole_units
 from raytrain.errors import Problem, UserCodeError
@@ -36,12 +37,14 @@ class Wanted:
         told: what the spec says of it.
         may_be_empty: a step that imputes takes it: empty numbers become NaN, empty text None.
         may_be_ragged: a step that takes lists reads it: lists stay lists, in an array of objects.
+        keeps_digits: float64 stays float64, unless `told` has a dtype.
     """
 
     name: str
     told: ColumnSpec | None = None
     may_be_empty: bool = False
     may_be_ragged: bool = False
+    keeps_digits: bool = False
 
     @property
     def may_be_fraction(self) -> bool:
@@ -59,6 +62,7 @@ def to_arrays(
     *,
     may_be_empty: Container[str] = (),
     may_be_ragged: Container[str] = (),
+    keeps_digits: Container[str] = (),
 ) -> dict[str, Array]:
     """The named columns as arrays (rows, …).
 
@@ -66,6 +70,7 @@ def to_arrays(
         told: what the spec says of columns.
         may_be_empty: columns whose empty cells a later step fills.
         may_be_ragged: columns whose lists a later step takes as they are.
+        keeps_digits: columns that something is computed or compared of before they are narrowed.
 
     Raises:
         UserCodeError: a column is missing, holds nulls, or is of a type that Keras cannot be fed.
@@ -75,7 +80,11 @@ def to_arrays(
         name: _to_array(
             _column(table, name),
             Wanted(
-                name=name, told=told.get(name), may_be_empty=name in may_be_empty, may_be_ragged=name in may_be_ragged
+                name=name,
+                told=told.get(name),
+                may_be_empty=name in may_be_empty,
+                may_be_ragged=name in may_be_ragged,
+                keeps_digits=name in keeps_digits,
             ),
         )
         for name in names
@@ -122,10 +131,10 @@ def _to_array(column: pa.ChunkedArray, wanted: Wanted) -> Array:
         flat = fill_empty(flat, wanted.name, told.fill)
     if _is_list(flat.type) and (wanted.pad or wanted.may_be_ragged):
         return _lists(flat, wanted)
-    cells, dtype = _cells(flat, wanted, of=kind), told.dtype if told else None
-    if _is_whole(kind) and cells.dtype.kind == "f" and not dtype:
-        check_exact(cells, wanted.name, _default_type(cells.dtype))
-    return narrow(cells, wanted.name, dtype)
+    cells = _cells(flat, wanted, of=kind)
+    if _is_whole(kind) and cells.dtype.kind == "f" and not (told and told.dtype):
+        check_exact(cells, wanted.name, default_type(cells.dtype))
+    return _fitted(cells, wanted)
 
 
 def _cells(flat: Any, wanted: Wanted, *, of: pa.DataType) -> Array:
@@ -180,7 +189,7 @@ def _lists(flat: Any, wanted: Wanted) -> Array:
     lengths = np.asarray(flat.value_lengths().fill_null(0)).astype(np.int64)
     elements = flat.flatten()
     inner = Wanted(name=wanted.name, told=told)
-    values = narrow(_cells(elements, inner, of=flat.type), wanted.name, told.dtype if told else None)
+    values = _fitted(_cells(elements, inner, of=flat.type), wanted)
     if wanted.pad:
         assert told is not None
         return pad_lists(values, lengths, wanted.name, told)
@@ -197,12 +206,7 @@ def _numbers(flat: Any, wanted: Wanted, *, of: pa.DataType) -> Array:
         flat = whole_numbers(flat, wanted.name) if is_whole else flat.cast(pa.float64())
     elif wanted.may_be_empty and not types.is_floating(flat.type):  # of this type whether or not a block has nulls
         flat = (flat.cast(pa.int8()) if types.is_boolean(flat.type) else flat).cast(pa.float64(), safe=False)
-    array = np.asarray(flat.to_numpy(zero_copy_only=False))
-    if array.dtype == np.uint64 and len(array) and array.max() >= 2**63:
-        raise UserCodeError(
-            Problem(field="data", got=f"{array.max()} in column `{wanted.name}`", expected="whole numbers below 2**63")
-        )
-    return array
+    return np.asarray(flat.to_numpy(zero_copy_only=False))
 
 
 _NUMBERS: tuple[Callable[[pa.DataType], bool], ...] = (
@@ -246,55 +250,8 @@ def _is_whole(kind: pa.DataType) -> bool:
     return bool(types.is_integer(kind) or (types.is_decimal(kind) and kind.scale <= 0))
 
 
-def narrow(array: Array, name: str, dtype: str | None = None) -> Array:
-    """float64 and float16 become float32, booleans float32, whole numbers int64; uint8 (images) stays as it is.
-
-    Args:
-        dtype: what the spec asks for instead.
-
-    Raises:
-        UserCodeError: a number of column `name` does not fit the type.
-    """
-    kind = np.dtype(dtype) if dtype else _default_type(array.dtype)
-    if array.dtype == kind:
-        return array
-    if array.dtype == object:
-        raise UserCodeError(Problem(field=f"data.columns.{name}.dtype", got=f"text, for {kind}", expected="numbers"))
-    if kind.kind in "iu":
-        return _whole(array, kind, name) if dtype else array.astype(kind)
-    try:
-        with np.errstate(over="raise"):
-            return array.astype(kind)
-    except FloatingPointError as error:
-        raise UserCodeError(
-            Problem(
-                field="data",
-                got=f"{np.abs(array[np.isfinite(array)]).max():g} in column `{name}`",
-                expected=f"numbers up to {np.finfo(kind).max:g}, which is what {kind} holds",
-                fix="" if kind == np.float64 else f"data.columns: {{{name}: {{dtype: float64}}}}",
-            )
-        ) from error
-
-
-def _default_type(kind: np.dtype[Any]) -> np.dtype[Any]:
-    if kind.kind in "fb":
-        return np.dtype(np.float32)
-    return np.dtype(np.int64) if kind.kind in "iu" and kind != np.uint8 else kind
-
-
-def _whole(array: Array, kind: np.dtype[Any], name: str) -> Array:
-    limits = np.iinfo(kind)
-    if array.size and (
-        not np.isfinite(array).all()
-        or (np.floor(array) != array).any()
-        or array.min() < limits.min
-        or array.max() > limits.max
-    ):
-        raise UserCodeError(
-            Problem(
-                field="data",
-                got=f"numbers from {array.min():g} to {array.max():g} in column `{name}`",
-                expected=f"whole numbers from {limits.min} to {limits.max}, which is what {kind} holds",
-            )
-        )
-    return array.astype(kind)
+def _fitted(cells: Array, wanted: Wanted) -> Array:
+    dtype = wanted.told.dtype if wanted.told else None
+    if wanted.keeps_digits and dtype is None and cells.dtype == np.float64:
+        return cells
+    return narrow(cells, wanted.name, dtype)

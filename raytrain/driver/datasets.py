@@ -5,6 +5,7 @@ Runs in: the driver.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,10 +49,11 @@ def load_dataset(spec: JobSpec, folder: Path) -> Dataset:
     capacity = measure(scaling.workers)
     named = {part: source for part in SPLITS if isinstance(source := getattr(spec.data, part), Source)}
     sources = {
-        part: _LazySource.of(source, folder, part) for part, source in number_classes_alike(named, folder).items()
+        part: _LazySource.of(source, folder, part, spec.data.columns)
+        for part, source in number_classes_alike(named, folder).items()
     }
     tier = choose_tier(
-        sum(source.estimate_bytes(spec.data.columns) for source in sources.values()),
+        sum(source.estimate_bytes() for source in sources.values()),
         object_store_bytes=capacity.object_store_bytes,
         worker_memory_bytes=capacity.memory_bytes,
         local_disk_bytes=free_disk_bytes(scaling.workers),
@@ -76,12 +78,13 @@ class _LazySource:
     source: Source
     folder: Path
     part: str
+    told: Mapping[str, ColumnSpec]
     read: Read
 
     @classmethod
-    def of(cls, source: Source, folder: Path, part: str) -> _LazySource:
-        read = read_source(source, folder, field=f"data.{part}")
-        return cls(source=source, folder=folder, part=part, read=read)
+    def of(cls, source: Source, folder: Path, part: str, told: Mapping[str, ColumnSpec]) -> _LazySource:
+        read = read_source(source, folder, field=f"data.{part}", told=told)
+        return cls(source=source, folder=folder, part=part, told=told, read=read)
 
     @property
     def field(self) -> str:
@@ -90,10 +93,10 @@ class _LazySource:
     def explain(self, error: Exception) -> Exception:
         return explain(error, self.source, self.folder, f"data.{self.part}")
 
-    def estimate_bytes(self, told: Mapping[str, ColumnSpec]) -> int:
+    def estimate_bytes(self) -> int:
         """What the rows take in memory, images in cells as the pixels that `told` makes of them."""
         known = self.read.bytes
-        pixels = sum(math.prod(column.size) * CHANNELS[column.mode] for column in told.values() if column.size)
+        pixels = sum(math.prod(column.size) * CHANNELS[column.mode] for column in self.told.values() if column.size)
         if known is not None and not pixels:
             return known
         first = self.table(rows=_EXAMPLE_ROWS)
@@ -102,6 +105,10 @@ class _LazySource:
             return self.rows() * max(row_bytes, pixels)
         rows = known // row_bytes if self.read.rows is None else self.read.rows
         return max(known, rows * pixels)
+
+    def rows_per_file(self) -> tuple[int, ...]:
+        """Of each file, if there are any; names the first that does not fit those before it."""
+        return rows_per_file(self.source, self.folder, field=f"data.{self.part}", told=self.told)
 
     def rows(self) -> int:
         """How many rows; reads them if no metadata tells."""
@@ -117,14 +124,20 @@ class _LazySource:
         """The rows, or the first ones, in the driver's memory."""
         dataset = self.read.dataset if columns is None else self.read.dataset.select_columns(list(columns))
         tables = list(self._tables(dataset if rows is None else dataset.limit(rows)))
-        try:
+        with self.naming_files():
             table = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            rows_per_file(self.source, self.folder, field=f"data.{self.part}")  # names the file whose types differ
-            raise self.explain(error) from error
         if table.num_rows == 0:
             raise UserCodeError(Problem(field=self.field, got="no rows", expected="at least one row"))
         return table
+
+    @contextlib.contextmanager
+    def naming_files(self) -> Iterator[None]:
+        """Around what joins tables: names the file whose types do not fit those before it."""
+        try:
+            yield
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            self.rows_per_file()
+            raise self.explain(error) from error
 
     def tables(self) -> Iterator[pa.Table]:
         """All rows, a block at a time."""
@@ -144,7 +157,7 @@ class _LazySource:
         if order is not None:
             files = [self.read.files[file] for file in order]
             field = f"data.{self.part}"
-            read = read_source(self.source, self.folder, field=field, files=files, schema=read.schema)
+            read = read_source(self.source, self.folder, field=field, files=files, schema=read.schema, told=self.told)
         return read.dataset.select_columns(columns)
 
     def _tables(self, dataset: ray.data.Dataset) -> Iterator[pa.Table]:
@@ -190,14 +203,15 @@ def _load_dealt(
     """Only what is fitted, and the column that rows are split by, passes through the driver."""
     train = sources["train"]
     reordered = tier.tier == "streaming" and spec.data.shuffle and len(train.read.files) > 1
-    file_rows = rows_per_file(train.source, train.folder, field="data.train") if reordered else ()
+    file_rows = train.rows_per_file() if reordered else ()
     rows = {part: source.rows() for part, source in sources.items() if part != "train"}
     rows = {"train": sum(file_rows) if file_rows else train.rows(), **rows}
     keys = key_columns(spec.data)
     key = read_key(train.table(columns=keys), spec.data) if keys else None
     splitter = make_splitter(spec, rows["train"], key)
     counts = _counts(spec, splitter, rows)
-    pipeline.fit(lambda: train_rows(train.tables(), splitter, field=train.field))
+    with train.naming_files():
+        pipeline.fit(lambda: train_rows(train.tables(), splitter, field=train.field))
     passes = {
         part: PassSource(
             field=source.field,

@@ -32,6 +32,19 @@ def check_exact(whole: npt.NDArray[Any], name: str, kind: np.dtype[Any]) -> None
         )
 
 
+def signed(whole: npt.NDArray[Any], name: str) -> npt.NDArray[np.int64]:
+    """Whole numbers of column `name` as int64.
+
+    Raises:
+        UserCodeError: one is too large.
+    """
+    if whole.dtype == np.uint64 and whole.size and whole.max() >= 2**63:
+        raise UserCodeError(
+            Problem(field="data", got=f"{whole.max()} in column `{name}`", expected="whole numbers below 2**63")
+        )
+    return whole.astype(np.int64)
+
+
 def whole_numbers(decimals: Any, name: str) -> Any:
     """Decimals of column `name` that have no fraction as int64.
 

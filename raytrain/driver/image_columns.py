@@ -39,7 +39,7 @@ def decode_images(flat: Any, name: str, told: ColumnSpec) -> npt.NDArray[np.uint
     for row, cell in enumerate(_cells(flat, name)):
         try:
             image = eight_bits(_opened(cell)).convert(told.mode)
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, _bomb()) as error:
             raise _no_image(name, row, error) from error
         if (image.height, image.width) != (height, width):
             image = image.resize((width, height), _bilinear())
@@ -89,6 +89,12 @@ def _opened(cell: Any) -> Any:
         return Image.open(io.BytesIO(cell))
     pixels = np.asarray(cell)
     return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels)
+
+
+def _bomb() -> type[Exception]:
+    from PIL import Image
+
+    return Image.DecompressionBombError
 
 
 def _bilinear() -> Any:

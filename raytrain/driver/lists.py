@@ -37,6 +37,12 @@ def pad_lists(values: Array, lengths: npt.NDArray[np.int64], name: str, told: Co
     )
 
 
+def _holds(kind: np.dtype[Any], value: int | float | str) -> bool:
+    if kind.kind not in "iu" or isinstance(value, str):
+        return True
+    return float(value).is_integer() and np.iinfo(kind).min <= value <= np.iinfo(kind).max
+
+
 def pad_elements(
     values: Array,
     lengths: npt.NDArray[np.int64],
@@ -69,7 +75,7 @@ def pad_elements(
         )
     is_text = values.dtype == object
     value = ("" if is_text else 0) if value is None else value
-    if isinstance(value, str) != is_text or (values.dtype.kind in "iu" and value != int(value)):
+    if isinstance(value, str) != is_text or not _holds(values.dtype, value):
         kind = "text" if is_text else f"{values.dtype}"
         raise UserCodeError(Problem(field=field, got=f"{value!r} to pad {kind} in column `{name}`", expected=kind))
     padded = np.full((len(lengths), length, *values.shape[1:]), value, dtype=values.dtype)

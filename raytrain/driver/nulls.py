@@ -25,6 +25,17 @@ def empty_cells(name: str, count: int) -> UserCodeError:
     )
 
 
+def masked_values(column: str) -> UserCodeError:
+    return UserCodeError(
+        Problem(
+            field="data",
+            got=f"masked values in {column}",
+            expected="a value everywhere",
+            fix="fill them in your function: array.filled(…)",
+        )
+    )
+
+
 def all_empty(name: str, count: int) -> UserCodeError:
     return UserCodeError(
         Problem(

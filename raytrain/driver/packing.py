@@ -33,7 +33,13 @@ def pack(columns: Mapping[str, Array], data: DataSpec) -> Arrays:
     label = columns[data.label] if isinstance(data.label, str) else {k: columns[c] for k, c in data.label.items()}
     if data.weight is None:
         return features, label
-    return features, label, columns[data.weight].astype(np.float32)
+    weight = columns[data.weight]
+    if weight.dtype == object:
+        shown = ", ".join(map(str, weight[:3]))
+        raise UserCodeError(
+            Problem(field="data.weight", got=f"text in column `{data.weight}` ({shown})", expected="numbers")
+        )
+    return features, label, weight.astype(np.float32)
 
 
 def _features(columns: Mapping[str, Array], data: DataSpec) -> Any:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from raytrain.driver.columns import to_arrays
 from raytrain.driver.labels import check_labels
+from raytrain.driver.narrowing import narrow_all
 from raytrain.driver.packing import pack
 from raytrain.driver.preprocess.place import Columns
 from raytrain.driver.preprocess.steps import TAKES_LISTS, Step
@@ -33,9 +34,12 @@ class Pipeline:
 
     def __init__(self, spec: JobSpec, folder: Path) -> None:
         self._spec = spec
-        self._steps = [
-            Step(index=index, step=step, folder=folder, states={}) for index, step in enumerate(spec.data.preprocess)
-        ]
+        self._steps: list[Step] = []
+        self._wide = frozenset(name for name, told in spec.data.columns.items() if told.dtype == "float64")
+        for index, step in enumerate(spec.data.preprocess):
+            self._steps.append(Step(index=index, step=step, folder=folder, states={}, wide=self._wide))
+            if not self._wide.isdisjoint(step.columns):
+                self._wide |= set(step.outputs)
 
     def columns_to_read(self, offered: list[str]) -> list[str]:
         """The columns that are needed of those a source offers; all when the user's own function may look at any.
@@ -95,10 +99,11 @@ class Pipeline:
             self._spec.data.columns,
             may_be_empty={name for step in steps if step.impute for name in step.columns},
             may_be_ragged={name for step in steps if step.kind in TAKES_LISTS for name in step.columns},
+            keeps_digits={name for step in steps for name in step.columns},
         )
         for step in self._steps[:before]:
             columns = step.apply(columns)
-        return columns
+        return columns if before is not None else narrow_all(columns, wide=self._wide)
 
     def to_json(self) -> dict[str, Any]:
         """What was learned, as plain JSON; the steps themselves stand in the spec."""

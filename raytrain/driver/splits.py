@@ -100,7 +100,7 @@ def read_key(table: pa.Table, data: DataSpec) -> npt.NDArray[Any] | None:
     """
     if data.split_column is None:
         return None
-    key = to_arrays(table, [data.split_column], data.columns)[data.split_column]
+    key = to_arrays(table, [data.split_column], data.columns, keeps_digits=[data.split_column])[data.split_column]
     if key.ndim > 1:
         raise UserCodeError(
             Problem(

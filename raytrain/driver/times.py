@@ -53,7 +53,9 @@ def whole_units(flat: Any, name: str, told: ColumnSpec) -> Any:
     if told.dtype and told.dtype.startswith("float"):
         units: Any = counts * float(ratio) if ratio >= 1 else counts / float(1 / ratio)
     elif ratio >= 1:
-        units = counts * int(ratio) if ratio.denominator == 1 else counts * ratio.numerator // ratio.denominator
+        if np.abs(counts).max(initial=0) > np.iinfo(np.int64).max // int(ratio):
+            raise _too_far(np.abs(counts).max() * float(ratio), name, told.timestamp)
+        units = counts * int(ratio)
     else:
         units = counts // int(1 / ratio)
     return pa.array(units, mask=empty)
@@ -72,6 +74,17 @@ def _parsed(flat: Any, name: str) -> Any:
         return flat.cast(pa.timestamp("us"))
     except pa.ArrowException as error:
         raise _no_times(f"text in column `{name}`: {error}", name) from error
+
+
+def _too_far(units: float, name: str, unit: str) -> UserCodeError:
+    return UserCodeError(
+        Problem(
+            field=f"data.columns.{name}.timestamp",
+            got=f"a time {units:.2g} {unit} from 1970 in column `{name}`",
+            expected="times whose number fits 64 bits",
+            fix="choose a coarser unit, such as seconds",
+        )
+    )
 
 
 def _no_times(got: str, name: str) -> UserCodeError:

@@ -34,7 +34,7 @@ FILE_NAMES = {
 }
 
 
-def find_files(names: str | list[str], folder: Path, *, kind: str) -> list[Path] | None:
+def find_files(names: str | list[str], folder: Path, *, kind: str, repeats: bool = False) -> list[Path] | None:
     """The files, in the order given and sorted within a folder or glob; None where this machine cannot know them.
 
     A URI, or an absolute path that is not on this machine, may still be there for the cluster.
@@ -43,10 +43,11 @@ def find_files(names: str | list[str], folder: Path, *, kind: str) -> list[Path]
         names: a path, folder, glob, or a list of them; relative ones lie within `folder`.
         folder: the spec's folder.
         kind: of the source, one of `FILE_NAMES`, which says what counts in a folder.
+        repeats: whether a file may be named twice.
 
     Raises:
-        SpecError: a relative path that is not there or leaves the folder, a glob that matches nothing, or a name that
-            cannot be looked up.
+        SpecError: a relative path that is not there or leaves the folder, a glob that matches nothing, a name that
+            cannot be looked up, or a file that is named twice.
     """
     found: list[Path] = []
     unknown = False
@@ -58,7 +59,23 @@ def find_files(names: str | list[str], folder: Path, *, kind: str) -> list[Path]
                 unknown = True
             else:
                 found += _expand(name, folder, kind)
-    return None if unknown else found
+    if unknown:
+        return None
+    problem = None if repeats else named_twice([shown_path(file, folder) for file in found])
+    if problem is not None:
+        raise SpecError(problem)
+    return found
+
+
+def named_twice(files: Sequence[str]) -> Problem | None:
+    """The problem with a file that is named twice, as by a glob and its own name: its rows would count double."""
+    seen: set[str] = set()
+    for file in files:
+        if (name := os.path.normpath(file)) in seen:
+            fix = "name it once; data.weight makes rows count for more"
+            return Problem(got=f"{file} twice", expected="each file once", fix=fix)
+        seen.add(name)
+    return None
 
 
 def is_elsewhere(name: str) -> bool:

@@ -27,6 +27,7 @@ from raytrain.spec.yaml_source import read_yaml
 
 JOB_FILE = "job.yaml"
 STDIN = "standard input"
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")  # the row numbers of a frame that was filtered or shuffled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +139,7 @@ def _name_of(folder: Path) -> str:
 
 
 def _with_all_features(spec: JobSpec, folder: Path, places: Places) -> JobSpec:
-    """`data.features` left out: all columns that are neither label nor weight, and decide no split."""
+    """`data.features` left out: all columns that are neither label, weight nor pandas' index, and decide no split."""
     data = spec.data
     if data.features is not None:
         return spec
@@ -148,7 +149,7 @@ def _with_all_features(spec: JobSpec, folder: Path, places: Places) -> JobSpec:
         file, line = places.of(("data", "train"))
         raise SpecError(*(_at(problem, "data.train", file, line) for problem in error.problems)) from None
     beside = {*data.label_columns, data.weight, None if data.stratify is True else data.split_column}
-    features = [name for name in columns or () if name not in beside]
+    features = [name for name in columns or () if name not in beside and not _PANDAS_INDEX.fullmatch(name)]
     if not features:
         file, line = places.of(("data",))
         got = "no `features`, and columns that are not known before the run" if columns is None else "no feature column"

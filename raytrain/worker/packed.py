@@ -68,7 +68,8 @@ def to_block(arrays: Arrays, example: Arrays) -> pa.Table:
     """The rows as a block.
 
     Args:
-        example: some rows of the same source, whose shapes and types all others share.
+        example: some rows of the train source, whose shapes and types all others share; whole numbers become fractions
+            where those are.
 
     Raises:
         UserCodeError: the rows have other shapes or types than the example.
@@ -78,6 +79,8 @@ def to_block(arrays: Arrays, example: Arrays) -> pa.Table:
 
 
 def _column(array: Any, model: Any) -> pa.Array:
+    if array.dtype.kind in "iu" and model.dtype.kind == "f":
+        array = _exactly(array, model.dtype)
     if array.shape[1:] != model.shape[1:] or array.dtype != model.dtype:
         raise UserCodeError(
             Problem(
@@ -92,6 +95,12 @@ def _column(array: Any, model: Any) -> pa.Array:
     else:
         flat = pa.array(np.ascontiguousarray(array).reshape(-1))
     return pa.FixedSizeListArray.from_arrays(flat, _width(model))
+
+
+def _exactly(whole: Any, kind: Any) -> Any:
+    """Whole numbers as fractions; as they are where those would round them."""
+    fractions = whole.astype(kind)
+    return fractions if (fractions.astype(np.float64) == whole).all() else whole
 
 
 def from_block(block: pa.Table, example: Arrays) -> Arrays:

@@ -47,6 +47,11 @@ def test_columns_are_packed_as_the_spec_names_them(fields: dict[str, Any], packe
     assert as_lists(pack(COLUMNS, data_spec(**fields))) == packed
 
 
+def test_weights_of_text_are_refused() -> None:
+    with pytest.raises(UserCodeError, match=r"data.weight: got text in column `t` \(x, y\), expected numbers"):
+        pack(COLUMNS, data_spec(features="a", label="y", weight="t"))
+
+
 def test_weights_are_float32() -> None:
     assert pack(COLUMNS, data_spec(features="a", label="y", weight="w"))[2].dtype == np.float32
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from raytrain.driver.columns import to_arrays
 from raytrain.driver.sources import Read, number_classes_alike, read_source, read_table, rows_per_file
+from raytrain.errors import UserCodeError
 from raytrain.spec.column import ColumnSpec
 from raytrain.spec.source import Source
 from raytrain.spec.sources import inspect_source
@@ -170,6 +171,11 @@ def test_a_class_is_the_same_number_in_every_source(tmp_path: Path) -> None:
     assert [item.details.classes for item in alike.values()] == [["cat", "dog"]] * 2
     assert read_table(alike["validation"], tmp_path, field="data.validation").column("label").to_pylist() == [1]
     assert arrays(tmp_path, images={"path": "validation", "classes": ["dog", "cat"]})["label"] == [0]
+    given |= {"validation": source(images={"path": "validation", "classes": ["dog", "cat"]})}
+    with pytest.raises(
+        UserCodeError, match=r"validation.images.classes: got dog, cat, expected cat, dog, in the order"
+    ):
+        number_classes_alike(given, tmp_path)
 
 
 def test_images_that_a_table_names(tmp_path: Path) -> None:
@@ -234,6 +240,34 @@ def test_compressed_tfrecords_and_lists_of_many_lengths(tmp_path: Path) -> None:
         {"v": [], "w": None},
         {"v": None, "w": 1},
     ]
+
+
+def told(folder: Path, columns: dict[str, ColumnSpec], **kind: Any) -> dict[str, Any]:
+    """The columns of which the spec says something, and how many rows each file has."""
+    read = read_source(source(**kind), folder, field="data.train", told=columns)
+    rows = rows_per_file(source(**kind), folder, field="data.train", told=columns)
+    whole = pa.concat_tables(ray.get(read.dataset.to_arrow_refs()), promote_options="permissive")
+    assert whole.num_rows == sum(rows)
+    return to_arrays(whole, list(columns), columns)
+
+
+def test_tfrecords_that_have_lists_only_here_and_there(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"v": [1, 2]}, *({"v": [3]} for _ in range(1000)), {"v": []}]
+    write_tfrecords(tmp_path / "a.tfrecord", rows)
+    write_tfrecords(tmp_path / "b.tfrecord", [{"v": [4]}])
+    found = told(tmp_path, {"v": ColumnSpec(pad=2)}, tfrecords=["b.tfrecord", "a.tfrecord"])["v"]
+    assert found[[0, 1, 2, -1]].tolist() == [[4, 0], [1, 2], [3, 0], [0, 0]]
+
+
+def test_a_csv_column_that_turns_fractional_late(tmp_path: Path) -> None:
+    with (tmp_path / "a.csv").open("w") as file:
+        file.write("x,t\n" + f"1,{'t' * 1000}\n" * 70_000 + "1.5,t\n")
+    found = told(tmp_path, {"x": ColumnSpec(dtype="float32")}, csv="a.csv")["x"]
+    assert (found.dtype, found[0], found[-1]) == (np.float32, 1.0, 1.5)
+    with pytest.raises(
+        UserCodeError, match=r"int64: invalid value '1.5'.*whole numbers; if the column is of fractions"
+    ):
+        table(tmp_path, csv="a.csv")
 
 
 def test_tfrecords_of_lists_of_text_may_be_padded(tmp_path: Path) -> None:

@@ -234,3 +234,12 @@ def test_values_are_not_cut_to_the_type_of_the_column(dtype: Any) -> None:
     assert got == ("data.validation.where", "no row with fold 1.5 or 300 or -255")
     splitter = make_splitter(spec(validation={"where": {"fold": [2.0, 1.5]}}), 4, key)
     assert splitter.of(0, 4).tolist() == [0, 0, 1, 0]
+
+
+def test_numbers_that_float32_cannot_tell_apart_are_groups_of_their_own() -> None:
+    table = pa.table({"g": [100000000.0, 100000001.0, 100000002.0, 5.0]})
+    for data in ({"group": "g"}, {"validation": {"where": {"g": 100000001}}}):
+        key = read_key(table, spec(**{"validation": 0.25} | data).data)
+        assert key is not None
+        assert len(set(key.tolist())) == 4
+    assert rows_of(make_splitter(spec(validation={"where": {"g": 100000001}}), 4, key))["validation"] == [1]

@@ -118,6 +118,7 @@ def test_sklearn_defaults(write_job: Write) -> None:
         "{train: {csv: t.csv}, label: y, weight: w}",
         "{train: {inline: {a: [1], y: [2], w: [3], b: [4]}}, label: y, weight: w}",
         "{train: {inline: [{a: 1, y: 2, w: 3, b: 4}]}, label: {out: y}, weight: w}",
+        "{train: {inline: [{a: 1, y: 2, b: 4, __index_level_0__: 7}]}, label: y}",
     ],
 )
 def test_features_left_out_are_all_other_columns(write_job: Write, source: str) -> None:

@@ -168,6 +168,7 @@ def npy(shape: str, descr: str = "<f4", data: int = 0) -> bytes:
 
 def test_numpy_headers(tmp_path: Path) -> None:
     (tmp_path / "x.npy").write_bytes(npy("(3, 2)", data=24))
+    (tmp_path / "y.npy").write_bytes(npy("(3, 2)", data=24))
     (tmp_path / "t.npy").write_bytes(npy("(3,)", "<U5", data=60))
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("image.npy", npy("(4, 2, 2)", "|u1", data=16))
@@ -175,7 +176,7 @@ def test_numpy_headers(tmp_path: Path) -> None:
     assert facts(tmp_path, numpy="x.npy") == (3, ("data",))
     assert facts(tmp_path, numpy="a.npz") == (4, ("image", "label"))
     assert facts(tmp_path, numpy={"a": "x.npy", "b": "t.npy"}) == (3, ("a", "b"))
-    for source, size in (("x.npy", 24), ("t.npy", 60), ("a.npz", 48), (["x.npy", "x.npy"], 48)):
+    for source, size in (("x.npy", 24), ("t.npy", 60), ("a.npz", 48), (["x.npy", "y.npy"], 48)):
         assert inspect_source(Source(numpy=source), tmp_path).bytes == size
 
 

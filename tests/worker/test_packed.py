@@ -50,11 +50,20 @@ def test_numbers_are_not_copied() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [np.zeros((ROWS, 3), np.float32), np.zeros((ROWS, 2), np.int64)], ids=["another shape", "another type"]
+    "other",
+    [np.zeros((ROWS, 3), np.float32), np.zeros((ROWS, 2), np.float64), np.full((ROWS, 2), 2**24 + 1)],
+    ids=["another shape", "another type", "whole numbers that would be rounded"],
 )
 def test_rows_unlike_the_first_ones_are_refused(other: Any) -> None:
     with pytest.raises(UserCodeError, match="as in the first rows"):
         to_block((other,), ARRAYS["one input"])
+
+
+def test_whole_numbers_are_fractions_where_the_first_rows_have_those() -> None:
+    example = (np.zeros((ROWS, 2), np.float32),)
+    [back] = leaves(from_block(to_block((np.full((ROWS, 2), 2**24),), example), example))
+    assert back.dtype == np.float32
+    assert (back == 2**24).all()
 
 
 def test_structure_is_kept_in_one_order() -> None:

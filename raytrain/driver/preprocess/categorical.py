@@ -99,6 +99,15 @@ def _known(values: Array, categories: list[Any], place: Place, *, refuse: bool) 
     else:
         distinct, inverse = np.unique(values, return_inverse=True)
         unique = distinct.tolist()
+    if unique and categories and isinstance(unique[0], str) != isinstance(categories[0], str):
+        there, learned = ("text", "numbers") if isinstance(unique[0], str) else ("numbers", "text")
+        raise place.refuse(
+            f"{there} in column `{place.column}` ({unique[0]}), which holds {learned} in the train rows "
+            f"({categories[0]})",
+            "values of one kind in all sources",
+            "a csv column whose cells all look like numbers is one of numbers: change it in a function, "
+            "{python: data.py:load}",
+        )
     unseen = [value for value in unique if value not in number_of]
     if unseen and refuse:
         shown = ", ".join(map(str, unseen[:_SHOWN])) + (", …" if len(unseen) > _SHOWN else "")

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from raytrain.driver.preprocess.place import Array, Place, as_float, numbers
-from raytrain.driver.preprocess.statistics import State
+from raytrain.driver.preprocess.statistics import State, finite
 from raytrain.spec.preprocess import Bucket, Impute, Normalize, Power, Scale
 
 
 def scale(array: Array, step: Scale, state: State, place: Place) -> Array:
-    return as_float(numbers(array, place) * np.float32(step.by), array)
+    by = step.by if array.dtype == np.float64 else np.float32(step.by)
+    return as_float(numbers(array, place) * by, array)
 
 
 def standardize(array: Array, step: Any, state: State, place: Place) -> Array:
@@ -56,7 +57,7 @@ def power(array: Array, step: Power, state: State, place: Place) -> Array:
 
 def bucket(array: Array, step: Bucket, state: State, place: Place) -> Array:
     edges = state if isinstance(step.bins, int) else step.bins
-    return np.digitize(numbers(array, place), edges, right=True).astype(np.int64)
+    return np.digitize(finite(numbers(array, place), place), edges, right=True).astype(np.int64)
 
 
 def impute(array: Array, step: Impute, state: State, place: Place) -> Array:

@@ -147,7 +147,7 @@ class Categories:
         self._seen: set[Any] = set()
 
     def add(self, array: Array) -> None:
-        values = elements(array)[0]
+        values = finite(elements(array)[0], self._place)
         self._seen.update(set(values) if values.dtype == object else np.unique(values).tolist())
 
     def state(self) -> State:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raytrain.driver.narrowing import narrow_all
 from raytrain.driver.packing import side_by_side
 from raytrain.driver.preprocess import categorical, numeric
 from raytrain.driver.preprocess import statistics as learn
@@ -69,12 +70,14 @@ class Step:
 
     Attributes:
         states: for each column, what was learned of it; None where nothing is to be learned, or not yet.
+        wide: the columns that are to be float64; others of that type only keep their digits for now.
     """
 
     index: int
     step: Preprocess
     folder: Path
     states: dict[str, learn.State]
+    wide: frozenset[str] = frozenset()
 
     def statistics(self) -> dict[str, learn.Statistic]:
         """What is to be learned, for each column of which something is."""
@@ -96,11 +99,10 @@ class Step:
         """
         match self.step.value:
             case str() as ref:
-                return apply_user(self.folder, ref, columns)
+                return apply_user(self.folder, ref, narrow_all(columns, wide=self.wide), wide=self.wide)
             case Concatenate(columns=names, into=into):
-                for name in names:
-                    self._place(name).column_in(columns)
-                return {**columns, into: side_by_side(columns, names, field=self._field)}
+                parts = {name: self._place(name).column_in(columns) for name in names}
+                return {**columns, into: side_by_side(narrow_all(parts, wide=self.wide), names, field=self._field)}
             case Normalize() as step:
                 places = [self._place(name) for name in step.columns]
                 arrays = [place.column_in(columns) for place in places]

@@ -6,6 +6,7 @@ Runs in: the driver.
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -13,22 +14,22 @@ from typing import Any
 
 import pyarrow as pa
 
-from raytrain.driver.sources.csv_files import csv_columns, csv_schema, decode_csv
-from raytrain.driver.sources.file_reading import Format
+from raytrain.driver.sources.csv_files import DecodeCsv, csv_columns, csv_schema
+from raytrain.driver.sources.file_reading import Decode, Format
 from raytrain.driver.sources.image_files import DecodeImage, decoder_of_folders
 from raytrain.driver.sources.json_lines import decode_json, json_columns, json_schema
 from raytrain.driver.sources.listing import Listing, Size, list_files
 from raytrain.driver.sources.numpy_files import DecodeColumns, Header, decode_numpy, numpy_headers
 from raytrain.driver.sources.reasons import reason_of
 from raytrain.driver.sources.text_files import decode_text
-from raytrain.driver.sources.tfrecord_files import decode_tfrecords, tfrecord_columns
+from raytrain.driver.sources.tfrecord_files import DecodeTfrecords, tfrecord_columns
 from raytrain.errors import Problem, UserCodeError
+from raytrain.spec.column import ColumnSpec
 from raytrain.spec.schemas import check_same_columns
 from raytrain.spec.source import Source
 
 FILE_KINDS = ("csv", "parquet", "json", "numpy", "images", "tfrecords", "text")
 
-_DECODERS = {"csv": decode_csv, "json": decode_json, "numpy": decode_numpy, "tfrecords": decode_tfrecords}
 _SCHEMAS = {"csv": csv_schema, "json": json_schema}
 _FILES_AT_ONCE = 16
 # How much larger a gzip file's rows are taken to be: rather too much, as memory that is short ends the job.
@@ -46,15 +47,20 @@ def listing_of(source: Source, folder: Path, field: str) -> Listing:
 
 def numpy_column_listing(columns: dict[str, str], folder: Path, field: str) -> Listing:
     """The file of each column, in order."""
-    listing = list_files(list(columns.values()), folder, kind="numpy", field=field)
+    listing = list_files(list(columns.values()), folder, kind="numpy", field=field, repeats=True)
     if len(listing.paths) != len(columns):
         got, expected = f"{len(listing.paths)} files for {len(columns)} columns", "one .npy for each column"
         raise UserCodeError(Problem(field=field, got=got, expected=expected))
     return listing
 
 
-def format_of(source: Source, listing: Listing, folder: Path, field: str) -> Format:
+def format_of(
+    source: Source, listing: Listing, folder: Path, field: str, told: Mapping[str, ColumnSpec] | None = None
+) -> Format:
     """How the listed files are read.
+
+    Args:
+        told: what the spec says of columns.
 
     Raises:
         UserCodeError: the first file has no columns, or cannot be read.
@@ -74,7 +80,21 @@ def format_of(source: Source, listing: Listing, folder: Path, field: str) -> For
         raise UserCodeError(problem) from error
     more = kind in ("json", "tfrecords")
     schema = _schema_of(listing, kind) if kind in _SCHEMAS and len(listing.paths) > 1 else None
-    return Format(kind=kind, decode=_DECODERS[kind], columns=tuple(columns), more=more, schema=schema)
+    return Format(kind=kind, decode=_decoder(kind, told or {}), columns=tuple(columns), more=more, schema=schema)
+
+
+def _decoder(kind: str, told: Mapping[str, ColumnSpec]) -> Decode:
+    match kind:
+        case "csv":
+            return DecodeCsv(
+                frozenset(name for name, column in told.items() if (column.dtype or "").startswith("float"))
+            )
+        case "tfrecords":
+            return DecodeTfrecords(frozenset(name for name, column in told.items() if column.pad))
+        case "json":
+            return decode_json
+        case _:
+            return decode_numpy
 
 
 def _schema_of(listing: Listing, kind: str) -> pa.Schema | None:

@@ -165,12 +165,23 @@ def number_classes_alike(sources: dict[str, Source], folder: Path) -> dict[str, 
     paths = train.details.path
     listing = list_files(paths, folder, kind="images", field="data.train.images")
     classes = classes_of(listing.paths, _roots(paths, folder), train.details.classes)
-    return {part: _with_classes(source, classes) for part, source in sources.items()}
+    return {part: _with_classes(source, classes, part) for part, source in sources.items()}
 
 
-def _with_classes(source: Source, classes: Sequence[str] | None) -> Source:
-    if classes is None or source.images is None or source.details.path is None or source.details.classes is not None:
+def _with_classes(source: Source, classes: Sequence[str] | None, part: str) -> Source:
+    if classes is None or source.images is None or source.details.path is None:
         return source
+    own = source.details.classes
+    if own is not None and own != list(classes)[: len(own)]:
+        fix = "leave classes out: a split has those of train"
+        raise UserCodeError(
+            Problem(
+                field=f"data.{part}.images.classes",
+                got=", ".join(own),
+                expected=f"{', '.join(classes)}, in the order of train",
+                fix=fix,
+            )
+        )
     return Source(images=source.details.model_copy(update={"classes": list(classes)}))
 
 
@@ -193,6 +204,6 @@ def _opened(filesystem: Any, path: str) -> Iterator[Image.Image]:
             yield image
     except FileNotFoundError as error:
         raise UserCodeError(Problem(file=path, got="no such file", expected="an image")) from error
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = "no image" if isinstance(error, UnidentifiedImageError) else reason_of(error)
         raise UserCodeError(Problem(file=path, got=reason, expected="an image that can be read")) from error

@@ -26,6 +26,7 @@ from raytrain.spec.files import (
     is_uri,
     is_wild,
     match_glob,
+    named_twice,
     partitions_of,
     walk_files,
 )
@@ -82,7 +83,7 @@ class Size:
     bytes: int
 
 
-def list_files(names: str | Sequence[str], folder: Path, *, kind: str, field: str) -> Listing:
+def list_files(names: str | Sequence[str], folder: Path, *, kind: str, field: str, repeats: bool = False) -> Listing:
     """The files that `names` stand for: paths, folders and globs, of one file system.
 
     Args:
@@ -90,9 +91,10 @@ def list_files(names: str | Sequence[str], folder: Path, *, kind: str, field: st
         folder: the job's own folder.
         kind: of the source, one of `raytrain.spec.files.FILE_NAMES`.
         field: where the source stands in the spec, for error messages.
+        repeats: whether a file may be named twice.
 
     Raises:
-        UserCodeError: a file is missing, or its file system cannot be reached.
+        UserCodeError: a file is missing or named twice, or its file system cannot be reached.
     """
     given = [names] if isinstance(names, str) else list(names)
     remote = [is_uri(name) for name in given]
@@ -100,9 +102,12 @@ def list_files(names: str | Sequence[str], folder: Path, *, kind: str, field: st
         both = f"{given[remote.index(True)]} beside {given[remote.index(False)]}"
         raise UserCodeError(Problem(field=field, got=both, expected="files of one file system"))
     if any(remote):
-        return _remote(given, kind, field)
+        listing = _remote(given, kind, field)
+        if not repeats and (problem := named_twice(listing.names)):
+            raise UserCodeError(replace(problem, field=field))
+        return listing
     try:
-        found = find_files(given, folder, kind=kind)
+        found = find_files(given, folder, kind=kind, repeats=repeats)
     except SpecError as error:
         raise UserCodeError(*(replace(problem, field=field) for problem in error.problems)) from error
     if found is None:

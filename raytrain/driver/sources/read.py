@@ -5,7 +5,7 @@ Runs in: the driver, and the Ray Data tasks it starts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from raytrain.driver.sources.parquet_files import parquet_dataset, read_footers
 from raytrain.driver.sources.tables import inline_table, sklearn_table
 from raytrain.driver.sources.user_rows import rows_of_user
 from raytrain.errors import Problem, RaytrainError, UserCodeError
+from raytrain.spec.column import ColumnSpec
 from raytrain.spec.schemas import unify_schemas
 from raytrain.spec.source import Source
 
@@ -54,6 +55,7 @@ def read_source(
     field: str,
     files: Sequence[str] | None = None,
     schema: pa.Schema | None = None,
+    told: Mapping[str, ColumnSpec] | None = None,
 ) -> Read:
     """A source as a Ray Dataset that nobody has begun to read: names are listed and metadata is read, no more.
 
@@ -64,13 +66,16 @@ def read_source(
         field: where the source stands in the spec (`data.train`), for error messages.
         files: these of the source's files, in this order; rows and bytes are not told then.
         schema: `Read.schema` of the whole source, where `files` are given.
+        told: what the spec says of columns.
 
     Raises:
         UserCodeError: the source is missing, or metadata shows what cannot be read.
     """
     _keep_row_order()
     try:
-        return _read(source, folder, f"{field}.{source.kind}", files, schema)
+        if _has_files(source):
+            return _read_files(source, folder, f"{field}.{source.kind}", files, schema, told)
+        return _read(source, folder, f"{field}.{source.kind}")
     except (ray.exceptions.RayError, RaytrainError) as error:
         raise explain(error, source, folder, field) from error
     except (OSError, pa.ArrowException, ValueError) as error:
@@ -100,32 +105,46 @@ def read_table(source: Source, folder: Path, *, field: str) -> pa.Table:
     return table
 
 
-def rows_per_file(source: Source, folder: Path, *, field: str, files: Sequence[str] | None = None) -> tuple[int, ...]:
+def rows_per_file(
+    source: Source,
+    folder: Path,
+    *,
+    field: str,
+    files: Sequence[str] | None = None,
+    told: Mapping[str, ColumnSpec] | None = None,
+) -> tuple[int, ...]:
     """The rows of each file: from metadata for parquet, numpy and images, else by reading them all once in Ray Data.
 
     A source that `read_source` gives no files for has none here.
 
     Args:
         files: these of the source's files, in this order; all by default.
+        told: what the spec says of columns.
 
     Raises:
         UserCodeError: a file is corrupt, or has other columns or types than those before it.
     """
     _keep_row_order()
     try:
-        return _count(source, folder, f"{field}.{source.kind}", files)
+        return _count(source, folder, f"{field}.{source.kind}", files, told)
     except (OSError, pa.ArrowException, ray.exceptions.RayError, ValueError, RaytrainError) as error:
         raise explain(error, source, folder, field) from error
 
 
-def _count(source: Source, folder: Path, field: str, files: Sequence[str] | None) -> tuple[int, ...]:
+def _count(
+    source: Source,
+    folder: Path,
+    field: str,
+    files: Sequence[str] | None,
+    told: Mapping[str, ColumnSpec] | None,
+) -> tuple[int, ...]:
     if not _has_files(source):
         return ()
     whole = listing_of(source, folder, field)
     listing = whole if files is None else whole.select(files)
     if source.parquet:
         return read_footers(listing).size.rows or ()
-    form = format_of(source, whole, folder, field)
+    form = format_of(source, whole, folder, field, told)
     known = size_of(source, listing, form, folder, field)
     if known.rows is not None:
         return known.rows
@@ -141,9 +160,7 @@ def _keep_row_order() -> None:
     context.use_datasource_v2 = False  # in Ray 2.60 the newer parquet reader makes a block of every row to keep order
 
 
-def _read(source: Source, folder: Path, field: str, files: Sequence[str] | None, schema: pa.Schema | None) -> Read:
-    if _has_files(source):
-        return _read_files(source, folder, field, files, schema)
+def _read(source: Source, folder: Path, field: str) -> Read:
     match source.kind:
         case "images":
             return _read_image_table(source, folder, field)
@@ -175,7 +192,12 @@ def _read_rows(rows: Any) -> Read:
 
 
 def _read_files(
-    source: Source, folder: Path, field: str, files: Sequence[str] | None, schema: pa.Schema | None
+    source: Source,
+    folder: Path,
+    field: str,
+    files: Sequence[str] | None,
+    schema: pa.Schema | None,
+    told: Mapping[str, ColumnSpec] | None,
 ) -> Read:
     whole = listing_of(source, folder, field)
     listing = whole if files is None else whole.select(files)
@@ -184,7 +206,7 @@ def _read_files(
         schema = footers.schema if footers else schema
         dataset, known = parquet_dataset(listing, schema), footers.size if footers else None
     else:
-        form = format_of(source, whole, folder, field)
+        form = format_of(source, whole, folder, field, told)
         dataset = files_dataset(listing, form)
         known = size_of(source, listing, form, folder, field) if files is None else None
     if known is None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from raytrain.driver.nulls import masked_values
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.sklearn_sets import SKLEARN_SETS
 
@@ -38,8 +39,25 @@ def sklearn_table(name: str) -> pa.Table:
 
 
 def table_of_arrays(columns: dict[str, Any]) -> pa.Table:
-    """A table of numpy arrays (rows, …); arrays of more than one dimension become fixed-shape tensor columns."""
-    return pa.table({name: arrow_column(np.asarray(array)) for name, array in columns.items()})
+    """A table of numpy arrays (rows, …), or what makes such.
+
+    Arrays of more than one dimension become fixed-shape tensor columns; masked values of one dimension empty cells.
+
+    Raises:
+        UserCodeError: masked values in an array of more dimensions.
+    """
+    return pa.table({name: arrow_column(_as_array(value, name)) for name, value in columns.items()})
+
+
+def _as_array(value: Any, name: str) -> Any:
+    if isinstance(value, np.ma.MaskedArray):
+        if value.ndim == 1:
+            return value
+        if np.ma.is_masked(value):
+            raise masked_values(f"column `{name}`, which has {value.ndim} dimensions")
+    array = np.asarray(value)
+    # numpy cuts bytes at their last zeros, such as a picture's.
+    return np.array(value, dtype=object) if array.dtype.kind == "S" and not isinstance(value, np.ndarray) else array
 
 
 def arrow_column(array: Any) -> pa.Array:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -23,12 +24,21 @@ _MASK = 0xA282EAD8
 _TYPES = {"bytes_list": pa.binary(), "float_list": pa.float32(), "int64_list": pa.int64()}
 
 
-def decode_tfrecords(filesystem: Any, path: str) -> Iterator[pa.Table]:
-    """A column for each feature: single values where every record of a block has one, else lists."""
-    with filesystem.open_input_stream(path) as stream:
-        records = _records(stream)
-        while block := list(islice(records, _RECORDS)):
-            yield _table([_features(record) for record in block])
+@dataclass(frozen=True)
+class DecodeTfrecords:
+    """A column for each feature: single values where every record of a block has one at most, else lists.
+
+    Attributes:
+        lists: the features that are lists in any case: nothing in a record tells one value from a list of one.
+    """
+
+    lists: frozenset[str] = frozenset()
+
+    def __call__(self, filesystem: Any, path: str) -> Iterator[pa.Table]:
+        with filesystem.open_input_stream(path) as stream:
+            records = _records(stream)
+            while block := list(islice(records, _RECORDS)):
+                yield _table([_features(record) for record in block], self.lists)
 
 
 def tfrecord_columns(filesystem: Any, path: str) -> list[str]:
@@ -66,12 +76,12 @@ def _features(record: bytes) -> dict[str, Any]:
     return dict(sorted(example.features.feature.items()))
 
 
-def _table(rows: list[dict[str, Any]]) -> pa.Table:
+def _table(rows: list[dict[str, Any]], lists: frozenset[str]) -> pa.Table:
     names = dict.fromkeys(name for row in rows for name in row)
-    return pa.table({name: _column([row.get(name) for row in rows], name) for name in names})
+    return pa.table({name: _column([row.get(name) for row in rows], name, is_list=name in lists) for name in names})
 
 
-def _column(features: list[Any], name: str) -> pa.Array:
+def _column(features: list[Any], name: str, *, is_list: bool) -> pa.Array:
     kinds = {kind for feature in features if feature is not None and (kind := feature.WhichOneof("kind"))}
     if len(kinds) > 1:
         raise ValueError(f"the feature `{name}` with values of several types: {', '.join(sorted(kinds))}")
@@ -79,8 +89,7 @@ def _column(features: list[Any], name: str) -> pa.Array:
         return pa.nulls(len(features))
     kind = kinds.pop()
     values = [None if feature is None else list(getattr(feature, kind).value) for feature in features]
-    single = all(row is None or len(row) <= 1 for row in values)
-    if single:
+    if not is_list and all(row is None or len(row) <= 1 for row in values):
         return _text(pa.array([row[0] if row else None for row in values], _TYPES[kind]))
     return _text(pa.array(values, pa.list_(_TYPES[kind])))
 

@@ -91,8 +91,11 @@ def _table_of_rows(rows: list[Any]) -> pa.Table:
 
 
 def _cells(cells: list[Any]) -> pa.Array:
-    if isinstance(cells[0], bytes):  # text, as TensorFlow holds it
-        return pa.array([cell.decode() for cell in cells])
+    if isinstance(cells[0], bytes):
+        try:
+            return pa.array([cell.decode() for cell in cells])  # text, as TensorFlow holds it
+        except UnicodeDecodeError:
+            return pa.array(cells, pa.binary())
     if isinstance(cells[0], np.ndarray):
         return arrow_column(np.stack(cells))
     return pa.array(cells)

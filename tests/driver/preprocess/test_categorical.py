@@ -129,3 +129,27 @@ def test_values_of_several_kinds_are_refused(tmp_path: Any) -> None:
     spec = job({"python": "mix.py:mix"}, {"encode": X})
     with pytest.raises(UserCodeError, match=r"values of several kinds in column `x` \(int and str\)"):
         features(spec, {"x": [1, 2]}, folder=tmp_path)
+
+
+IDS = [100000001.0, 100000002.0, 100000003.0, 5.0]
+
+
+def test_numbers_that_float32_cannot_tell_apart_are_categories_of_their_own() -> None:
+    assert features(job({"encode": X}), {"x": IDS}).tolist() == [1, 2, 3, 0]
+    assert features(job({"one_hot": X}), {"x": IDS}).shape == (4, 4)
+    lists = features(job({"multi_hot": X}), {"x": [IDS[:2], IDS[2:]]})
+    assert lists.tolist() == [[0, 1, 1, 0], [1, 0, 0, 1]]
+
+
+@pytest.mark.parametrize("step", [{"encode": X | {"unseen": 0, "start": 1}}, {"one_hot": X | {"unseen": "ignore"}}])
+@pytest.mark.parametrize(("train", "other"), [(["12", "7A"], [12, 15]), ([12, 15], ["12", "7A"])])
+def test_numbers_among_text_are_no_unseen_values_but_a_mistake(step: dict[str, Any], train: Any, other: Any) -> None:
+    kinds = ("numbers", "text") if isinstance(train[0], str) else ("text", "numbers")
+    assert (
+        f"{kinds[0]} in column `x` ({other[0]}), which holds {kinds[1]} in the train rows"
+        in refused(step, train, other)[1]
+    )
+
+
+def test_nan_is_no_category() -> None:
+    assert refused({"encode": X}, np.array([1.0, np.nan]))[1] == "NaN or infinity in column `x`"

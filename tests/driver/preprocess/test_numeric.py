@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -140,3 +141,31 @@ def test_columns_that_a_step_cannot_change(step: dict[str, Any], train: list[Any
         features(job(step), {"x": train})
     assert refused.value.problems[0].field == f"data.preprocess[0].{next(iter(step))}"
     assert refused.value.problems[0].got == got
+
+
+def test_what_is_computed_has_all_digits_of_the_source() -> None:
+    times = [1.7e9, 1.7e9 + 20, 1.7e9 + 40]
+    found = features(job({"standardize": {"columns": ["x"]}}), {"x": times})
+    np.testing.assert_allclose(found, [-1.2247449, 0, 1.2247449], rtol=1e-6)
+    assert found.dtype == np.float32
+    wide = job(
+        {"scale": {"columns": ["x"], "by": 0.1, "into": ["z"]}}, features="z", columns={"x": {"dtype": "float64"}}
+    )
+    found = features(wide, {"x": [1000000001.0]})
+    assert (found.dtype, found.tolist()) == (np.float64, [1000000001.0 * 0.1])
+
+
+def test_columns_side_by_side_and_those_of_the_users_function_are_float32(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("def same(batch):\n    assert batch['x'].dtype == 'float32'\n    return batch\n")
+    scale = {"scale": {"columns": ["x"], "by": 1.0}}
+    together = {"concatenate": {"columns": ["x", "n"], "into": "all"}}
+    columns = {"x": [0.1], "n": [2**24 + 1]}
+    assert features(job(scale, {"python": "model.py:same"}), columns, folder=tmp_path).tolist() == [np.float32(0.1)]
+    with pytest.raises(UserCodeError, match="a whole number beyond 16777216 in column `n`, to be float32"):
+        features(job(scale, together, features="all"), columns)
+
+
+@pytest.mark.parametrize("bins", [[18.0, 65.0], 3])
+def test_an_empty_cell_is_in_no_bin(bins: Any) -> None:
+    with pytest.raises(UserCodeError, match="NaN or infinity in column `x`"):
+        features(job({"bucket": {"columns": ["x"], "bins": bins}}), {"x": [10.0, 70.0]}, {"x": [10.0, float("nan")]})

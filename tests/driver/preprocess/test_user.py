@@ -87,3 +87,15 @@ def test_what_it_must_not_return(body: str, got: str, tmp_path: Path) -> None:
 def test_what_it_raises_goes_through_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         changed(tmp_path, "return 1 / 0", x=[1])
+
+
+def test_masked_values_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserCodeError, match="masked values in column `x`"):
+        changed(tmp_path, "return {'x': np.ma.array(batch['x'], mask=[True, False])}", x=[1.0, 2.0])
+
+
+def test_a_column_that_is_to_be_float64_stays_so(tmp_path: Path) -> None:
+    write(tmp_path, "return {'x': batch['x'] + 1, 'z': batch['x']}")
+    for name, kind in (("x", np.float64), ("z", np.float32)):
+        wide = job({"python": "model.py:change"}, features=name, columns={"x": {"dtype": "float64"}})
+        assert features(wide, {"x": [1e9 + 1]}, folder=tmp_path).dtype == kind
