@@ -3,20 +3,24 @@
 Runs in: every Train worker.
 
 A callback that offers `get_state()` and `set_state(state)` is asked; of any other, the attributes that are plain are
-taken: numbers, texts, arrays, and lists, tuples and dicts of these.
+taken: numbers, texts, arrays, variables, random generators, and lists, tuples, deques, sets and dicts of these.
 """
 
 from __future__ import annotations
 
+import collections
+import inspect
+import random
 from typing import Any
 
 import keras
 import ml_dtypes
 import numpy as np
+import tensorflow as tf
 
 from raytrain.errors import Problem, UserCodeError
 
-_OF_KERAS = ("params", "validation_data", "_model", "best_weights")
+_OF_KERAS = ("params", "validation_data", "_model")
 _OF_THIS_PROCESS = {keras.callbacks.CSVLogger: ("append", "append_header", "keys")}
 _OFFERED = "raytrain offered"
 
@@ -47,8 +51,8 @@ def state_of(callback: keras.callbacks.Callback) -> dict[str, Any]:
     state: dict[str, Any] = {}
     for name, value in vars(callback).items():
         try:
-            if name not in left_out.union(_OF_KERAS):
-                state[name] = encode(value)
+            if name not in left_out.union(_OF_KERAS) and not (name == "best_weights" and kept_weights(callback)):
+                state[name] = ["variable", *_array(value)] if _is_variable(value) else encode(value)
         except NotPlain:
             continue
     return state
@@ -66,7 +70,25 @@ def restore(callback: keras.callbacks.Callback, state: dict[str, Any]) -> None:
         return
     if getattr(callback, "monitor_op", True) is None and type(callback)._set_monitor_op is not None:
         callback._set_monitor_op()
-    vars(callback).update({name: decode(value) for name, value in state.items()})
+    for name, value in state.items():
+        _put(callback, name, value)
+
+
+def _put(callback: keras.callbacks.Callback, name: str, value: Any) -> None:
+    """Sets an attribute; a variable, and a dict of a kind of its own, keep their identity."""
+    there = vars(callback).get(name)
+    if isinstance(value, list) and value[0] == "variable":
+        if _is_variable(there):
+            there.assign(_of_array(value[1:]))
+    elif isinstance(there, dict) and type(there) is not dict and isinstance(decoded := decode(value), dict):
+        there.clear()
+        there.update(decoded)
+    else:
+        vars(callback)[name] = decode(value)
+
+
+def _is_variable(value: Any) -> bool:
+    return isinstance(value, (keras.Variable, tf.Variable))
 
 
 def kept_weights(callback: keras.callbacks.Callback) -> list[Any] | None:
@@ -88,13 +110,23 @@ def encode(value: Any) -> Any:
         return ["list", *map(encode, value)]
     if type(value) is tuple:
         return ["tuple", *map(encode, value)]
-    if type(value) is dict:
+    if isinstance(value, dict):
         return ["dict", *([encode(key), encode(item)] for key, item in value.items())]
+    if type(value) is collections.deque:
+        return ["deque", value.maxlen, *map(encode, value)]
+    if type(value) in (set, frozenset):
+        return [type(value).__name__, *sorted(map(encode, value), key=repr)]
+    if isinstance(value, np.random.Generator):
+        state = value.bit_generator.state
+        return ["generator", state["bit_generator"], encode(state)]
+    if isinstance(value, np.random.RandomState):
+        return ["random state", encode(value.get_state(legacy=False))]
+    if type(value) is random.Random:
+        return ["random", encode(value.getstate())]
     if isinstance(value, np.generic):
-        return ["scalar", *encode(np.asarray(value))[1:]]
+        return ["scalar", *_array(value)]
     if isinstance(value, np.ndarray) and (_is_of_ml_dtypes(value.dtype.name) or value.dtype.kind not in "OMV"):
-        name = value.dtype.name if _is_of_ml_dtypes(value.dtype.name) else value.dtype.str
-        return ["array", name, list(value.shape), value.tobytes().hex()]
+        return ["array", *_array(value)]
     raise NotPlain(f"a {type(value).__name__}")
 
 
@@ -109,10 +141,37 @@ def decode(value: Any) -> Any:
             return tuple(decode(item) for item in items)
         case "dict":
             return {decode(key): decode(item) for key, item in items}
+        case "deque":
+            return collections.deque(map(decode, items[1:]), items[0])
+        case "set" | "frozenset":
+            return {"set": set, "frozenset": frozenset}[kind](map(decode, items))
+        case "generator" | "random state" | "random":
+            return _random(kind, items)
+    array = _of_array(items)
+    return array if kind == "array" else array[()]
+
+
+def _array(value: Any) -> list[Any]:
+    array = np.asarray(value)
+    name = array.dtype.name if _is_of_ml_dtypes(array.dtype.name) else array.dtype.str
+    return [name, list(array.shape), array.tobytes().hex()]
+
+
+def _of_array(items: list[Any]) -> Any:
     name, shape, data = items
     dtype = np.dtype(getattr(ml_dtypes, name)) if _is_of_ml_dtypes(name) else np.dtype(name)
-    array = np.frombuffer(bytes.fromhex(data), dtype).reshape(shape).copy()
-    return array if kind == "array" else array[()]
+    return np.frombuffer(bytes.fromhex(data), dtype).reshape(shape).copy()
+
+
+def _random(kind: str, items: list[Any]) -> Any:
+    """A source of random numbers that goes on where the saved one stood."""
+    if kind == "generator":
+        bits = getattr(np.random, items[0])()
+        bits.state = decode(items[1])
+        return np.random.Generator(bits)
+    made: Any = np.random.RandomState() if kind == "random state" else random.Random()
+    made.set_state(decode(items[0])) if kind == "random state" else made.setstate(decode(items[0]))
+    return made
 
 
 def _is_of_ml_dtypes(name: str) -> bool:
@@ -120,4 +179,15 @@ def _is_of_ml_dtypes(name: str) -> bool:
 
 
 def _offers_state(callback: keras.callbacks.Callback) -> bool:
-    return callable(getattr(callback, "get_state", None)) and callable(getattr(callback, "set_state", None))
+    return _takes(getattr(callback, "get_state", None), 0) and _takes(getattr(callback, "set_state", None), 1)
+
+
+def _takes(method: Any, arguments: int) -> bool:
+    """Whether it can be called with so many: a `get_state(self, environment)` is a method of another meaning."""
+    if not callable(method):
+        return False
+    try:
+        inspect.signature(method).bind(*[None] * arguments)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -153,6 +153,11 @@ class Feed(DataAdapter):  # type: ignore[misc]
         return self._plan.batch_rows(self._plan.steps - 1) < self._plan.global_batch_size
 
     @property
+    def last_ranks(self) -> int:
+        """How many ranks, the first ones, have rows of the epoch's last batch."""
+        return min(self._plan.workers, self._plan.batch_rows(self._plan.steps - 1))
+
+    @property
     def partial_batch_size(self) -> int | None:
         return self._plan.batch_rows(self._plan.steps - 1) if self.has_partial_batch else None
 

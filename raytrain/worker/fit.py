@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import time
 
@@ -26,7 +26,7 @@ from raytrain.worker.feed import Feed
 from raytrain.worker.feeds import make_feeds, set_steps_per_execution
 from raytrain.worker.heartbeat import Position
 from raytrain.worker.hooks import Hooks, make_hooks
-from raytrain.worker.mending import mend
+from raytrain.worker.mending import build_if_possible, mend
 from raytrain.worker.model import build_model
 from raytrain.worker.packed import Arrays
 from raytrain.worker.pulse import Left
@@ -214,19 +214,36 @@ def _use_own_steps(
     if model.jit_compile and not steps.can_jit(strategy):
         notice("jit_compile is left out: XLA cannot compile what workers on CPUs exchange")
     tested = [feed for split, feed in feeds.items() if split != "train"]
-    model.train_function = steps.make_train_function(
-        model, strategy, static_batch=not feeds["train"].has_partial_batch, always_pooled=always_pooled
-    )
-    model.test_function = steps.make_test_function(
-        model, strategy, static_batch=not any(feed.has_partial_batch for feed in tested)
-    )
+
+    def make_train_function(force: bool = False) -> steps.Function:
+        if model.train_function is None or force:
+            model.train_function = steps.make_train_function(
+                model, strategy, static_batch=not feeds["train"].has_partial_batch, always_pooled=always_pooled
+            )
+        return model.train_function  # type: ignore[no-any-return]
+
+    def make_test_function(force: bool = False) -> steps.Function:
+        if model.test_function is None or force:
+            model.test_function = steps.make_test_function(
+                model, strategy, static_batch=not any(feed.has_partial_batch for feed in tested)
+            )
+        return model.test_function  # type: ignore[no-any-return]
+
+    # Keras, and callbacks that want a step traced anew, ask for them by these names.
+    model.make_train_function, model.make_test_function = make_train_function, make_test_function
+    make_train_function(force=True)
+    make_test_function(force=True)
 
 
 def _build(model: keras.Model, strategy: tf.distribute.Strategy, feed: Feed) -> None:
-    """Creates every variable before the first step is traced, those of Keras' own random draws among them."""
+    """Creates every variable before the first step, those of Keras' own random draws among them.
+
+    What a model makes only as it is trained is made by tracing a step.
+    """
     with strategy.scope():
         global_seed_generator()
-        model._symbolic_build(data_batch=feed.example_batch())
+        if not build_if_possible(model, feed.example_batch()) and not model.run_eagerly:
+            model.train_function.trace(replace(feed.example_chunk(), share=1.0))
 
 
 def _announce_model(model: keras.Model, job: WorkerJob, channel: Channel) -> None:
@@ -234,7 +251,8 @@ def _announce_model(model: keras.Model, job: WorkerJob, channel: Channel) -> Non
     if job.rank != 0:
         return
     trainable = sum(int(variable.shape.num_elements()) for variable in _tensors(model.trainable_variables))
-    channel.send(messages.Built(rank=0, time=time(), parameters=model.count_params(), trainable_parameters=trainable))
+    parameters = sum(int(variable.shape.num_elements()) for variable in _tensors(model.weights))
+    channel.send(messages.Built(rank=0, time=time(), parameters=parameters, trainable_parameters=trainable))
     try:
         model_file.write_summary(model, job.paths.summary)
         model_file.copy_code(job.folder, job.paths.code)

@@ -86,5 +86,5 @@ def make_hooks(
         position=position,
         injector=injector,
     )
-    statistics = StatisticsHook(strategy, share=feed.share, rank=rank)
+    statistics = StatisticsHook(strategy, share=feed.share, rank=rank, last_ranks=feed.last_ranks)
     return Hooks(statistics=statistics, callbacks=callbacks, reporting=reporting, saver=saver, pulse=pulse)

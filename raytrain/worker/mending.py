@@ -63,6 +63,8 @@ def mend(*, rank: int) -> None:
     _mend_means()
     _mend_trainer()
     _mend_variables()
+    # `keras.backend.clear_session()` calls it, and the strategy's scope around the user's code would go with the graph.
+    tf.compat.v1.reset_default_graph = lambda: None
     SeedGenerator.next = _differ_by_rank(SeedGenerator.next, rank)
 
 
@@ -77,6 +79,8 @@ def _mend_means() -> None:
         optimizer.apply = reduction.reduce_before(optimizer.apply)
     keras.metrics.Mean.update_state = reduction.mean_of_batch_means(keras.metrics.Mean.update_state)
     keras_tf_nn._compute_moments_sync = reduction.moments_over_workers
+    batch_norm = keras.layers.BatchNormalization
+    batch_norm._moments = reduction.masked_moments_over_workers(batch_norm._moments)
 
 
 def _mend_trainer() -> None:
@@ -122,6 +126,7 @@ def check_anchors() -> None:
         (keras_loss.apply_mask, ("sample_weight", "mask", "dtype", "reduction")),
         (keras_loss.reduce_values, ("values", "sample_weight", "reduction")),
         (keras_tf_nn._compute_moments_sync, ("x", "axes", "keepdims")),
+        (keras.layers.BatchNormalization._moments, ("self", "inputs", "mask")),
         (keras.metrics.Mean.update_state, ("self", "values", "sample_weight")),
         (keras_tf_optimizer.TFOptimizer._all_reduce_sum_gradients, ("self", "grads_and_vars")),
         (BaseOptimizer.apply, ("self", "grads", "trainable_variables")),
@@ -191,7 +196,22 @@ def _build_from_local_batch(self: Any, iterator: Any = None, data_batch: Any = N
     elif iterator is not None:
         data_batch = next(iter(iterator.data_adapter.get_tf_dataset()))
     with self._distribute_strategy.scope():
-        self._symbolic_build(data_batch=data_batch)
+        build_if_possible(self, data_batch)
+
+
+def build_if_possible(model: keras.Model, data_batch: Any) -> bool:
+    """Makes a model's variables, and its optimizer's, by calling it symbolically on a batch.
+
+    Returns:
+        Whether it could be: a model with a `train_step` of its own need not have a `call`, nor one that takes a batch.
+    """
+    try:
+        model._symbolic_build(data_batch=data_batch)
+    except (RuntimeError, ValueError):
+        if type(model).train_step is keras.Model.train_step:
+            raise
+        return False
+    return True
 
 
 def _local_value(values: Any, strategy: Any, reduction: str) -> Any:

@@ -16,6 +16,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 from keras.src.losses.loss import standardize_reduction
 
@@ -187,6 +188,29 @@ def moments_over_workers(inputs: tf.Tensor, axes: Any, keepdims: bool) -> tuple[
     if keepdims:
         return mean, variance
     return tf.squeeze(mean, axes), tf.squeeze(variance, axes)
+
+
+def masked_moments_over_workers(moments: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps `BatchNormalization._moments`, which with a mask forgets to synchronise: over the global batch's valid
+    entries.
+    """
+
+    @functools.wraps(moments)
+    def over_workers(self: Any, inputs: tf.Tensor, mask: Any) -> Any:
+        if mask is None or not self.synchronized or not is_shared():
+            return moments(self, inputs, mask)
+        valid = tf.broadcast_to(tf.cast(mask, tf.bool)[..., None], tf.shape(inputs))
+        has_rows = tf.cast(_has_rows(), inputs.dtype)
+
+        def total(values: tf.Tensor) -> tf.Tensor:
+            return _sum_with_gradient(tf.reduce_sum(values, self._reduction_axes, keepdims=True) * has_rows)
+
+        count = total(tf.cast(valid, inputs.dtype)) + keras.config.epsilon()
+        mean = total(tf.where(valid, inputs, tf.zeros_like(inputs))) / count
+        variance = total(tf.where(valid, tf.square(inputs - mean), tf.zeros_like(inputs))) / count
+        return tf.squeeze(mean), tf.squeeze(variance)
+
+    return over_workers
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from raytrain.errors import Problem, UserCodeError
 from raytrain.run import Reason
 from raytrain.spec.schema import CheckpointSpec
 from raytrain.worker import callback_state, checkpoint, stopping
@@ -154,6 +155,14 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._reporting.elapsed_before_s = state["elapsed_s"]
         self._reporting.reports.clear()
         self._reporting.reports.extend(snapshot.reports)
+        if len(state["callbacks"]) != len(self._others):
+            raise UserCodeError(
+                Problem(
+                    field="callbacks",
+                    got=f"{len(self._others)} callbacks",
+                    expected=f"{len(state['callbacks'])}, as in the run that is resumed: each has its state in a place",
+                )
+            )
         for callback, saved in zip(self._others, state["callbacks"], strict=True):
             callback_state.restore(callback, saved)
         for place, weights in snapshot.callback_weights.items():

@@ -8,7 +8,7 @@ workers, weighted by rows, is the average that would have been moved by the mean
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -22,13 +22,15 @@ class StatisticsHook(keras.callbacks.Callback):  # type: ignore[misc]
 
     Args:
         share: this worker's part of the epoch's rows.
+        last_ranks: how many ranks, the first ones, have rows of the epoch's last batch.
     """
 
-    def __init__(self, strategy: tf.distribute.Strategy, *, share: float, rank: int) -> None:
+    def __init__(self, strategy: tf.distribute.Strategy, *, share: float, rank: int, last_ranks: int) -> None:
         super().__init__()
         self._strategy = strategy
         self._share = share
         self._rank = rank
+        self._last_ranks = last_ranks
         self._agree = False
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -44,22 +46,31 @@ class StatisticsHook(keras.callbacks.Callback):  # type: ignore[misc]
         """Makes the statistics agree, once an epoch."""
         if self._agree or self._strategy.num_replicas_in_sync == 1:
             return
-        average_statistics(self.model, self._strategy, share=self._share, rank=self._rank)
+        wide = [variable for variable in moving_statistics(self.model) if variable.dtype == "float64"]
+        narrow = [variable for variable in moving_statistics(self.model) if variable.dtype != "float64"]
+        self._average(narrow, tf.float32)
+        self._average(wide, tf.float64)
         self._agree = True
 
+    def _average(self, variables: Sequence[keras.Variable], dtype: tf.DType) -> None:
+        """Sets each to its mean over the workers; one that is equal on all keeps its value to the bit.
 
-def average_statistics(model: keras.Model, strategy: tf.distribute.Strategy, *, share: float, rank: int) -> None:
-    """Sets every moving statistic to its mean over the workers; one that is equal on all keeps its value to the bit."""
-    variables = moving_statistics(model)
-    if not variables:
-        return
-    local = tf.concat([tf.reshape(tf.cast(variable.value, tf.float32), [-1]) for variable in variables], axis=0)
-    chief = sum_vector(strategy, local if rank == 0 else tf.zeros_like(local))
-    difference = tf.where(local == chief, tf.zeros_like(local), local - chief)  # infinities that agree differ by 0
-    mean = chief + sum_vector(strategy, difference * share)
-    sizes = [int(variable.value.shape.num_elements()) for variable in variables]
-    for variable, part in zip(variables, tf.split(mean, sizes), strict=True):
-        variable.assign(tf.cast(tf.reshape(part, variable.shape), variable.dtype))
+        So does one that is equal on all who have rows of the last batch: it does not hang on the rows, and the others
+        have not moved it then.
+        """
+        if not variables:
+            return
+        local = tf.concat([tf.reshape(tf.cast(variable.value, dtype), [-1]) for variable in variables], axis=0)
+        chief = sum_vector(self._strategy, local if self._rank == 0 else tf.zeros_like(local))
+        difference = tf.where(local == chief, tf.zeros_like(local), local - chief)  # infinities that agree differ by 0
+        mean = chief + sum_vector(self._strategy, difference * self._share)
+        if 1 < self._last_ranks < self._strategy.num_replicas_in_sync:
+            has_rows = tf.cast(self._rank < self._last_ranks, dtype)
+            apart = sum_vector(self._strategy, tf.cast(difference != 0, dtype) * has_rows)
+            mean = tf.where(apart == 0, chief, mean)
+        sizes = [int(variable.value.shape.num_elements()) for variable in variables]
+        for variable, part in zip(variables, tf.split(mean, sizes), strict=True):
+            variable.assign(tf.cast(tf.reshape(part, variable.shape), variable.dtype))
 
 
 def moving_statistics(model: keras.Model) -> list[keras.Variable]:

@@ -22,6 +22,7 @@ from raytrain.worker import reduction
 from raytrain.worker.batch_norm import synchronized_layers
 from raytrain.worker.feed import Chunk
 from raytrain.worker.pooling import plain_value
+from raytrain.worker.statistics import moving_statistics
 
 Logs = dict[str, Any]
 
@@ -79,7 +80,7 @@ def _make_function(
         def in_replica(data: Any, share: tf.Tensor) -> Logs:
             with reduction.step_of_share(share):
                 with _recorded_results(model) as results:
-                    logs = step(data)
+                    logs = _flat(step(data))
                 if reduction.is_shared() and set(logs) != set(model.get_metrics_result()):
                     of_metrics = {
                         name: result for name, value in logs.items() for result in results if value is result.tensor
@@ -106,7 +107,7 @@ def _make_function(
         logs |= _pooled(taken_as_they_are)
         return dict(model._get_metrics_result_or_logs(logs)) if always_pooled else logs
 
-    if model.run_eagerly:
+    if model.run_eagerly or tf.config.functions_run_eagerly():
         return _until_steps(_eager_chunk(one_step, idle_step), model, strategy, returned)
     jit_compile = model.jit_compile and can_jit(strategy)
     compiled = {
@@ -149,6 +150,16 @@ def _until_steps(
         return returned(logs, is_last=chunk.is_last)
 
     return function
+
+
+def _flat(logs: Logs) -> Logs:
+    """A step's logs without dicts among them, such as the result of all compiled metrics; Keras flattens them later."""
+    if not any(isinstance(value, dict) for value in logs.values()):
+        return logs
+    flat: Logs = {}
+    for name, value in sorted(logs.items()):
+        flat.update(_flat(value) if isinstance(value, dict) else {name: value})
+    return flat
 
 
 @contextlib.contextmanager
@@ -227,14 +238,14 @@ def _eager_chunk(one_step: Callable[..., Logs], idle_step: Callable[..., Logs]) 
 
 
 def _untrained_locals(model: keras.Model, strategy: tf.distribute.Strategy) -> list[tf.Variable]:
-    """This process' own copies of what a step changes by this worker's rows: metrics and statistics.
+    """This process' own copies of what a step changes by this worker's rows: metrics and moving statistics.
 
     The statistics of synchronised BatchNormalization are not among them, since they come from all workers' rows; nor
-    are the states of random draws, which go on alike on every worker.
+    is what goes on alike on every worker, whatever its rows: counters, the states of random draws, and the variables of
+    layers that are not trained, which follow those that are.
     """
     shared = {id(variable) for layer in synchronized_layers(model) for variable in layer.non_trainable_variables}
-    shared |= {id(item) for item in model.non_trainable_variables if item.name == "seed_generator_state"}
-    variables = {id(variable): variable for variable in [*model.non_trainable_variables, *model.metrics_variables]}
+    variables = {id(variable): variable for variable in [*moving_statistics(model), *model.metrics_variables]}
     return [
         local
         for key, variable in variables.items()

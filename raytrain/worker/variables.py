@@ -17,7 +17,7 @@ from keras.src.random.seed_generator import global_seed_generator
 from raytrain.worker.checkpoint import Array
 
 
-def deciding(model: keras.Model) -> list[keras.Variable]:
+def deciding(model: keras.Model) -> list[keras.Variable | tf.Variable]:
     """Everything that decides the future at an epoch's end, in an order that the model itself fixes, each once."""
     metrics = {id(variable) for variable in model.metrics_variables}
     every = [
@@ -25,6 +25,8 @@ def deciding(model: keras.Model) -> list[keras.Variable]:
         *(variable for optimizer in optimizers(model) for variable in optimizer.variables),
         global_seed_generator().state,
     ]
+    behind = {id(variable.value) for variable in [*every, *model.metrics_variables]}
+    every += [item for item in _held(model) if isinstance(item, tf.Variable) and id(item) not in behind]
     unique = {id(variable): variable for variable in every if id(variable) not in metrics}
     return list(unique.values())
 
@@ -37,9 +39,8 @@ def differing(model: keras.Model) -> list[keras.Variable]:
 
 
 def optimizers(model: keras.Model) -> list[keras.optimizers.Optimizer]:
-    """Those that the model holds: one, as a rule."""
-    held = [item for value in vars(model).values() for item in _items(value)]
-    found = [item for item in held if isinstance(item, keras.optimizers.Optimizer)]
+    """Those that the model holds, or a model or a layer of the user's own within it: one, as a rule."""
+    found = [item for item in _held(model) if isinstance(item, keras.optimizers.Optimizer)]
     return list({id(optimizer): optimizer for optimizer in found}.values())
 
 
@@ -58,7 +59,7 @@ def accumulators(model: keras.Model) -> list[keras.Variable]:
     ]
 
 
-def are_finite(strategy: tf.distribute.Strategy, variables: Sequence[keras.Variable]) -> bool:
+def are_finite(strategy: tf.distribute.Strategy, variables: Sequence[keras.Variable | tf.Variable]) -> bool:
     """Whether every number is; their sum, which is cheap, clears almost all of them."""
     for value in (local(strategy, variable).read_value() for variable in variables):
         if not (math.isfinite(float(tf.reduce_sum(value))) or bool(tf.reduce_all(tf.math.is_finite(value)))):
@@ -66,13 +67,16 @@ def are_finite(strategy: tf.distribute.Strategy, variables: Sequence[keras.Varia
     return True
 
 
-def local(strategy: tf.distribute.Strategy, variable: keras.Variable) -> tf.Variable:
+def local(strategy: tf.distribute.Strategy, variable: keras.Variable | tf.Variable) -> tf.Variable:
     """This process' own copy: to read or set it crosses no network."""
-    [mine] = strategy.experimental_local_results(variable.value)
+    whole = variable.value if isinstance(variable, keras.Variable) else variable
+    [mine] = strategy.experimental_local_results(whole)
     return mine
 
 
-def host_copy(strategy: tf.distribute.Strategy, variables: Sequence[keras.Variable], into: list[Array]) -> list[Array]:
+def host_copy(
+    strategy: tf.distribute.Strategy, variables: Sequence[keras.Variable | tf.Variable], into: list[Array]
+) -> list[Array]:
     """This process' values, in arrays that share no memory with TensorFlow.
 
     Args:
@@ -87,7 +91,17 @@ def host_copy(strategy: tf.distribute.Strategy, variables: Sequence[keras.Variab
     return into
 
 
+def _held(model: keras.Model) -> list[Any]:
+    """What the model has as attributes, and in their lists and dicts; so of models and the user's layers within it."""
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.Model) or not _is_of_keras(layer)]
+    return [item for layer in layers for value in vars(layer).values() for item in _items(value)]
+
+
+def _is_of_keras(layer: keras.Layer) -> bool:
+    return type(layer).__module__.split(".")[0] == "keras"
+
+
 def _items(value: Any) -> list[Any]:
     if isinstance(value, dict):
-        return list(value.values())
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+        return [item for part in value.values() for item in _items(part)]
+    return [item for part in value for item in _items(part)] if isinstance(value, (list, tuple)) else [value]

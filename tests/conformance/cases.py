@@ -455,6 +455,160 @@ def build_model():
 """,
         "regression",
     ),
+    "the guide's train_step, which returns every metric's result": make(
+        """
+import keras
+import tensorflow as tf
+@keras.saving.register_keras_serializable("case")
+class Own(keras.Model):
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(y=y, y_pred=y_pred)
+        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+        return self.measured(loss, y, y_pred)
+    def test_step(self, data):
+        x, y = data
+        y_pred = self(x, training=False)
+        return self.measured(self.compute_loss(y=y, y_pred=y_pred), y, y_pred)
+    def measured(self, loss, y, y_pred):
+        for metric in self.metrics:
+            metric.update_state(loss) if metric.name == "loss" else metric.update_state(y, y_pred)
+        return {metric.name: metric.result() for metric in self.metrics}
+def build_model():
+    x = keras.Input((6,))
+    model = Own(x, keras.layers.Dense(1)(x))
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss="mse", metrics=["mae", "mape"])
+    return model
+""",
+        "regression",
+    ),
+    "clear_session before the model is made": make(
+        mlp(ADAM, before="keras.backend.clear_session()").replace(
+            "def build_model():\n", "def build_model():\n    keras.backend.clear_session()\n"
+        )
+    ),
+    "no call: an autoencoder of two models with steps of its own": make(
+        """
+import keras
+import tensorflow as tf
+@keras.saving.register_keras_serializable("case")
+class Autoencoder(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.encoder = keras.Sequential([keras.layers.Dense(3, activation="tanh")])
+        self.decoder = keras.Sequential([keras.Input((3,)), keras.layers.Dense(6)])
+        self.tracker = keras.metrics.Mean(name="loss")
+    def build_from_config(self, config):
+        self.encoder.build((None, 6))
+    @property
+    def metrics(self):
+        return [self.tracker]
+    def train_step(self, data):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(self.decoder(self.encoder(data[0])) - data[0]))
+        weights = self.trainable_weights
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
+        self.tracker.update_state(loss)
+        return {"loss": self.tracker.result()}
+    def test_step(self, data):
+        self.tracker.update_state(tf.reduce_mean(tf.square(self.decoder(self.encoder(data[0])) - data[0])))
+        return {"loss": self.tracker.result()}
+def build_model():
+    model = Autoencoder()
+    model.compile(optimizer=keras.optimizers.Adam(0.01))
+    return model
+"""
+    ),
+    "a critic that is compiled with an optimizer of its own": make(
+        """
+import keras
+import tensorflow as tf
+@keras.saving.register_keras_serializable("case")
+class Gan(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.critic = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1)])
+        self.critic.compile(optimizer=keras.optimizers.Adam(0.02))
+        self.generator = keras.Sequential([keras.Input((6,)), keras.layers.Dense(6)])
+        self.tracker = keras.metrics.Mean(name="loss")
+    def build_from_config(self, config):
+        pass
+    @property
+    def metrics(self):
+        return [self.tracker]
+    def step(self, model, optimizer, loss_of):
+        with tf.GradientTape() as tape:
+            loss = loss_of()
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return loss
+    def train_step(self, data):
+        x, made = data[0], lambda: self.generator(data[0][:, ::-1])
+        critic = lambda: tf.reduce_mean(self.critic(made())) - tf.reduce_mean(tf.nn.softplus(self.critic(x)))
+        self.tracker.update_state(self.step(self.critic, self.critic.optimizer, critic))
+        self.step(self.generator, self.optimizer, lambda: tf.reduce_mean(tf.nn.softplus(self.critic(made()))))
+        return {"loss": self.tracker.result()}
+    def test_step(self, data):
+        self.tracker.update_state(tf.reduce_mean(self.critic(data[0])))
+        return {"loss": self.tracker.result()}
+def build_model():
+    model = Gan()
+    model.compile(optimizer=keras.optimizers.Adam(0.01))
+    return model
+"""
+    ),
+    "an averaged teacher, and steps that are counted": make(
+        """
+import keras
+import tensorflow as tf
+@keras.saving.register_keras_serializable("case")
+class Taught(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.student = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4, activation="tanh")])
+        self.teacher = keras.models.clone_model(self.student)
+        self.teacher.trainable = False
+        self.head = keras.layers.Dense(1)
+        self.whole = self.add_weight(name="whole", dtype="int32", initializer="zeros", trainable=False)
+        self.fraction = self.add_weight(name="fraction", initializer="zeros", trainable=False)
+    def call(self, x):
+        return self.head(self.student(x))
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            apart = tf.reduce_mean(tf.square(self.student(x) - self.teacher(x)))
+            pace = tf.cast(self.whole, tf.float32) * 0.1 + self.fraction * 0.1
+            loss = tf.reduce_mean(tf.square(self(x)[:, 0] - y)) + pace * apart
+        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+        for ours, theirs in zip(self.teacher.weights, self.student.weights):
+            ours.assign(0.9 * ours + 0.1 * theirs)
+        self.whole.assign_add(1)
+        self.fraction.assign_add(0.5)
+        return {"loss": loss}
+def build_model():
+    model = Taught()
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss="mse")
+    return model
+""",
+        "regression",
+        epochs=3,
+    ),
+    "BatchNormalization with a mask, fit.sync_batch_norm": make(
+        """
+import keras
+from keras import layers
+def build_model():
+    model = keras.Sequential([
+        keras.Input((7,), dtype="int64"), layers.Embedding(30, 4, mask_zero=True),
+        layers.LSTM(4, return_sequences=True), layers.BatchNormalization(), layers.LSTM(3),
+        layers.Dense(1, activation="sigmoid")])
+    model.compile(optimizer=keras.optimizers.SGD(0.05), loss="binary_crossentropy")
+    return model
+""",
+        "tokens",
+        fit={"sync_batch_norm": True},
+    ),
 }
 
 _OPTIMIZERS = {
