@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from keras.src.backend.tensorflow import core, nn, optimizer, trainer
+from keras.src.layers import BatchNormalization
 from keras.src.losses import loss
 from keras.src.metrics.reduction_metrics import Mean
 from keras.src.optimizers.base_optimizer import BaseOptimizer
@@ -26,6 +27,7 @@ ANCHORS = [
     (loss, "apply_mask"),
     (loss, "reduce_values"),
     (nn, "_compute_moments_sync"),
+    (BatchNormalization, "_moments"),
     (Mean, "update_state"),
     (optimizer.TFOptimizer, "_all_reduce_sum_gradients"),
     (BaseOptimizer, "apply"),

@@ -105,6 +105,25 @@ WORSENING = MLP.replace('"learning_rate": 0.01', '"learning_rate": 0.3')
 CHECKPOINT = {"keep": 5}
 EAGER_GAN = MODELS["two optimizers (GAN)"].model_py.replace("model.compile()", "model.compile(run_eagerly=True)")
 
+HOLDING = (
+    MODELS["a critic that is compiled with an optimizer of its own"]
+    .model_py.replace("self.tracker =", "self.pace = tf.Variable(1.0)\n        self.tracker =")
+    .replace("lambda: tf.reduce_mean(tf.nn", "lambda: self.pace.assign_add(0.1) * tf.reduce_mean(tf.nn")
+    + """
+import collections
+import numpy as np
+class Wander(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.seen, self.random = collections.deque(maxlen=3), np.random.default_rng(0)
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen.append(abs(logs["loss"]))
+        self.model.optimizer.learning_rate = 0.01 * (1 + sum(self.seen) + self.random.random())
+def callbacks():
+    return [Wander()]
+"""
+)
+
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
@@ -123,6 +142,10 @@ EAGER_GAN = MODELS["two optimizers (GAN)"].model_py.replace("model.compile()", "
         pytest.param(
             make(EAGER_GAN, "unlabelled", epochs=5, checkpoint=CHECKPOINT),
             id="two optimizers, eagerly",
+        ),
+        pytest.param(
+            make(HOLDING, "unlabelled", epochs=5, callbacks="model.py:callbacks", checkpoint=CHECKPOINT),
+            id="an inner model's optimizer, a variable of TensorFlow's, a callback's deque and random numbers",
         ),
     ],
 )
