@@ -479,7 +479,7 @@ class Own(keras.Model):
 def build_model():
     x = keras.Input((6,))
     model = Own(x, keras.layers.Dense(1)(x))
-    model.compile(optimizer=keras.optimizers.Adam(0.01), loss="mse", metrics=["mae", "mape"])
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss="mse", metrics=["mae", "cosine_similarity"])
     return model
 """,
         "regression",
