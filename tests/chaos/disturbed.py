@@ -85,7 +85,7 @@ class Disturbed:
         self.complaints["hang"] += [f"no stacks of {who}" for who in shown]
         if hung.rank != rank:
             self.complaints["hang"].append(f"rank {rank} was stopped, rank {hung.rank} was blamed")
-        if "on_train_batch_end" not in stacks and "train_function" not in stacks and "py-spy could not" not in stacks:
+        if "TensorFlowTrainer.fit" not in stacks and "py-spy could not" not in stacks:
             self.complaints["hang"].append("the stacks do not show the training")
 
     def stop(self) -> None:

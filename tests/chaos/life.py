@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import time
@@ -16,6 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+import psutil
 
 from raytrain.cluster.local_record import read_record
 from raytrain.cluster.processes import cluster_processes
@@ -193,16 +196,23 @@ class Life:
     def driver(self) -> int:
         return read_leases(self.paths)[-1].pid
 
-    def all_pids(self) -> set[int]:
-        workers = {int(place["pid"]) for placed in self.events(types.Placed) for place in placed.ranks}
-        return workers | {lease.pid for lease in read_leases(self.paths)}
+    def all_pids(self) -> dict[int, float]:
+        """Every process that the run had, and a moment at which it had begun: the machine gives numbers anew."""
+        drivers = {event.attempt: event.time for event in self.events(types.Submitted)}
+        pids = {lease.pid: drivers.get(lease.attempt, 0.0) for lease in read_leases(self.paths)}
+        for placed in self.events(types.Placed):
+            pids |= {int(place["pid"]): placed.time for place in placed.ranks}
+        return pids
 
     def orphans(self, within_s: float = 15) -> set[int]:
         """Processes of the run that outlive it."""
         deadline = time.monotonic() + within_s
-        while (alive := {pid for pid in self.all_pids() if is_alive(pid)}) and time.monotonic() < deadline:
+        while (alive := self._alive()) and time.monotonic() < deadline:
             time.sleep(0.2)
         return alive
+
+    def _alive(self) -> set[int]:
+        return {pid for pid, begun_by in self.all_pids().items() if is_alive(pid) and began(pid) <= begun_by}
 
     def wait_until_over(self) -> int:
         """The exit code of `raytrain wait`."""
@@ -268,6 +278,14 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+def began(pid: int) -> float:
+    """When a process was started, seconds since the epoch; never for one that is gone."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return math.inf
 
 
 def resident_mb(pid: int) -> float:
