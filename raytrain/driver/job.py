@@ -46,7 +46,7 @@ def run_job(request: JobRequest, paths: RunPaths, recorder: Recorder) -> RunStat
         reason = Reason.USER_CODE if where["file"] else Reason.SPEC_REFUSED
     except ray.exceptions.RayError as failed:
         status, reason, error = RunStatus.FAILED, Reason.INTERNAL, describe_failure(failed, Path.cwd())
-    except Exception as failed:  # noqa: BLE001  the boundary: what the user's data code raises ends up here
+    except BaseException as failed:  # noqa: BLE001  the boundary: what the user's data code raises, SystemExit too
         error = describe_failure(failed, Path.cwd())
         status, reason = RunStatus.FAILED, Reason.USER_CODE if error["file"] else Reason.INTERNAL
     stop.end()
