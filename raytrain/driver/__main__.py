@@ -5,12 +5,14 @@ Runs in: the driver. Its output is the job's log on the dashboard: one line an e
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from raytrain.events.lease import LeaseKeeper, LeaseTaken, claim
 from raytrain.events.store import write_whole
@@ -19,6 +21,9 @@ from raytrain.run import RunPaths, RunStatus, submission_id
 from raytrain.spec.request import REQUEST_FILE, JobRequest
 from raytrain.worker.logs import copy_output
 from raytrain.worker.stored import mirrored
+
+if TYPE_CHECKING:
+    from raytrain.driver.recorder import Recorder
 
 _ENVIRONMENT = {
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -101,13 +106,18 @@ def _run(request: JobRequest, paths: RunPaths, refusal: OSError | None) -> RunSt
 
     logging.getLogger("ray").setLevel(logging.ERROR)
     ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
-    from raytrain.driver.job import run_job, storage_refused
     from raytrain.driver.recorder import Recorder
-    from raytrain.events import types
 
     node = ray._private.worker._global_node
     mirror = Path(node.get_logs_dir_path()) / f"raytrain-{submission_id(request.run, request.attempt)}.jsonl"
-    recorder = Recorder(request, paths, mirror=mirror)
+    with contextlib.closing(Recorder(request, paths, mirror=mirror)) as recorder:
+        return _run_recorded(request, paths, recorder, refusal)
+
+
+def _run_recorded(request: JobRequest, paths: RunPaths, recorder: Recorder, refusal: OSError | None) -> RunStatus:
+    from raytrain.driver.job import run_job, storage_refused
+    from raytrain.events import types
+
     recorder.record(
         types.Submitted,
         name=request.spec.name,
