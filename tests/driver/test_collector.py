@@ -73,7 +73,7 @@ def test_messages_go_to_the_recorder_and_ends_are_kept(mailbox: LocalMailbox) ->
 
 def test_heartbeats_go_to_the_pulse_alone(mailbox: LocalMailbox) -> None:
     recorder = Taken()
-    beat = Heartbeat(rank=0, time=9.0, phase="train", epoch=1, step=3, advanced_at=8.0)
+    beat = Heartbeat(rank=0, time=9.0, phase="train", epoch=1, step=3, stalled_s=1.0)
     with collect(mailbox, recorder) as collector:
         mailbox.put.put(beat)
     assert recorder == []
