@@ -42,7 +42,8 @@ _PROBE_BYTES = 1 << 16  # a disk that is full takes an empty file
 def main() -> int:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    request = JobRequest.model_validate_json(Path(REQUEST_FILE).read_text())
+    folder = Path.cwd()
+    request = JobRequest.model_validate_json((folder / REQUEST_FILE).read_text())
     paths = RunPaths.to_write(request.storage, request.run)
     refusal = open_directory(paths)
     if refusal is not None:
@@ -58,7 +59,7 @@ def main() -> int:
         LeaseKeeper(paths, lease, _end_at_once),
         copy_output(paths.driver_log(request.attempt)),
     ):
-        return 0 if _run(request, paths, refusal) is RunStatus.SUCCEEDED else 1
+        return 0 if _run(request, paths, folder, refusal) is RunStatus.SUCCEEDED else 1
 
 
 def _end_at_once(attempt: int) -> None:
@@ -101,7 +102,7 @@ def _fetch(store: ObjectStore, paths: RunPaths, probe: Path) -> None:
     store.pull_folder(paths.leases.name, paths.leases)
 
 
-def _run(request: JobRequest, paths: RunPaths, refusal: OSError | None) -> RunStatus:
+def _run(request: JobRequest, paths: RunPaths, folder: Path, refusal: OSError | None) -> RunStatus:
     import ray
 
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -111,10 +112,12 @@ def _run(request: JobRequest, paths: RunPaths, refusal: OSError | None) -> RunSt
     node = ray._private.worker._global_node
     mirror = Path(node.get_logs_dir_path()) / f"raytrain-{submission_id(request.run, request.attempt)}.jsonl"
     with contextlib.closing(Recorder(request, paths, mirror=mirror)) as recorder:
-        return _run_recorded(request, paths, recorder, refusal)
+        return _run_recorded(request, paths, recorder, folder, refusal)
 
 
-def _run_recorded(request: JobRequest, paths: RunPaths, recorder: Recorder, refusal: OSError | None) -> RunStatus:
+def _run_recorded(
+    request: JobRequest, paths: RunPaths, recorder: Recorder, folder: Path, refusal: OSError | None
+) -> RunStatus:
     from raytrain.driver.job import run_job, storage_refused
     from raytrain.events import types
 
@@ -130,14 +133,14 @@ def _run_recorded(request: JobRequest, paths: RunPaths, recorder: Recorder, refu
     )
     try:
         write_whole(paths.spec, request.spec.model_dump_json(indent=1))
-        keep_job(paths, Path.cwd())
+        keep_job(paths, folder)
     except OSError as error:
         refusal = refusal or error
     if refusal is not None:
-        return storage_refused(request, recorder, refusal)
+        return storage_refused(request, recorder, refusal, folder)
     recorder.start_gauges()
     recorder.phase("driver")
-    return run_job(request, paths, recorder)
+    return run_job(request, paths, recorder, folder)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from raytrain.driver import job
+from raytrain.driver import datasets, groups, job
 from raytrain.events import types
 from raytrain.run import RunPaths, RunStatus
 from raytrain.worker.user_code import load_reference
@@ -50,7 +51,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> tuple[RunSt
     (folder / "data_of_job.py").write_text(f"import os, sys\n\ndef load():\n    {code}\n")
     monkeypatch.setattr(job, "_attempt", lambda *_: load_reference("data_of_job.py:load", folder)())
     told = Told()
-    status = job.run_job(cast(Any, None), RunPaths(folder.parent / "run"), cast(Any, told))
+    status = job.run_job(cast(Any, None), RunPaths(folder.parent / "run"), cast(Any, told), folder)
     [end] = told.ends
     return status, end
 
@@ -61,6 +62,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> tuple[RunSt
         ("sys.exit(0)", "the code ended the process (exit code 0)"),
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
         ("raise ValueError('no')", "no"),
+        ("os.chdir('/'); raise ValueError('no')", "no"),
     ],
 )
 def test_whatever_data_code_raises_fails_the_run(
@@ -79,5 +81,24 @@ def test_an_exit_that_no_file_of_the_users_stands_behind_is_internal(
 
     monkeypatch.setattr(job, "_attempt", leave)
     told = Told()
-    assert job.run_job(cast(Any, None), RunPaths(folder.parent / "run"), cast(Any, told)) is RunStatus.FAILED
+    assert job.run_job(cast(Any, None), RunPaths(folder.parent / "run"), cast(Any, told), folder) is RunStatus.FAILED
     assert told.ends[0]["reason"] == "internal"
+
+
+def test_data_code_that_leaves_the_jobs_folder_takes_no_worker_along(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(spec: Any, within: Path) -> Any:
+        os.chdir("/")
+        pipeline = SimpleNamespace(to_json=dict)
+        return SimpleNamespace(plans={}, tier=SimpleNamespace(tier="shared"), pipeline=pipeline, notices=[])
+
+    monkeypatch.setattr(job, "start_mailbox", lambda: None)
+    monkeypatch.setattr(job, "_start_ahead", lambda scaling: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    monkeypatch.setattr(groups, "Groups", lambda *parts: SimpleNamespace(run=lambda: (Path.cwd(), parts[-1])))
+    request = SimpleNamespace(spec=SimpleNamespace(scaling=SimpleNamespace(min_workers=None)))
+    recorder = SimpleNamespace(phase=lambda name: None, sharded=lambda plans, tier: None, record=lambda *_, **__: None)
+    stop = SimpleNamespace(reach=lambda mailbox: None)
+    attempt: Any = job._attempt
+    assert attempt(request, RunPaths(folder.parent), recorder, stop, folder) == (folder, folder)
