@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raytrain.driver.job_log import say
 from raytrain.events.lease import LeaseKeeper, LeaseTaken, claim
 from raytrain.events.store import write_whole
 from raytrain.object_store import ObjectStore
@@ -52,10 +53,10 @@ def main() -> int:
     try:
         lease = claim(paths, request.attempt)
     except LeaseTaken as taken:
-        print(f"{taken}: this one writes nothing and ends", flush=True)  # noqa: T201  the job's log on the dashboard
+        say(f"{taken}: this one writes nothing and ends")
         return 1
     with (
-        mirrored(paths, told=lambda text: print(f"warning: {text}", flush=True)),  # noqa: T201  the job's log
+        mirrored(paths, told=lambda text: say(f"warning: {text}")),
         LeaseKeeper(paths, lease, _end_at_once),
         copy_output(paths.driver_log(request.attempt)),
     ):
@@ -64,7 +65,7 @@ def main() -> int:
 
 def _end_at_once(attempt: int) -> None:
     """The run goes on as a later attempt: what this one still writes would be wrong."""
-    print(f"attempt {attempt} has taken the run over; this one ends", flush=True)  # noqa: T201  the job's log
+    say(f"attempt {attempt} has taken the run over; this one ends")
     os._exit(1)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Self
 import ray
 
 from raytrain.driver import elastic
+from raytrain.driver.job_log import say
 from raytrain.driver.mailbox import WorkerProcess
 from raytrain.driver.nodes import draining_nodes, free_resources, own_node
 from raytrain.driver.processes import kill, save_stacks
@@ -86,7 +87,7 @@ class Monitor:
             try:
                 self._look()
             except (ray.exceptions.RayError, OSError) as error:  # of one look; the next comes in a second
-                print(f"warning: the workers could not be looked after: {error}", flush=True)  # noqa: T201
+                say(f"warning: the workers could not be looked after: {error}")
 
     def _look(self) -> None:
         asks_cluster = time.monotonic() - self._asked_at >= _ASK_CLUSTER_EVERY_S
@@ -157,4 +158,4 @@ def _save_stacks(workers: list[WorkerProcess], file: Path) -> None:
     try:
         save_stacks(workers, file)
     except (OSError, ray.exceptions.RayError) as error:
-        print(f"warning: the stacks could not be saved: {error}", flush=True)  # noqa: T201  the job's log
+        say(f"warning: the stacks could not be saved: {error}")

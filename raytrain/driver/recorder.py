@@ -14,6 +14,7 @@ from time import time
 from typing import Any
 
 from raytrain.driver.gauges import Gauges
+from raytrain.driver.job_log import say
 from raytrain.events import types
 from raytrain.events.lines import event_line, final_line
 from raytrain.events.store import EventWriter, read_events, write_whole
@@ -72,7 +73,7 @@ class Recorder:
                     write_whole(self._paths.metrics, "".join(lines))
         line = event_line(event, self.summary) or final_line(event)
         if line:
-            print(line, flush=True)  # noqa: T201  the job's log on the dashboard
+            say(line)
 
     def phase(self, name: str, moment: float | None = None) -> None:
         moment = moment or time()
@@ -190,4 +191,4 @@ def _survived() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        print(f"warning: the run's directory cannot be written: {error}", flush=True)  # noqa: T201  the job's log
+        say(f"warning: the run's directory cannot be written: {error}")
