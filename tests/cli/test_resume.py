@@ -15,7 +15,9 @@ from typer.testing import CliRunner, Result
 
 from raytrain.cli.main import app
 from raytrain.cluster.index import remembered
+from raytrain.errors import StateUnknown
 from raytrain.run import RunPaths
+from raytrain.watcher import Gatherer, watch
 from tests.cli import lives
 from tests.cli.stand_in import Job, Life, StandIn, stand_in_cluster
 
@@ -308,6 +310,25 @@ def test_who_watches_in_json_follows_it_too(job: Path, monkeypatch: pytest.Monke
     assert result.exit_code == 0, result.stderr
     last = json.loads(result.stdout.splitlines()[-1])
     assert (last["status"], last["attempt"], len(cluster.jobs)) == ("SUCCEEDED", 2, 2)
+
+
+@pytest.mark.parametrize(("answers", "exit_code"), [(True, 0), (False, 12)])
+def test_who_watches_in_json_submits_to_a_cluster_that_was_started_anew(
+    answers: bool, exit_code: int, job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgotten(gatherer: Gatherer) -> Iterator[Any]:
+        if gatherer.attempt == 1:
+            gatherer.answered = answers
+            raise StateUnknown(message="the cluster knows no such job")
+        yield from watch(gatherer)
+
+    monkeypatch.setattr("raytrain.cli.watch.watch", forgotten)
+    with stand_in_cluster(LOST) as cluster:
+        cluster.later = [Life()]
+        run = raytrain("submit", str(job), "--address", cluster.url, "--set", "restarts.driver=1", "-d").stdout.strip()
+        result = raytrain("watch", run, "--json")
+
+    assert (result.exit_code, len(cluster.jobs)) == (exit_code, 2 if answers else 1), result.stderr
 
 
 def test_a_lost_driver_is_replaced_with_the_job_as_it_was_submitted(job: Path) -> None:
