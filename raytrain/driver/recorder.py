@@ -15,6 +15,7 @@ from typing import Any
 
 from raytrain.driver.gauges import Gauges
 from raytrain.driver.job_log import say
+from raytrain.driver.metrics_file import MetricsFile
 from raytrain.events import types
 from raytrain.events.lines import event_line, final_line
 from raytrain.events.store import EventWriter, read_events, write_whole
@@ -42,6 +43,7 @@ class Recorder:
         self._paths = paths
         earlier = read_events(paths.events)
         self.summary: RunSummary = summarize(request.run, earlier)
+        self._metrics = MetricsFile(paths.metrics)
         self._writers = [EventWriter(paths.events)]
         if mirror is not None:
             self._writers.append(EventWriter(mirror))
@@ -68,9 +70,8 @@ class Recorder:
             with _survived():
                 write_whole(self._paths.status, types.json_line(self.summary.to_json()))
             if isinstance(event, (types.EpochEnd, types.Restored)):
-                lines = [types.json_line(row) + "\n" for row in self.summary.epoch_rows()]
                 with _survived():
-                    write_whole(self._paths.metrics, "".join(lines))
+                    self._metrics.follow(self.summary)
         line = event_line(event, self.summary) or final_line(event)
         if line:
             say(line)
