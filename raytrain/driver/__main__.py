@@ -81,14 +81,20 @@ def keep_job(paths: RunPaths, folder: Path) -> None:
 
 
 def open_directory(paths: RunPaths) -> OSError | None:
-    """Makes the run's directory and proves that it can be written; the error that says why not."""
-    probe = paths.root / ".probe"
+    """Makes the run's directory and proves that it can be written; the error that says why not.
+
+    So can what an earlier attempt left in it, which may have been someone else's.
+    """
     try:
-        paths.root.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(bytes(_PROBE_BYTES))
-        if paths.uri is not None:
-            _fetch(ObjectStore(paths.uri), paths, probe)
-        probe.unlink()
+        for folder in (paths.leases, paths.logs, paths.root):
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / ".probe"
+            probe.write_bytes(bytes(_PROBE_BYTES))
+            if paths.uri is not None and folder == paths.root:
+                _fetch(ObjectStore(paths.uri), paths, probe)
+            probe.unlink()
+        if paths.events.exists():
+            paths.events.open("a+b").close()
     except OSError as error:
         return error
     return None
