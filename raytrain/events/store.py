@@ -73,8 +73,8 @@ class EventReader:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
                 chunk = file.read()
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            return  # to this reader there is no such log (yet)
+        except OSError:
+            return  # to this reader there is no such log, yet or for now
         self._offset += len(chunk)
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:

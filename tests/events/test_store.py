@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +105,23 @@ def test_a_reader_keeps_the_old_file_while_the_new_is_written(tmp_path: Path, mo
 def test_a_log_whose_folder_is_a_file_has_no_events(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert read_events(tmp_path / "file" / "run" / "events.jsonl") == []
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EACCES])
+def test_storage_that_fails_for_a_moment_is_no_log_for_now(
+    number: int, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, reader = EventWriter(log), EventReader(log)
+    writer.append(warned("one"))
+    writer.close()
+
+    def failing(self: Path, mode: str) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as failed:
+        failed.setattr(Path, "open", failing)
+        assert list(reader.new()) == []
+    assert messages(list(reader.new())) == ["one"]
 
 
 FULL = """
