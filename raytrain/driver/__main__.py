@@ -14,9 +14,9 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raytrain.driver.job_log import say
 from raytrain.events.lease import LeaseKeeper, LeaseTaken, claim
 from raytrain.events.store import write_whole
+from raytrain.job_log import say
 from raytrain.object_store import ObjectStore
 from raytrain.run import RunPaths, RunStatus, submission_id
 from raytrain.spec.request import REQUEST_FILE, JobRequest

@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import ray
 
-from raytrain.driver.job_log import say
 from raytrain.driver.pulse import Pulse
 from raytrain.driver.recorder import Recorder
+from raytrain.job_log import say
 from raytrain.worker import messages
 from raytrain.worker.fault import Injector
 

@@ -13,7 +13,6 @@ from typing import Any, Self
 import ray
 
 from raytrain.driver import elastic
-from raytrain.driver.job_log import say
 from raytrain.driver.mailbox import WorkerProcess
 from raytrain.driver.nodes import draining_nodes, free_resources, own_node
 from raytrain.driver.processes import kill, save_stacks
@@ -21,6 +20,7 @@ from raytrain.driver.pulse import Pulse
 from raytrain.driver.recorder import Recorder
 from raytrain.driver.watchdog import Hang, find_hang
 from raytrain.events import types
+from raytrain.job_log import say
 from raytrain.run import RunPaths
 from raytrain.spec.placement import needs_in_words, needs_of
 from raytrain.spec.request import JobRequest

@@ -14,12 +14,12 @@ from time import time
 from typing import Any
 
 from raytrain.driver.gauges import Gauges
-from raytrain.driver.job_log import say
 from raytrain.driver.metrics_file import MetricsFile
 from raytrain.events import types
 from raytrain.events.lines import event_line, final_line
 from raytrain.events.store import EventWriter, read_events, write_whole
 from raytrain.events.summary import RunSummary, summarize
+from raytrain.job_log import say
 from raytrain.run import RunPaths
 from raytrain.spec.request import JobRequest
 from raytrain.spec.shards import ShardPlan
