@@ -6,6 +6,7 @@ itself and exits with 2.
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import sys
@@ -19,10 +20,11 @@ import typer
 
 from raytrain import __version__
 from raytrain.cli.output import Output
-from raytrain.errors import ExitCode, RaytrainError
+from raytrain.errors import ExitCode, Problem, RaytrainError
 
 # What a shell reports for a program that SIGPIPE ended, as `raytrain list | head -1` may end this one.
 _BROKEN_PIPE = 128 + 13
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def guard(verb: Callable[..., ExitCode | None]) -> Callable[..., None]:
@@ -49,8 +51,8 @@ def _run(verb: Callable[[], ExitCode | None], out: Output) -> int:
     except BrokenPipeError:
         _close_stdout_quietly()
         return _BROKEN_PIPE
-    except Exception as bug:  # noqa: BLE001  the boundary: whatever comes here was not foreseen, so it is a bug of ours
-        show_bug(bug, out)
+    except Exception as error:  # noqa: BLE001  the boundary: whatever comes here was not foreseen
+        show_unforeseen(error, out)
         return ExitCode.BUG
 
 
@@ -65,6 +67,16 @@ def show_error(error: RaytrainError, out: Output) -> None:
         out.error_json(error_object(kind, error.title, str(error), error.exit_code, error.problems))
     else:
         out.panel(error.title, error_lines(error))
+
+
+def show_unforeseen(error: Exception, out: Output) -> None:
+    """A disk that is full is no fault of ours; anything else is a bug."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        got = os.strerror(error.errno) + (f" for {error.filename}" if error.filename else "")
+        expected = "room for what this command prints and keeps"
+        show_error(RaytrainError(Problem(got=got, expected=expected, fix="make room, or print elsewhere")), out)
+    else:
+        show_bug(error, out)
 
 
 def show_bug(bug: Exception, out: Output) -> None:

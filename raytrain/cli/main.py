@@ -99,10 +99,10 @@ def main() -> None:
     except SystemExit as leaving:
         _leave(leaving.code)
     except Exception as bug:  # noqa: BLE001  a verb that cannot even be imported
-        from raytrain.cli.boundary import show_bug
+        from raytrain.cli.boundary import show_unforeseen
         from raytrain.cli.output import Output
 
-        show_bug(bug, Output())
+        show_unforeseen(bug, Output())
         _leave(ExitCode.BUG)
 
 

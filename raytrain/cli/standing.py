@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable
@@ -38,6 +39,8 @@ _FIELDS = (
     "storage",
 )
 
+_KINDS = {"status": str, "reason": str | None, "attempts": int, "metrics": dict}
+
 
 def standings(*, limit: int | None = None, storage: str | None = None) -> tuple[list[dict[str, Any]], int]:
     """The latest `limit` runs, the newest first, as the objects of `list --json`; and how many there are in all.
@@ -64,17 +67,24 @@ def standings(*, limit: int | None = None, storage: str | None = None) -> tuple[
 
 
 def _stored(record: RunRecord) -> dict[str, Any]:
-    """The run's `status.json`, what its events add up to where that is missing; empty where there is neither."""
+    """The run's `status.json`, or what its events add up to where that is none; empty where there is neither."""
     if not record.storage:
         return {}
     paths = RunPaths.of(record.storage, record.run)
     pull_status(paths)
-    try:
+    with contextlib.suppress(OSError, ValueError):
         body = json.loads(paths.status.read_text())
-    except (OSError, ValueError):
-        events = read_events(paths.events)
-        return summarize(record.run, events).to_json() if events else {}
-    return body if isinstance(body, dict) else {}
+        if _is_status(body):
+            return dict(body)
+    events = read_events(paths.events)
+    return summarize(record.run, events).to_json() if events else {}
+
+
+def _is_status(body: Any) -> bool:
+    """Whether it has the form of a `status.json`, as far as a list makes use of it."""
+    if not isinstance(body, dict) or not all(isinstance(body.get(name), kind) for name, kind in _KINDS.items()):
+        return False
+    return all(isinstance(value, int | float | None) for value in body["metrics"].values())
 
 
 def _ended(stored: dict[str, Any], record: RunRecord) -> bool:

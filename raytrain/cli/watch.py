@@ -12,7 +12,7 @@ from raytrain.cli.follow import Deadline, say_detached
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.outcome import exit_code
 from raytrain.cli.output import Output
-from raytrain.errors import ExitCode
+from raytrain.errors import ExitCode, StateUnknown
 from raytrain.events.types import SCHEMA_VERSION, Event
 from raytrain.run import Reason, RunStatus
 from raytrain.watcher import Gatherer, Idle, StatusChange, Verdict, watch
@@ -43,9 +43,14 @@ def command(
     try:
         while True:
             gatherer = runs.gatherer(record)
-            last = _print_events(gatherer, out, deadline)
-            if last.reason != Reason.DRIVER_LOST or not may_resubmit(record, gatherer.attempt):
-                return exit_code(last.status)
+            try:
+                last = _print_events(gatherer, out, deadline)
+            except StateUnknown:  # where the cluster answers, it was started anew and knows no job of the old one
+                if not (gatherer.answered and may_resubmit(record, gatherer.attempt)):
+                    raise
+            else:
+                if last.reason != Reason.DRIVER_LOST or not may_resubmit(record, gatherer.attempt):
+                    return exit_code(last.status)
             record = resubmit(record, gatherer.attempt, out)
     except KeyboardInterrupt:
         say_detached(record.run, out)

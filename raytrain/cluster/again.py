@@ -57,11 +57,12 @@ def resume(
     attempt, answers = next_attempt(record, request, seen)
     if only_next and attempt > seen + 1:
         raise overtaken(record, seen + 1)
-    with job_again(record, request, job=job, overrides=overrides) as loaded:
-        files = fingerprint(prepare(loaded, environ).plan, spec_file_of(loaded))
+    with job_again(record, request, job=job, overrides=overrides) as (loaded, base_model):
+        files = fingerprint(prepare(loaded, environ, base_model=base_model).plan, spec_file_of(loaded))
         refuse_changes(changes(request, loaded, files), force=force)
         return submit(
             loaded,
+            base_model=base_model,
             address=address or (record.address if answers else None),
             run=record.run,
             attempt=attempt,

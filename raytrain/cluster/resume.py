@@ -102,8 +102,8 @@ def fingerprint(plan: UploadPlan, spec_file: str) -> dict[str, str]:
 @contextlib.contextmanager
 def job_again(
     record: RunRecord, request: JobRequest, *, job: str | None, overrides: Sequence[str]
-) -> Iterator[LoadedJob]:
-    """The job to be submitted again.
+) -> Iterator[tuple[LoadedJob, Path | None]]:
+    """The job to be submitted again; and, from the run's own copy, the model that it starts from, if there is one.
 
     Args:
         record: the run.
@@ -125,7 +125,7 @@ def job_again(
         raise NotFound(Problem(got="-, which is no folder", expected=expected, fix=fix))
     if job is not None or os.path.exists(record.job):
         source = record.job if job is None else job
-        yield load_job(source, overrides=[*request.overrides, *overrides, storage])
+        yield load_job(source, overrides=[*request.overrides, *overrides, storage]), None
         return
     paths = RunPaths.of(record.storage, record.run)
     pull_package(paths)
@@ -146,7 +146,16 @@ def job_again(
         loaded = load_job(str(spec), overrides=[*overrides, storage])
         if not request.spec_file:
             spec.unlink()
-        yield loaded
+        yield loaded, _kept_base_model(request, loaded, Path(folder))
+
+
+def _kept_base_model(request: JobRequest, loaded: LoadedJob, folder: Path) -> Path | None:
+    """The model that came with the job, where that still names the same one, which may have lain anywhere."""
+    before, now = ((spec.init_from, spec.model.file, spec.model.run) for spec in (request.spec, loaded.spec))
+    if request.base_model is None or before != now:
+        return None
+    kept = folder / request.base_model
+    return kept if kept.is_file() else None
 
 
 def changes(request: JobRequest, loaded: LoadedJob, files: Mapping[str, str]) -> list[Problem]:

@@ -61,14 +61,19 @@ class Parcel:
     base_model: Path | None
 
 
-def prepare(job: LoadedJob, environ: Mapping[str, str] | None = None) -> Parcel:
+def prepare(job: LoadedJob, environ: Mapping[str, str] | None = None, *, base_model: Path | None = None) -> Parcel:
     """What would be uploaded, checked; no cluster is asked. Also the part of `raytrain plan` that concerns it.
+
+    Args:
+        job: the job, read and checked.
+        environ: this process's own environment when left out.
+        base_model: the model it starts from; looked for where the spec says when left out.
 
     Raises:
         SpecError, NotFound, UploadTooLarge: as `list_upload`, `base_model_of` and `check_size` say.
     """
     spec = job.spec
-    base_model = base_model_of(spec, job.folder, lambda ref: find_run(ref, environ=environ))
+    base_model = base_model or base_model_of(spec, job.folder, lambda ref: find_run(ref, environ=environ))
     plan = list_upload(job.folder, [*spec.environment.exclude, *_own_storage(spec.storage, job.folder)])
     check_size(plan, more_bytes=base_model.stat().st_size if base_model else 0)
     return Parcel(plan=plan, base_model=base_model)
@@ -77,6 +82,7 @@ def prepare(job: LoadedJob, environ: Mapping[str, str] | None = None) -> Parcel:
 def submit(
     job: LoadedJob,
     *,
+    base_model: Path | None = None,
     address: str | None = None,
     run: str | None = None,
     attempt: int = 1,
@@ -91,6 +97,7 @@ def submit(
 
     Args:
         job: the job, read and checked.
+        base_model: as in `prepare`.
         address: what `--address` was given.
         run: the run's id, when this is a further attempt of one.
         attempt: counted from 1.
@@ -107,7 +114,7 @@ def submit(
     environ = os.environ if environ is None else environ
     tell = progress or (lambda _: None)
     submitted_at = time.time() if submitted_at is None else submitted_at
-    parcel = prepare(job, environ)
+    parcel = prepare(job, environ, base_model=base_model)
     connection = connect(address, environ=environ, progress=progress)
     tell(f"using {connection.address.url} ({connection.address.source})")
     warnings = check_cluster(connection.api, job.spec.scaling, environ, is_local=connection.is_ours)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raytrain.cluster.exclude import Excludes
+from raytrain.cluster.shadowing import shadowing
 from raytrain.errors import Problem, SpecError, UploadTooLarge
 from raytrain.spec.files import kind_of_entry
 
@@ -51,8 +52,8 @@ def list_upload(folder: Path, exclude: Sequence[str] = ()) -> UploadPlan:
         exclude: patterns as in `.gitignore`, besides those of `exclude.ALWAYS`.
 
     Raises:
-        SpecError: a link leaves the folder, a file cannot be read, or the folder is no job's: the user's home, the
-            root of the machine, or one of more than 10,000 files.
+        SpecError: a link leaves the folder, a file cannot be read, a module has the name of one that others import, or
+            the folder is no job's: the user's home, the root of the machine, or one of more than 10,000 files.
     """
     root = folder.resolve()
     if root in (Path(root.anchor), Path.home().resolve()):
@@ -76,9 +77,11 @@ def list_upload(folder: Path, exclude: Sequence[str] = ()) -> UploadPlan:
                     field="environment.exclude",
                 )
             )
-    if outside:
-        raise SpecError(*outside)
-    return UploadPlan(files=tuple(sorted(files, key=lambda file: file.path)))
+    plan = UploadPlan(files=tuple(sorted(files, key=lambda file: file.path)))
+    problems = [*outside, *shadowing(file.path for file in plan.files)]
+    if problems:
+        raise SpecError(*problems)
+    return plan
 
 
 def check_size(plan: UploadPlan, *, more_bytes: int = 0) -> None:

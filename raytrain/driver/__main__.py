@@ -5,20 +5,26 @@ Runs in: the driver. Its output is the job's log on the dashboard: one line an e
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from raytrain.events.lease import LeaseKeeper, LeaseTaken, claim
 from raytrain.events.store import write_whole
+from raytrain.job_log import say
 from raytrain.object_store import ObjectStore
 from raytrain.run import RunPaths, RunStatus, submission_id
 from raytrain.spec.request import REQUEST_FILE, JobRequest
 from raytrain.worker.logs import copy_output
 from raytrain.worker.stored import mirrored
+
+if TYPE_CHECKING:
+    from raytrain.driver.recorder import Recorder
 
 _ENVIRONMENT = {
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -37,7 +43,8 @@ _PROBE_BYTES = 1 << 16  # a disk that is full takes an empty file
 def main() -> int:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    request = JobRequest.model_validate_json(Path(REQUEST_FILE).read_text())
+    folder = Path.cwd()
+    request = JobRequest.model_validate_json((folder / REQUEST_FILE).read_text())
     paths = RunPaths.to_write(request.storage, request.run)
     refusal = open_directory(paths)
     if refusal is not None:
@@ -46,19 +53,19 @@ def main() -> int:
     try:
         lease = claim(paths, request.attempt)
     except LeaseTaken as taken:
-        print(f"{taken}: this one writes nothing and ends", flush=True)  # noqa: T201  the job's log on the dashboard
+        say(f"{taken}: this one writes nothing and ends")
         return 1
     with (
-        mirrored(paths, told=lambda text: print(f"warning: {text}", flush=True)),  # noqa: T201  the job's log
+        mirrored(paths, told=lambda text: say(f"warning: {text}")),
         LeaseKeeper(paths, lease, _end_at_once),
         copy_output(paths.driver_log(request.attempt)),
     ):
-        return 0 if _run(request, paths, refusal) is RunStatus.SUCCEEDED else 1
+        return 0 if _run(request, paths, folder, refusal) is RunStatus.SUCCEEDED else 1
 
 
 def _end_at_once(attempt: int) -> None:
     """The run goes on as a later attempt: what this one still writes would be wrong."""
-    print(f"attempt {attempt} has taken the run over; this one ends", flush=True)  # noqa: T201  the job's log
+    say(f"attempt {attempt} has taken the run over; this one ends")
     os._exit(1)
 
 
@@ -74,14 +81,20 @@ def keep_job(paths: RunPaths, folder: Path) -> None:
 
 
 def open_directory(paths: RunPaths) -> OSError | None:
-    """Makes the run's directory and proves that it can be written; the error that says why not."""
-    probe = paths.root / ".probe"
+    """Makes the run's directory and proves that it can be written; the error that says why not.
+
+    So can what an earlier attempt left in it, which may have been someone else's.
+    """
     try:
-        paths.root.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(bytes(_PROBE_BYTES))
-        if paths.uri is not None:
-            _fetch(ObjectStore(paths.uri), paths, probe)
-        probe.unlink()
+        for folder in (paths.leases, paths.logs, paths.root):
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / ".probe"
+            probe.write_bytes(bytes(_PROBE_BYTES))
+            if paths.uri is not None and folder == paths.root:
+                _fetch(ObjectStore(paths.uri), paths, probe)
+            probe.unlink()
+        if paths.events.exists():
+            paths.events.open("a+b").close()
     except OSError as error:
         return error
     return None
@@ -96,18 +109,25 @@ def _fetch(store: ObjectStore, paths: RunPaths, probe: Path) -> None:
     store.pull_folder(paths.leases.name, paths.leases)
 
 
-def _run(request: JobRequest, paths: RunPaths, refusal: OSError | None) -> RunStatus:
+def _run(request: JobRequest, paths: RunPaths, folder: Path, refusal: OSError | None) -> RunStatus:
     import ray
 
     logging.getLogger("ray").setLevel(logging.ERROR)
     ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
-    from raytrain.driver.job import run_job, storage_refused
     from raytrain.driver.recorder import Recorder
-    from raytrain.events import types
 
     node = ray._private.worker._global_node
     mirror = Path(node.get_logs_dir_path()) / f"raytrain-{submission_id(request.run, request.attempt)}.jsonl"
-    recorder = Recorder(request, paths, mirror=mirror)
+    with contextlib.closing(Recorder(request, paths, mirror=mirror)) as recorder:
+        return _run_recorded(request, paths, recorder, folder, refusal)
+
+
+def _run_recorded(
+    request: JobRequest, paths: RunPaths, recorder: Recorder, folder: Path, refusal: OSError | None
+) -> RunStatus:
+    from raytrain.driver.job import run_job, storage_refused
+    from raytrain.events import types
+
     recorder.record(
         types.Submitted,
         name=request.spec.name,
@@ -120,14 +140,14 @@ def _run(request: JobRequest, paths: RunPaths, refusal: OSError | None) -> RunSt
     )
     try:
         write_whole(paths.spec, request.spec.model_dump_json(indent=1))
-        keep_job(paths, Path.cwd())
+        keep_job(paths, folder)
     except OSError as error:
         refusal = refusal or error
     if refusal is not None:
-        return storage_refused(request, recorder, refusal)
+        return storage_refused(request, recorder, refusal, folder)
     recorder.start_gauges()
     recorder.phase("driver")
-    return run_job(request, paths, recorder)
+    return run_job(request, paths, recorder, folder)
 
 
 if __name__ == "__main__":

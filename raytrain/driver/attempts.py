@@ -18,6 +18,23 @@ from raytrain.spec.schema import RestartsSpec
 
 # What a healthy rank raises when another one has gone: a symptom, never the cause.
 _COLLATERAL = {"UnavailableError", "AbortedError", "CancelledError", "DeadlineExceededError", "InternalError"}
+# What Ray raises on a worker whose node, raylet, objects or actors are gone: no fault of the job's, as a lost worker.
+_INFRASTRUCTURE = {
+    "ActorDiedError",
+    "ActorUnavailableError",
+    "LocalRayletDiedError",
+    "NodeDiedError",
+    "ObjectFetchTimedOutError",
+    "ObjectLostError",
+    "ObjectReconstructionFailedError",
+    "OwnerDiedError",
+    "RayActorError",
+    "RayChannelError",
+    "RaySystemError",
+    "ReferenceCountingAssertionError",
+    "RpcError",
+    "WorkerCrashedError",
+}
 # What TensorFlow and the sockets below it say of a port that somebody else took in between.
 _PORT_TAKEN = re.compile(r"address already in use|could not start grpc server|failed to bind|errno 98", re.IGNORECASE)
 # Ray's memory monitor names the node and what each process held; of any process that died Ray says that it may have
@@ -123,12 +140,13 @@ class Ruling:
 
 def rule(failure: Failure, past: Past, limits: RestartsSpec) -> Ruling:
     """What to do about a failed group."""
-    own = [error for error in failure.errors if not failure.hang and not _is_collateral(error, failure)]
+    told = [error for error in failure.errors if not failure.hang and not _is_collateral(error, failure)]
+    own = [error for error in told if not _is_infrastructure(error)]
     port_taken = bool(own) and not failure.started and all(_is_port_taken(error) for error in own)
     if own and not port_taken:
         return Ruling(restart=False, reason=_reason_of(own[0]), error=own[0])
     reason = Reason.HUNG if failure.hang else Reason.PREEMPTED if failure.preempted else Reason.WORKER_LOST
-    error = _account(failure, own[0] if port_taken else None)
+    error = _account(failure, own[0] if port_taken else None, next(filter(_is_infrastructure, told), None))
     if failure.death is not None and not failure.progressed and failure.death.is_again(past.last):
         again = f"{error['message']}, twice at the same step: a restart would end there again"
         return Ruling(restart=False, reason=reason, error=error | {"message": again})
@@ -166,12 +184,20 @@ def _is_collateral(error: dict[str, Any], failure: Failure) -> bool:
     return joining or "ollective" in f"{error['message']}{error['traceback']}"
 
 
+def _is_infrastructure(error: dict[str, Any]) -> bool:
+    """Ray names an error that came through a task `RayTaskError(KIND)`."""
+    kind = str(error["kind"]).removeprefix("RayTaskError(").removesuffix(")")
+    return error["file"] is None and kind in _INFRASTRUCTURE
+
+
 def _is_port_taken(error: dict[str, Any]) -> bool:
     return error["file"] is None and bool(_PORT_TAKEN.search(str(error["message"])))
 
 
-def _account(failure: Failure, port_taken: dict[str, Any] | None) -> dict[str, Any]:
-    """The failure in words, as `AttemptFailed` carries it."""
+def _account(
+    failure: Failure, port_taken: dict[str, Any] | None, infrastructure: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The failure in words, as `AttemptFailed` carries it; the errors are those that ranks reported of such kinds."""
     where = f" in epoch {failure.position[0] + 1}, step {failure.position[1]}" if failure.position else ""
     who = f"rank {', '.join(map(str, failure.lost_ranks))}" if failure.lost_ranks else "a worker"
     kind, fix = "WorkerLost", "look at the rank's log; memory running out is the usual cause"
@@ -190,6 +216,10 @@ def _account(failure: Failure, port_taken: dict[str, Any] | None) -> dict[str, A
         kind, fix = "OutOfMemory", "a smaller fit.global_batch_size, or nodes with more memory"
         told = _MEMORY_ACCOUNT.search(failure.account)
         message = f"the process of {who} was ended for memory{where}" + (f": {told[0].strip()[:400]}" if told else "")
+    elif infrastructure is not None and not failure.lost_ranks:
+        rank, fix = infrastructure["rank"], "look at the nodes of the cluster, and at Ray's own logs there"
+        what = str(infrastructure["message"]).strip().partition("\n")[0][:300]
+        message = f"Ray failed rank {rank}{where or ', before its first step'}: {infrastructure['kind']}: {what}"
     body = dict.fromkeys(("file", "line", "field")) | {"internal": False, "traceback": failure.account[-20_000:]}
     return {"kind": kind, "message": message, "rank": rank, "fix": fix} | body
 

@@ -12,6 +12,7 @@ import ray
 
 from raytrain.driver.pulse import Pulse
 from raytrain.driver.recorder import Recorder
+from raytrain.job_log import say
 from raytrain.worker import messages
 from raytrain.worker.fault import Injector
 
@@ -73,4 +74,11 @@ class Collector:
                     if isinstance(message, messages.StopDecided):
                         self.stopped = message
                     self.progressed |= isinstance(message, (messages.EpochDone, messages.CheckpointWritten))
-                    self._recorder.take(message)
+                    self._record(message)
+
+    def _record(self, message: messages.Message) -> None:
+        """A message that cannot be recorded is no reason to leave those that follow."""
+        try:
+            self._recorder.take(message)
+        except Exception as error:  # noqa: BLE001  whatever it is, the run goes on
+            say(f"warning: {type(message).__name__} of rank {message.rank} could not be recorded: {error!r}")

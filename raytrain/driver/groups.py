@@ -67,10 +67,12 @@ class Groups:
         mailbox: Any,
         stop: Stop,
         controllers: Controllers,
+        folder: Path,
     ) -> None:
         self._request, self._paths, self._recorder = request, paths, recorder
         self._dataset, self._mailbox, self._stop = dataset, mailbox, stop
         self._controllers = controllers
+        self._folder = folder
         self._past = attempts.Past()
         self._group = 0
         self._fall_backs = sum(isinstance(event, types.FellBack) for event in read_events(paths.events))
@@ -130,7 +132,7 @@ class Groups:
                 LoopConfig(
                     request=request.model_dump_json(),
                     paths=self._paths,
-                    folder=str(Path.cwd()),
+                    folder=str(self._folder),
                     shards=shards,
                     mailbox=self._mailbox,
                     group=self._group,

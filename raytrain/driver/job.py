@@ -5,6 +5,7 @@ Runs in: the driver.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -35,19 +36,26 @@ _ELASTIC_PROMISE = (
 )
 
 
-def run_job(request: JobRequest, paths: RunPaths, recorder: Recorder) -> RunStatus:
-    """Runs the attempt to its end and records it; returns the final status."""
+def run_job(request: JobRequest, paths: RunPaths, recorder: Recorder, folder: Path) -> RunStatus:
+    """Runs the attempt to its end and records it.
+
+    Args:
+        folder: the job's, in which the driver has started; the user's data code may leave it.
+
+    Returns:
+        The final status.
+    """
     stop = Stop(paths, recorder)
     try:
-        status, reason, error = _attempt(request, paths, recorder, stop)
+        status, reason, error = _attempt(request, paths, recorder, stop, folder)
     except (SpecError, UserCodeError) as refused:
-        where = describe_failure(refused, Path.cwd())
+        where = describe_failure(refused, folder)
         status, error = RunStatus.FAILED, where
         reason = Reason.USER_CODE if where["file"] else Reason.SPEC_REFUSED
     except ray.exceptions.RayError as failed:
-        status, reason, error = RunStatus.FAILED, Reason.INTERNAL, describe_failure(failed, Path.cwd())
-    except Exception as failed:  # noqa: BLE001  the boundary: what the user's data code raises ends up here
-        error = describe_failure(failed, Path.cwd())
+        status, reason, error = RunStatus.FAILED, Reason.INTERNAL, describe_failure(failed, folder)
+    except BaseException as failed:  # noqa: BLE001  the boundary: what the user's data code raises, SystemExit too
+        error = describe_failure(failed, folder)
         status, reason = RunStatus.FAILED, Reason.USER_CODE if error["file"] else Reason.INTERNAL
     stop.end()
     _draw(recorder, paths)
@@ -66,9 +74,9 @@ def _draw(recorder: Recorder, paths: RunPaths) -> None:
         recorder.record(types.Warned, message=f"curves.png could not be drawn: {error}")
 
 
-def storage_refused(request: JobRequest, recorder: Recorder, refusal: OSError) -> RunStatus:
+def storage_refused(request: JobRequest, recorder: Recorder, refusal: OSError, folder: Path) -> RunStatus:
     """Ends the run before it begins, because its directory cannot be written."""
-    error = describe_failure(refusal, Path.cwd()) | {
+    error = describe_failure(refusal, folder) | {
         "kind": "StorageError",
         "field": "storage",
         "message": f"got {request.storage}: {refusal.strerror}, expected a directory that the cluster can write",
@@ -79,7 +87,7 @@ def storage_refused(request: JobRequest, recorder: Recorder, refusal: OSError) -
     return RunStatus.FAILED
 
 
-def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Stop) -> Outcome:
+def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Stop, folder: Path) -> Outcome:
     mailbox = start_mailbox()
     stop.reach(mailbox)
     ahead = ThreadPoolExecutor(1).submit(_start_ahead, request.spec.scaling)
@@ -88,7 +96,8 @@ def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Sto
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # whose import has set it to talk
     if request.spec.scaling.min_workers is not None:
         recorder.record(types.Warned, message=_ELASTIC_PROMISE)
-    dataset = load_dataset(request.spec, Path.cwd())
+    with contextlib.chdir(folder):  # and back to it
+        dataset = load_dataset(request.spec, folder)
     recorder.phase("data")
     recorder.sharded(dataset.plans, dataset.tier.tier)
     try:
@@ -101,7 +110,7 @@ def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Sto
     from raytrain.driver.groups import Groups
 
     try:
-        return Groups(request, paths, recorder, dataset, mailbox, stop, controllers).run()
+        return Groups(request, paths, recorder, dataset, mailbox, stop, controllers, folder).run()
     finally:
         controllers.close()
 

@@ -20,6 +20,7 @@ from raytrain.driver.pulse import Pulse
 from raytrain.driver.recorder import Recorder
 from raytrain.driver.watchdog import Hang, find_hang
 from raytrain.events import types
+from raytrain.job_log import say
 from raytrain.run import RunPaths
 from raytrain.spec.placement import needs_in_words, needs_of
 from raytrain.spec.request import JobRequest
@@ -86,7 +87,7 @@ class Monitor:
             try:
                 self._look()
             except (ray.exceptions.RayError, OSError) as error:  # of one look; the next comes in a second
-                print(f"warning: the workers could not be looked after: {error}", flush=True)  # noqa: T201
+                say(f"warning: the workers could not be looked after: {error}")
 
     def _look(self) -> None:
         asks_cluster = time.monotonic() - self._asked_at >= _ASK_CLUSTER_EVERY_S
@@ -157,4 +158,4 @@ def _save_stacks(workers: list[WorkerProcess], file: Path) -> None:
     try:
         save_stacks(workers, file)
     except (OSError, ray.exceptions.RayError) as error:
-        print(f"warning: the stacks could not be saved: {error}", flush=True)  # noqa: T201  the job's log
+        say(f"warning: the stacks could not be saved: {error}")

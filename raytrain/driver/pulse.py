@@ -1,6 +1,7 @@
 """What is known of where each rank is, from its heartbeats.
 
-Runs in: the driver. Ages are reckoned on one clock at a time, so that the nodes' clocks need not agree.
+Runs in: the driver. Ages are reckoned on monotonic clocks, one at a time: the nodes' clocks need not agree, and may be
+set.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class Pulse:
             epoch=beat.epoch,
             step=beat.step,
             step_s=beat.step_s,
-            stalled_s=max(0.0, beat.time - beat.advanced_at) + silent_s,
+            stalled_s=beat.stalled_s + silent_s,
             silent_s=silent_s,
         )
 

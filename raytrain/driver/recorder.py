@@ -14,10 +14,12 @@ from time import time
 from typing import Any
 
 from raytrain.driver.gauges import Gauges
+from raytrain.driver.metrics_file import MetricsFile
 from raytrain.events import types
 from raytrain.events.lines import event_line, final_line
 from raytrain.events.store import EventWriter, read_events, write_whole
 from raytrain.events.summary import RunSummary, summarize
+from raytrain.job_log import say
 from raytrain.run import RunPaths
 from raytrain.spec.request import JobRequest
 from raytrain.spec.shards import ShardPlan
@@ -41,6 +43,7 @@ class Recorder:
         self._paths = paths
         earlier = read_events(paths.events)
         self.summary: RunSummary = summarize(request.run, earlier)
+        self._metrics = MetricsFile(paths.metrics)
         self._writers = [EventWriter(paths.events)]
         if mirror is not None:
             self._writers.append(EventWriter(mirror))
@@ -67,12 +70,11 @@ class Recorder:
             with _survived():
                 write_whole(self._paths.status, types.json_line(self.summary.to_json()))
             if isinstance(event, (types.EpochEnd, types.Restored)):
-                lines = [types.json_line(row) + "\n" for row in self.summary.epoch_rows()]
                 with _survived():
-                    write_whole(self._paths.metrics, "".join(lines))
+                    self._metrics.follow(self.summary)
         line = event_line(event, self.summary) or final_line(event)
         if line:
-            print(line, flush=True)  # noqa: T201  the job's log on the dashboard
+            say(line)
 
     def phase(self, name: str, moment: float | None = None) -> None:
         moment = moment or time()
@@ -145,8 +147,10 @@ class Recorder:
         self._phase_ranks.clear()
 
     def close(self) -> None:
+        """Closes the log, which gets what could not be written before."""
         for writer in self._writers:
-            writer.close()
+            with _survived():
+                writer.close()
 
     def _take_phase(self, message: messages.PhaseDone) -> None:
         ranks = self._phase_ranks[message.name]
@@ -188,4 +192,4 @@ def _survived() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        print(f"warning: the run's directory cannot be written: {error}", flush=True)  # noqa: T201  the job's log
+        say(f"warning: the run's directory cannot be written: {error}")

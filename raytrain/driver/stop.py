@@ -158,10 +158,10 @@ class Stop:
         return passed_s < self._grace_s() and time.time() < self._node_ends_at - _LAST_WORDS_S
 
     def _grace_s(self) -> float:
-        """How long the workers have: some chunks of steps, and as long as may be for what comes between epochs."""
+        """How long the workers have: some chunks of steps, and as long as may be for what is written besides."""
         group = self._group
         states = group[1].states() if group is not None else []
-        if any(state.phase == "epoch_end" for state in states):
+        if any(state.phase in ("epoch_end", "finish") for state in states):
             return _LONGEST_GRACE_S
         chunk_s = max((state.step_s or 0.0 for state in states), default=0.0)
         return min(max(_GRACE_S, _CHUNKS_TO_STOP * chunk_s), _LONGEST_GRACE_S)

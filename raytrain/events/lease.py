@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from raytrain.events.store import write_whole
+from raytrain.job_log import say
 from raytrain.object_store import ObjectStore
 from raytrain.run import RunPaths
 
@@ -138,7 +139,7 @@ class LeaseKeeper:
         try:
             _write(self._paths, lease)
         except OSError as error:
-            print(f"warning: the run's lease could not be renewed: {error}", flush=True)  # noqa: T201  the job's log
+            say(f"warning: the run's lease could not be renewed: {error}")
 
 
 def _write(paths: RunPaths, lease: Lease) -> None:

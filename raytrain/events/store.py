@@ -21,21 +21,43 @@ def write_whole(path: Path, text: str) -> None:
 
 
 class EventWriter:
-    """Appends events to one file; a torn last line, left by a writer that was killed, is closed first."""
+    """Appends events to one file; a torn last line, left by a writer that was killed, is closed first.
+
+    What the disk does not take is kept, and written before what is appended next.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
-        self._file = path.open("a", encoding="utf-8")
-        if torn:
-            self._file.write("\n")
+        self._file = path.open("ab", buffering=0)
+        self._unwritten = b"\n" if torn else b""
 
     def append(self, event: Event) -> None:
-        self._file.write(to_line(event) + "\n")
-        self._file.flush()
+        """Writes an event.
+
+        Raises:
+            OSError: the disk does not take it now.
+        """
+        self._unwritten += (to_line(event) + "\n").encode()
+        self._write()
 
     def close(self) -> None:
-        self._file.close()
+        """Closes the file, after one more attempt at what could not be written so far.
+
+        Raises:
+            OSError: the disk does not take it, and it is lost.
+        """
+        if self._file.closed:
+            return
+        try:
+            self._write()
+        finally:
+            self._file.close()
+
+    def _write(self) -> None:
+        while self._unwritten:
+            written = self._file.write(self._unwritten)
+            self._unwritten = self._unwritten[written:]
 
 
 class EventReader:
@@ -51,8 +73,8 @@ class EventReader:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
                 chunk = file.read()
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            return  # to this reader there is no such log (yet)
+        except OSError:
+            return  # to this reader there is no such log, yet or for now
         self._offset += len(chunk)
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:

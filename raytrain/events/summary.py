@@ -126,11 +126,18 @@ class RunSummary:
 
     def _forget_after(self, epoch: int) -> None:
         """The run goes on after `epoch`: what came later is trained again."""
+        if self._newest <= epoch:
+            return
         self.epochs = {known: row for known, row in self.epochs.items() if known <= epoch}
-        last = self.epochs.get(max(self.epochs, default=-1), {})
+        last = self.epochs.get(self._newest, {})
         self.last_metrics = {name: value for name, value in last.items() if name not in _NOT_METRICS}
         if self.best is not None and self.best["epoch"] > epoch:
             self.best = None
+
+    @property
+    def _newest(self) -> int:
+        """Epochs come in order: whatever comes after one that is trained again is forgotten first."""
+        return next(reversed(self.epochs), -1)
 
     def conclude(self, status: RunStatus, *, reason: str | None = None, error: dict[str, Any] | None = None) -> None:
         """Takes over what was learned about the run from elsewhere than its log, such as from its job's status."""
@@ -146,6 +153,14 @@ class RunSummary:
     def epoch_rows(self) -> list[dict[str, Any]]:
         """One flat row an epoch, in order: epoch, every metric, epoch_s, rows_per_s, learning_rate, attempt."""
         return [self.epochs[epoch] for epoch in sorted(self.epochs)]
+
+    def newest_row(self) -> dict[str, Any]:
+        """The row of the last epoch.
+
+        Raises:
+            KeyError: there is none yet.
+        """
+        return self.epochs[self._newest]
 
     def to_json(self) -> dict[str, Any]:
         """The object of the command line's `--json`; every key is always there."""

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from time import perf_counter, time
+from time import monotonic, perf_counter, time
 
 from raytrain.worker import messages
 
@@ -24,7 +24,7 @@ _MEDIAN_OF = 51
 
 @dataclass(frozen=True, kw_only=True)
 class Where:
-    """`phase`: see `raytrain.worker.messages.Heartbeat`."""
+    """`phase`: see `raytrain.worker.messages.Heartbeat`. `advanced_at`: on this process's monotonic clock."""
 
     phase: str
     epoch: int
@@ -36,7 +36,7 @@ class Position:
     """Where the training thread is; it sets, any other thread reads, and `touch`es when rows come in."""
 
     def __init__(self) -> None:
-        self._reached = Where(phase="setup", epoch=0, step=0, advanced_at=time())
+        self._reached = Where(phase="setup", epoch=0, step=0, advanced_at=monotonic())
         self._touched_at = 0.0
         self._first_s: float | None = None
         self._times_s: deque[float] = deque(maxlen=_MEDIAN_OF)
@@ -54,7 +54,7 @@ class Position:
         return statistics.median(times) if times else self._first_s
 
     def reach(self, phase: str, epoch: int = 0, step: int = 0) -> None:
-        self._reached = Where(phase=phase, epoch=epoch, step=step, advanced_at=time())
+        self._reached = Where(phase=phase, epoch=epoch, step=step, advanced_at=monotonic())
         self._marked = perf_counter()
 
     def begin_steps(self) -> None:
@@ -63,7 +63,7 @@ class Position:
 
     def touch(self) -> None:
         """Rows have come in that the training thread may be waiting for: it stays where it is, and does not hang."""
-        self._touched_at = time()
+        self._touched_at = monotonic()
 
     def advance(self, epoch: int, step: int) -> float:
         """The training thread has run a chunk of steps; returns the seconds it took."""
@@ -91,7 +91,7 @@ def beating(position: Position, send: Callable[[messages.Message], None], *, ran
                     phase=now.phase,
                     epoch=now.epoch,
                     step=now.step,
-                    advanced_at=now.advanced_at,
+                    stalled_s=monotonic() - now.advanced_at,
                     step_s=position.step_s,
                 )
             )

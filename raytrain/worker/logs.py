@@ -31,8 +31,9 @@ def copy_output(path: Path) -> Iterator[None]:
 
 
 def _flush() -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # the user's code may have closed or removed it
+            stream.flush()
 
 
 class _Copy:

@@ -161,7 +161,7 @@ def _printed() -> Iterator[None]:
 def _reported(channel: MailboxChannel, folder: Path, rank: int) -> Iterator[None]:
     try:
         yield
-    except (Exception, SystemExit) as error:  # noqa: BLE001  the boundary of the user's code
+    except BaseException as error:  # noqa: BLE001  the boundary of the user's code, which may raise SystemExit
         failed = messages.Failed(rank=rank, time=time(), error=describe_failure(error, folder, rank=rank))
         channel.send(failed)
         channel.flush()

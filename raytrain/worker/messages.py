@@ -54,7 +54,7 @@ class Heartbeat(Message):
     Attributes:
         phase: `setup`, `train`, `epoch_end` (validation, callbacks, saving) or `finish`.
         step: steps done in the epoch.
-        advanced_at: when the training thread last came to a new phase, epoch or step.
+        stalled_s: for how long the training thread has not come to a new phase, epoch or step.
         step_s: the median time from one advance to the next while training, which is that of all the steps that one
             call of the train function runs; None before the first.
     """
@@ -62,7 +62,7 @@ class Heartbeat(Message):
     phase: str
     epoch: int
     step: int
-    advanced_at: float
+    stalled_s: float
     step_s: float | None = None
 
 

@@ -5,6 +5,7 @@ Runs in: every Train worker; only the chief writes into the run's directory.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -23,7 +24,7 @@ PATIENCE_S = 120.0
 
 
 class StorageError(OSError):
-    """The run's directory would not take the final model; the message says where it is instead."""
+    """A disk or the run's directory would not take the final model; the message says where it is, if anywhere."""
 
 
 def save_model(model: keras.Model, paths: RunPaths, *, rank: int, notice: Callable[[str], None]) -> Path:
@@ -36,22 +37,20 @@ def save_model(model: keras.Model, paths: RunPaths, *, rank: int, notice: Callab
         What was written, `model.keras` or `model.weights.h5`.
 
     Raises:
-        StorageError: storage failed for `PATIENCE_S`; the file on this machine is kept.
+        StorageError: this machine's disk does not take it; or storage failed for `PATIENCE_S`, and the file on this
+            machine is kept.
     """
     folder = Path(tempfile.mkdtemp(prefix=f"raytrain-{paths.run}-"))
-    made = folder / paths.model.name
-    try:
-        model.save(made)
-    except (NotImplementedError, TypeError, ValueError) as error:
-        made.unlink(missing_ok=True)
-        made = folder / paths.weights.name
-        model.save_weights(made)
-        why = str(error).strip().partition("\n")[0]
-        notice(f"the model cannot be saved whole, only its weights, as {made.name}: {why}")
-    target = paths.root / made.name
-    if rank == 0:
-        publish(made, target, uri=paths.uri, notice=notice)
-    shutil.rmtree(folder)
+    with contextlib.ExitStack() as leaving:
+        leaving.callback(shutil.rmtree, folder, ignore_errors=True)
+        made = _make(model, folder, paths, notice)
+        target = paths.root / made.name
+        if rank == 0:
+            try:
+                publish(made, target, uri=paths.uri, notice=notice)
+            except StorageError:
+                leaving.pop_all()  # the only copy is in there
+                raise
     return target
 
 
@@ -106,6 +105,24 @@ def copy_code(folder: Path, target: Path) -> None:
         aside = place.with_name(f".{place.name}.tmp")
         shutil.copyfile(file, aside)
         aside.replace(place)
+
+
+def _make(model: keras.Model, folder: Path, paths: RunPaths, notice: Callable[[str], None]) -> Path:
+    made = folder / paths.model.name
+    try:
+        try:
+            model.save(made)
+        except (NotImplementedError, TypeError, ValueError) as error:
+            made.unlink(missing_ok=True)
+            made = folder / paths.weights.name
+            model.save_weights(made)
+            why = str(error).strip().partition("\n")[0]
+            notice(f"the model cannot be saved whole, only its weights, as {made.name}: {why}")
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        expected = "a disk of this node that takes the final model before it goes to storage"
+        raise StorageError(f"got {why} for {made}, expected {expected}; make room there and resume the run") from error
+    return made
 
 
 def _copy(made: Path, target: Path) -> None:

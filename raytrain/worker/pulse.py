@@ -170,6 +170,8 @@ class PulseHook(keras.callbacks.Callback):  # type: ignore[misc]
             where = f"step {self._step} of epoch {self._epoch + 1}"
             self._leave(Reason.DIVERGED, f"the loss is no finite number at {where}")
         stops = agreed.stop > 0 and not agreed.callback_stop  # which ends training for good, after the epoch
+        if stops:  # training is left: the driver waits for what is written now as at an epoch's end
+            self._position.reach("epoch_end", self._epoch, self._step)
         if due or agreed.save or stops:
             self._saver.save_within(self._epoch, self._step, must=stops)
             self._saved_step = self._step

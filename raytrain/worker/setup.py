@@ -15,6 +15,8 @@ from collections.abc import Sequence
 _held: list[socket.socket] = []
 _importing: list[threading.Thread] = []
 
+_NO_PROXY = "no_grpc_proxy"  # which gRPC reads in small letters alone
+
 LIBRARIES = ("tensorflow", "keras", "raytrain.worker.fit")
 
 
@@ -50,8 +52,16 @@ def configure(addresses: Sequence[str], rank: int) -> None:
         {"cluster": {"worker": list(addresses)}, "task": {"type": "worker", "index": rank}}
     )
     os.environ["TF_GRPC_REUSE_PORT"] = "1"
+    os.environ[_NO_PROXY] = _without_proxy(addresses)
     os.environ.pop("TF_USE_LEGACY_KERAS", None)
     import_ahead()
+
+
+def _without_proxy(addresses: Sequence[str]) -> str:
+    """The hosts that gRPC reaches without a proxy, which may be set for what lies outside: the workers are added."""
+    known = os.environ.get(_NO_PROXY, os.environ.get("no_proxy", ""))
+    hosts = (address.rpartition(":")[0].strip("[]") for address in addresses)
+    return ",".join(dict.fromkeys([*filter(None, known.split(",")), *hosts]))
 
 
 def own_address() -> str:

@@ -124,8 +124,15 @@ def describe_failure(error: BaseException, folder: Path, *, rank: int | None = N
 def _message(error: BaseException) -> str:
     if isinstance(error, UserCodeError) and error.problems:
         return "; ".join(f"got {item.got}, expected {item.expected}" for item in error.problems)
-    text = str(error).strip() or type(error).__name__
+    text = _exit_in_words(error) if isinstance(error, SystemExit) else str(error).strip() or type(error).__name__
     return text if len(text) <= 2000 else text[:2000] + " …"
+
+
+def _exit_in_words(error: SystemExit) -> str:
+    code = error.code
+    if isinstance(code, str):  # which Python prints, and ends with 1
+        return f"the code ended the process (exit code 1): {code}"
+    return f"the code ended the process (exit code {code or 0})"
 
 
 def is_own_fault(error: BaseException) -> bool:

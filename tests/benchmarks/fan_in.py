@@ -186,9 +186,8 @@ def _recorder(root: Path, ranks: int) -> Recorder:
 
 
 def _heartbeat(rank: int, second: int) -> messages.Heartbeat:
-    now = time.time()
     return messages.Heartbeat(
-        rank=rank, time=now, phase="train", epoch=second // EPOCH_S, step=second, advanced_at=now - 0.1, step_s=0.25
+        rank=rank, time=time.time(), phase="train", epoch=second // EPOCH_S, step=second, stalled_s=0.1, step_s=0.25
     )
 
 

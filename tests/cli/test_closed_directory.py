@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,8 +15,7 @@ from raytrain.cli.main import app
 from raytrain.run import RunPaths
 from tests.cli import lives
 from tests.cli.stand_in import Life, StandIn, stand_in_cluster
-
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+from tests.permissions import give_up_root
 
 
 def under_permissions(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -29,14 +26,8 @@ def under_permissions(*arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
         timeout=60,
-        preexec_fn=_give_up_root if os.getuid() == 0 else None,
+        preexec_fn=give_up_root,
     )
-
-
-def _give_up_root() -> None:
-    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
-        if ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0):
-            raise OSError("root cannot give up its right to open every file")
 
 
 def raytrain(*arguments: str) -> Result:

@@ -126,6 +126,20 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
         assert process.wait(10) == 141
 
 
+@pytest.mark.parametrize("arguments", [["list", "--json"], ["--version"], ["metrics", "RUN"]])
+def test_an_output_that_is_full_is_no_bug(arguments: list[str], tmp_path: Path) -> None:
+    run = tmp_path / lives.RUN
+    lives.write_log(run, lives.whole_life())
+    with Path("/dev/full").open("w") as full:
+        command = [*PROGRAM, *(str(run) if argument == "RUN" else argument for argument in arguments)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "bug" not in done.stderr
+    assert not [*tmp_path.rglob("crash-*")]
+
+
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED"])
 def test_closed_streams_change_no_exit_code(tmp_path: Path, closed: str, status: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import shutil
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,10 @@ from typer.testing import CliRunner, Result
 
 from raytrain.cli.main import app
 from raytrain.cluster.index import remembered
+from raytrain.errors import StateUnknown
 from raytrain.run import RunPaths
+from raytrain.spec.request import BASE_MODEL_FILE
+from raytrain.watcher import Gatherer, watch
 from tests.cli import lives
 from tests.cli.stand_in import Job, Life, StandIn, stand_in_cluster
 
@@ -225,6 +230,34 @@ def test_how_a_run_was_submitted_may_be_lost(stopped: str, tmp_path: Path) -> No
     assert "request.json" in result.stderr
 
 
+@pytest.mark.parametrize(("overrides", "exit_code"), [((), 0), (("--set", "model.file=../other.keras", "--force"), 3)])
+def test_a_base_model_outside_of_a_folder_that_is_gone_is_the_one_that_came_with_the_job(
+    overrides: tuple[str, ...], exit_code: int, cluster: StandIn, job: Path
+) -> None:
+    base = job.parent / "base.keras"
+    base.write_bytes(b"what was learned before")
+    spec = (job / "job.yaml").read_text()
+    layers = "layers: [{Input: {shape: [1]}}, {Dense: {units: 1}}]"
+    (job / "job.yaml").write_text(spec.replace(layers, "file: ../base.keras"))
+    first = raytrain("submit", str(job), "--address", cluster.url, "--json")
+    run = json.loads(first.stdout)["run"]
+    [package] = [content for content in cluster.packages.values() if b".raytrain/job.json" in content]
+    RunPaths.of(cluster.requests[0].storage, run).package.write_bytes(package)
+    shutil.rmtree(job)
+    base.unlink()
+
+    result = raytrain("resume", run, *overrides)
+
+    assert result.exit_code == exit_code, result.stderr
+    if exit_code:
+        assert "../other.keras" in result.stderr
+        return
+    assert cluster.requests[1].base_model == cluster.requests[0].base_model == BASE_MODEL_FILE
+    *_, again = [content for content in cluster.packages.values() if b".raytrain/job.json" in content]
+    with zipfile.ZipFile(io.BytesIO(again)) as archive:
+        assert archive.read(BASE_MODEL_FILE) == b"what was learned before"
+
+
 def test_a_lost_driver_is_replaced_while_someone_waits(job: Path) -> None:
     lost = Life(events=[*lives.beginning(), lives.epoch(0)], status="FAILED", message="exit code 137")
     with stand_in_cluster(lost) as cluster:
@@ -308,6 +341,25 @@ def test_who_watches_in_json_follows_it_too(job: Path, monkeypatch: pytest.Monke
     assert result.exit_code == 0, result.stderr
     last = json.loads(result.stdout.splitlines()[-1])
     assert (last["status"], last["attempt"], len(cluster.jobs)) == ("SUCCEEDED", 2, 2)
+
+
+@pytest.mark.parametrize(("answers", "exit_code"), [(True, 0), (False, 12)])
+def test_who_watches_in_json_submits_to_a_cluster_that_was_started_anew(
+    answers: bool, exit_code: int, job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgotten(gatherer: Gatherer) -> Iterator[Any]:
+        if gatherer.attempt == 1:
+            gatherer.answered = answers
+            raise StateUnknown(message="the cluster knows no such job")
+        yield from watch(gatherer)
+
+    monkeypatch.setattr("raytrain.cli.watch.watch", forgotten)
+    with stand_in_cluster(LOST) as cluster:
+        cluster.later = [Life()]
+        run = raytrain("submit", str(job), "--address", cluster.url, "--set", "restarts.driver=1", "-d").stdout.strip()
+        result = raytrain("watch", run, "--json")
+
+    assert (result.exit_code, len(cluster.jobs)) == (exit_code, 2 if answers else 1), result.stderr
 
 
 def test_a_lost_driver_is_replaced_with_the_job_as_it_was_submitted(job: Path) -> None:

@@ -206,6 +206,19 @@ class TestStatus:
         assert told.exit_code == 12, told.stderr
         assert (json.loads(told.stdout)["status"], json.loads(told.stdout)["epochs"]) == ("UNKNOWN", 1)
 
+    @pytest.mark.parametrize(
+        "odd",
+        [{"attempts": "x"}, {"attempts": [1]}, {"metrics": "x"}, {"metrics": {"a": "x"}}, {"status": 3}],
+    )
+    def test_a_list_takes_a_status_of_another_form_from_the_events(self, odd: dict[str, Any], tmp_path: Path) -> None:
+        paths = keep(tmp_path, lives.whole_life())
+        paths.status.write_text(json.dumps(json.loads(paths.status.read_text()) | odd))
+
+        listed = raytrain("list")
+
+        assert listed.exit_code == 0, listed.stderr
+        assert listed.stdout.splitlines()[1].split()[:3] == [lives.RUN, "SUCCEEDED", "completed"]
+
     def test_of_a_run_that_a_later_version_ended(self, tmp_path: Path) -> None:
         paths = keep(tmp_path, [*lives.beginning(), lives.epoch(0), *lives.ending("PARKED", "of_tomorrow")])
         paths.status.unlink()

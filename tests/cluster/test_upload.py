@@ -52,6 +52,48 @@ def test_a_link_out_of_the_folder_is_refused(make_folder: MakeFolder, tmp_path: 
     assert paths(folder, "a.txt", "/b") == ["model.py"]
 
 
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("random.py", "Python's own module"),
+        ("types/__init__.py", "Python's own module"),
+        ("keras.py", "the package keras"),
+        ("raytrain/__init__.py", "the package raytrain"),
+    ],
+)
+def test_a_module_that_others_would_import_in_place_of_theirs_is_refused(
+    name: str, owner: str, make_folder: MakeFolder
+) -> None:
+    folder = make_folder({"model.py": "x", name: "y"})
+
+    with pytest.raises(SpecError) as caught:
+        list_upload(folder)
+
+    [problem] = caught.value.problems
+    assert problem.got.startswith(name)
+    assert owner in problem.got
+    assert problem.fix == "rename it"
+    assert paths(folder, name) == ["model.py"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "test.py",
+        "this.py",
+        "tkinter/__init__.py",
+        "src/random.py",
+        "src/types/__init__.py",
+        "random/a.py",
+        "random.csv",
+        "__init__.py",
+        "keras_model.py",
+    ],
+)
+def test_names_that_nobody_else_imports_are_the_jobs(name: str, make_folder: MakeFolder) -> None:
+    assert paths(make_folder({name: "x"})) == [name]
+
+
 def test_loops_and_links_to_nothing_do_no_harm(make_folder: MakeFolder) -> None:
     folder = make_folder({"model.py": "x", "lib/a.py": "y"})
     (folder / "lib/up").symlink_to(folder)

@@ -56,6 +56,17 @@ def error(kind: str, message: str = "no", *, file: str | None = None, traceback:
         pytest.param(
             [error("UserCodeError", file="model.py")], [], 0, 3, False, "user_code", "UserCodeError", id="a file"
         ),
+        pytest.param([error("OwnerDiedError")], [], 0, 3, True, "worker_lost", "WorkerLost", id="Ray's own failure"),
+        pytest.param([error("RaySystemError")], [], 3, 3, False, "worker_lost", "WorkerLost", id="and no restart left"),
+        pytest.param(
+            [error("RayTaskError(ObjectLostError)")], [], 0, 3, True, "worker_lost", "WorkerLost", id="through a task"
+        ),
+        pytest.param(
+            [error("ActorDiedError", file="model.py")], [], 0, 3, False, "user_code", "ActorDiedError", id="their actor"
+        ),
+        pytest.param(
+            [error("NodeDiedError"), error("KeyError")], [], 0, 3, False, "user_code", "KeyError", id="and an error"
+        ),
     ],
 )
 def test_rule(
@@ -143,6 +154,11 @@ AT_STEP_7: dict[str, Any] = {"position": (2, 7), "lost_ranks": [1]}
         pytest.param(
             {"lost_ranks": [1], "account": OOM}, {}, True, "max", "worker_lost", "OutOfMemory",
             "ended for memory: Memory on the node (IP: 10.0.0.7", id="memory ran out",
+        ),
+        pytest.param(
+            {"errors": [error("ObjectLostError", "gone\nfor good")], "position": (2, 7)}, {},
+            True, "max", "worker_lost", "WorkerLost",
+            "Ray failed rank 0 in epoch 3, step 7: ObjectLostError: gone; restart 1 of 3", id="Ray fails a rank",
         ),
         pytest.param(
             AT_STEP_7, {"last": Failure(**AT_STEP_7).death}, False, "", "worker_lost", "WorkerLost",

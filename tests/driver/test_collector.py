@@ -73,7 +73,7 @@ def test_messages_go_to_the_recorder_and_ends_are_kept(mailbox: LocalMailbox) ->
 
 def test_heartbeats_go_to_the_pulse_alone(mailbox: LocalMailbox) -> None:
     recorder = Taken()
-    beat = Heartbeat(rank=0, time=9.0, phase="train", epoch=1, step=3, advanced_at=8.0)
+    beat = Heartbeat(rank=0, time=9.0, phase="train", epoch=1, step=3, stalled_s=1.0)
     with collect(mailbox, recorder) as collector:
         mailbox.put.put(beat)
     assert recorder == []
@@ -110,3 +110,22 @@ def test_it_is_left_when_the_group_raises(mailbox: LocalMailbox) -> None:
     assert len(recorder) == 1
     mailbox.put.put(Notice(rank=0, time=0.0, text="for the next group"))
     assert len(recorder) == 1
+
+
+def test_a_message_that_cannot_be_recorded_costs_only_itself(
+    mailbox: LocalMailbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Refusing(Taken):
+        def take(self, message: Message) -> None:
+            if message.rank == 1:
+                raise KeyError("epoch")
+            super().take(message)
+
+    recorder = Refusing()
+    with collect(mailbox, recorder) as collector:
+        for rank in range(3):
+            mailbox.put.put(Notice(rank=rank, time=0.0, text=str(rank)))
+        mailbox.put.put(Finished(rank=0, time=0.0, reason="completed"))
+    assert [message.rank for message in recorder] == [0, 2]
+    assert collector.finished_ranks == 1
+    assert capsys.readouterr().out == "warning: Notice of rank 1 could not be recorded: KeyError('epoch')\n"

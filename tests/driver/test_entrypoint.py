@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from raytrain.driver.__main__ import keep_job
+from raytrain.driver.__main__ import keep_job, open_directory
 from raytrain.run import RunPaths
 from raytrain.spec.request import REQUEST_FILE
+from tests.permissions import give_up_root
 
 
 @pytest.fixture
@@ -38,3 +41,36 @@ def test_the_job_is_kept_as_it_came(paths: RunPaths, tmp_path: Path) -> None:
         assert sorted(archive.namelist()) == [REQUEST_FILE, "a/b.csv", "model.py"]
         assert archive.read("model.py") == b"x = 1"
     assert sorted(path.name for path in paths.root.iterdir()) == ["job.zip", "request.json"]
+
+
+def test_a_directory_that_can_be_written_is_left_with_no_probe_in_it(paths: RunPaths) -> None:
+    paths.events.write_text("an earlier attempt's")
+    for _ in range(2):
+        assert open_directory(paths) is None
+    assert [path for path in paths.root.rglob("*") if path.is_file()] == [paths.events]
+    assert paths.events.read_text() == "an earlier attempt's"
+
+
+@pytest.mark.parametrize("name", ["attempts", "logs", "events.jsonl"])
+def test_what_an_earlier_attempt_left_and_this_one_cannot_write_is_refused(name: str, paths: RunPaths) -> None:
+    left = paths.root / name
+    left.mkdir() if left == paths.events else left.write_text("a file where a folder belongs")
+    assert isinstance(open_directory(paths), OSError)
+
+
+@pytest.mark.parametrize(("name", "mode"), [("attempts", 0o500), ("logs", 0o500), ("events.jsonl", 0o400)])
+def test_what_belongs_to_someone_else_is_refused(name: str, mode: int, paths: RunPaths) -> None:
+    assert open_directory(paths) is None
+    paths.events.touch()
+    (paths.root / name).chmod(mode)
+    program = f"""
+from pathlib import Path
+from raytrain.driver.__main__ import open_directory
+from raytrain.run import RunPaths
+print(open_directory(RunPaths(Path({str(paths.root)!r}))).strerror)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, preexec_fn=give_up_root
+    )
+    (paths.root / name).chmod(0o700)
+    assert done.stdout == "Permission denied\n", done.stderr

@@ -84,7 +84,7 @@ class Case:
     def run(self, *ends: GroupEnd) -> tuple[str, str]:
         self._script: Iterator[GroupEnd] = iter(ends)
         dataset = SimpleNamespace(tier=TierChoice(tier=self.tier, why=""), plans_for="for {}".format)
-        parts: Sequence[Any] = (self.request, self.paths, self.told, dataset, None, self.stop, None)
+        parts: Sequence[Any] = (self.request, self.paths, self.told, dataset, None, self.stop, None, Path("/job"))
         status, reason, self.error = Groups(*cast(Any, parts)).run()
         assert next(self._script, None) is None
         return str(status), str(reason)

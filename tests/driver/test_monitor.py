@@ -77,7 +77,7 @@ class Case:
     def beat(self) -> None:
         for rank in (0, 1):
             self.pulse.note(
-                Heartbeat(rank=rank, time=0.0, phase="train", epoch=0, step=int(self.clock.now), advanced_at=0.0)
+                Heartbeat(rank=rank, time=0.0, phase="train", epoch=0, step=int(self.clock.now), stalled_s=0.0)
             )
 
     def look(self, after_s: float = 1.0) -> None:

@@ -12,9 +12,9 @@ class Clock:
 
 
 def beat(
-    rank: int, *, time: float, advanced_at: float, phase: str = "train", epoch: int = 0, step: int = 1
+    rank: int, *, time: float = 0.0, stalled_s: float = 0.0, phase: str = "train", epoch: int = 0, step: int = 1
 ) -> Heartbeat:
-    return Heartbeat(rank=rank, time=time, phase=phase, epoch=epoch, step=step, advanced_at=advanced_at, step_s=0.1)
+    return Heartbeat(rank=rank, time=time, phase=phase, epoch=epoch, step=step, stalled_s=stalled_s, step_s=0.1)
 
 
 def test_nobody_can_be_waited_for_before_the_processes_run() -> None:
@@ -33,7 +33,7 @@ def test_ages_do_not_depend_on_the_workers_clock() -> None:
     clock = Clock()
     pulse = Pulse(1, clock=clock)
     pulse.placed()
-    pulse.note(beat(0, time=5_000_007.0, advanced_at=5_000_000.0))
+    pulse.note(beat(0, time=5_000_007.0, stalled_s=7.0))
     clock.now += 3
     [state] = pulse.states()
     assert (state.stalled_s, state.silent_s) == (10.0, 3.0)
@@ -45,14 +45,14 @@ def test_a_rank_that_advances_is_not_stalled() -> None:
     pulse.placed()
     for second in range(100):
         clock.now += 1
-        pulse.note(beat(0, time=float(second), advanced_at=float(second), step=second))
+        pulse.note(beat(0, time=float(second), step=second))
     assert pulse.states()[0].stalled_s == 0
 
 
 def test_the_group_has_started_with_any_ranks_first_step() -> None:
     messages = [
         PhaseDone(rank=0, time=0.0, name="first_step"),
-        beat(1, time=0.0, advanced_at=0.0),
+        beat(1),
         EpochDone(
             rank=0, time=0.0, epoch=0, rank_seconds=[1.0], rank_rows=[1], rank_wait_s=[0.0], metrics={},
             learning_rate=None, best=None, patience_left=None,
@@ -61,7 +61,7 @@ def test_the_group_has_started_with_any_ranks_first_step() -> None:
     for message in messages:
         pulse = Pulse(2)
         pulse.note(PhaseDone(rank=0, time=0.0, name="model"))
-        pulse.note(beat(0, time=0.0, advanced_at=0.0, phase="setup"))
+        pulse.note(beat(0, phase="setup"))
         assert not pulse.started
         pulse.note(message)
         assert pulse.started
@@ -69,8 +69,8 @@ def test_the_group_has_started_with_any_ranks_first_step() -> None:
 
 def test_the_position_is_the_furthest_and_none_in_set_up() -> None:
     pulse = Pulse(2)
-    pulse.note(beat(0, time=0.0, advanced_at=0.0, phase="setup"))
+    pulse.note(beat(0, phase="setup"))
     assert pulse.position is None
-    pulse.note(beat(0, time=0.0, advanced_at=0.0, epoch=1, step=2))
-    pulse.note(beat(1, time=0.0, advanced_at=0.0, epoch=0, step=9))
+    pulse.note(beat(0, epoch=1, step=2))
+    pulse.note(beat(1, epoch=0, step=9))
     assert pulse.position == (1, 2)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
+import io
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -284,3 +287,26 @@ def test_a_restart_without_a_checkpoint_forgets_the_lost_groups_epochs(open_reco
     recorder.record(types.AttemptStarted, workers=1, restart=1)
     recorder.take(epoch_done(0))
     assert [row["epoch"] for row in json_lines(paths.metrics)] == [0]
+
+
+class _Broken(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+
+def _closed() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize(
+    "output", [_closed(), None, _Broken(), io.TextIOWrapper(io.BytesIO(), encoding="ascii")],
+    ids=["closed", "none", "broken", "of few characters"],
+)  # fmt: skip
+def test_an_output_that_takes_no_line_costs_no_event(
+    output: Any, open_recorder: Open, paths: RunPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", output)
+    open_recorder().record(types.Warned, message="é")
+    assert kinds(paths) == ["submitted", "warned"]

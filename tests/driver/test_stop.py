@@ -88,6 +88,16 @@ def test_the_drivers_node_is_watched_from_the_start(
     assert (told.ends, told.warned, going) == ([("STOPPED", "preempted")], 1, [])
 
 
+@pytest.mark.parametrize(("phase", "grace_s"), [("train", 45.0), ("epoch_end", 540.0), ("finish", 540.0)])
+def test_what_is_written_has_longer_than_steps(
+    phase: str, grace_s: float, ended: threading.Event, tmp_path: Path
+) -> None:
+    pulse = SimpleNamespace(states=lambda: [RankState(rank=0, phase="train"), RankState(rank=1, phase=phase)])
+    asked = Stop(RunPaths(tmp_path), cast(Any, Told()))
+    asked.group_begins(cast(Any, None), cast(Any, pulse))
+    assert asked._grace_s() == grace_s
+
+
 def test_workers_that_save_have_as_long_as_the_node_has(
     ended: threading.Event, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import subprocess
@@ -120,6 +122,26 @@ def test_a_keeper_renews_and_releases(paths: RunPaths) -> None:
             time.sleep(0.01)
     [last] = read_leases(paths)
     assert (last.released, last.is_over) == (True, True)
+
+
+def test_a_keeper_goes_on_where_its_warning_cannot_be_printed(paths: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, failures = lease._write, iter(range(3))
+
+    def failing(to: RunPaths, renewed: Lease) -> None:
+        if next(failures, None) is not None:
+            raise OSError(errno.EIO, "Input/output error")
+        write(to, renewed)
+
+    mine = claim(paths, 1)
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(lease, "_write", failing)
+    monkeypatch.setattr(sys, "stdout", closed)
+    began = time.monotonic()
+    with LeaseKeeper(paths, mine, lost=lambda attempt: None, every_s=0.01):
+        while read_leases(paths)[0].beat < 5:
+            assert time.monotonic() - began < 10
+            time.sleep(0.01)
 
 
 def test_a_keeper_learns_that_it_has_lost_the_run(paths: RunPaths) -> None:

@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -105,7 +107,24 @@ def test_a_log_whose_folder_is_a_file_has_no_events(tmp_path: Path) -> None:
     assert read_events(tmp_path / "file" / "run" / "events.jsonl") == []
 
 
-FULL_FOR_A_MOMENT = """
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EACCES])
+def test_storage_that_fails_for_a_moment_is_no_log_for_now(
+    number: int, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, reader = EventWriter(log), EventReader(log)
+    writer.append(warned("one"))
+    writer.close()
+
+    def failing(self: Path, mode: str) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as failed:
+        failed.setattr(Path, "open", failing)
+        assert list(reader.new()) == []
+    assert messages(list(reader.new())) == ["one"]
+
+
+FULL = """
 import resource, signal, sys
 from pathlib import Path
 from raytrain.events.store import EventWriter
@@ -114,21 +133,31 @@ from raytrain.events.types import Warned
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 writer = EventWriter(Path(sys.argv[1]))
+characters, until = int(sys.argv[2]), int(sys.argv[3])
 failures = 0
 for number in range(30):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000 if 5 <= number < 20 else hard, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000 if 5 <= number < until else hard, hard))
     try:
-        writer.append(Warned(run="run", attempt=1, time=float(number), message="x" * 150))
+        writer.append(Warned(run="run", attempt=1, time=float(number), message="x" * characters))
     except OSError:
         failures += 1
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+writer.close()
 print(failures)
 """
 
 
-def test_a_disk_that_is_full_for_a_moment_costs_no_event(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("characters", "until"),
+    [
+        pytest.param(150, 20, id="for a moment"),
+        pytest.param(3000, 20, id="for more than a buffer holds"),
+        pytest.param(3000, 30, id="until the log is closed"),
+    ],
+)
+def test_a_disk_that_is_full_costs_no_event(characters: int, until: int, tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    done = subprocess.run(
-        [sys.executable, "-c", FULL_FOR_A_MOMENT, str(path)], capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", FULL, str(path), str(characters), str(until)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(done.stdout) > 10
     assert [event.time for event in read_events(path)] == list(range(30))

@@ -220,3 +220,11 @@ def test_what_a_later_version_tells_otherwise_costs_nothing_else() -> None:
 def test_only_what_failed_was_restarted() -> None:
     resized = summary(types.Resized(**AT, workers=1, before=2), types.AttemptStarted(**AT, workers=1))
     assert resized.restarts == 0
+
+
+def test_an_epoch_that_follows_costs_no_copy_of_those_before_it() -> None:
+    known = summary(epoch(0, loss=0.5), epoch(1, loss=0.4))
+    before = known.epochs
+    known.add(epoch(2, loss=0.3))
+    assert known.epochs is before
+    assert known.newest_row() == known.epoch_rows()[-1]

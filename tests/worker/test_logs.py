@@ -137,3 +137,9 @@ def test_a_reader_that_went_away_does_not_stop_the_process_or_its_log(log: Path)
     process.stdout.close()
     assert process.wait(timeout=60) == 0
     assert log.read_text().splitlines()[-1] == "99999"
+
+
+@pytest.mark.parametrize("harm", ["sys.stdout.close()", "sys.stdout = sys.stderr = None", "os.close(1)"])
+def test_code_that_does_away_with_its_output_ends_as_it_would_have(harm: str, log: Path) -> None:
+    _, _, copied = run(f"with copy_output(log):\n    print('said', flush=True)\n    {harm}\nos._exit(0)", log)
+    assert copied == "said\n"

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import errno
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from raytrain.worker import backoff
-from raytrain.worker.model_file import StorageError, publish
+from raytrain.run import RunPaths
+from raytrain.worker import backoff, model_file
+from raytrain.worker.model_file import StorageError, publish, save_model
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +46,62 @@ def test_storage_that_does_not_come_back_leaves_the_model_here_and_says_so(tmp_p
     assert str(made) in str(lost.value)
     assert str(target) in str(lost.value)
     assert made.read_bytes() == b"model"
+
+
+class Model:
+    """Stands for Keras': `save` writes half a file, then does this."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        self._then = then
+
+    def save(self, path: Path) -> None:
+        path.write_bytes(b"half")
+        self._then()
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def then() -> None:
+        raise error
+
+    return then
+
+
+def save(then: Callable[[], None], root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Saves into `root/run`, with `root/own` for this machine's own disk."""
+    own = root / "own"
+    own.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(own))
+    save_model(cast(Any, Model(then)), RunPaths(root / "run"), rank=0, notice=lambda text: None)
+
+
+def test_a_machines_own_disk_that_is_full_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = raising(OSError(errno.ENOSPC, "Can't write data (file write failed: time = Sat Nov 21\n, …"))
+    with pytest.raises(StorageError) as lost:
+        save(full, tmp_path, monkeypatch)
+    assert str(lost.value).startswith(f"got No space left on device for {tmp_path / 'own'}")
+    assert not [*(tmp_path / "own").iterdir()]
+
+
+def test_nothing_is_left_on_the_machines_own_disk_of_a_save_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(KeyError):
+        save(raising(KeyError("layer")), tmp_path, monkeypatch)
+    assert not [*(tmp_path / "own").iterdir()]
+
+
+def test_the_model_alone_is_left_there_where_storage_does_not_take_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_file, "PATIENCE_S", 0.1)
+    with pytest.raises(StorageError, match="is kept as"):
+        save(lambda: None, tmp_path, monkeypatch)
+    [kept] = [path for path in (tmp_path / "own").rglob("*") if path.is_file()]
+    assert kept.name == "model.keras"
+
+
+def test_nothing_is_left_there_of_a_model_that_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    save(lambda: None, tmp_path, monkeypatch)
+    assert not [*(tmp_path / "own").iterdir()]
+    assert (tmp_path / "run" / "model.keras").read_bytes() == b"half"

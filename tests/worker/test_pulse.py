@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from raytrain.worker import pulse
 from raytrain.worker.heartbeat import Position
-from raytrain.worker.pulse import PulseHook, chunk_steps, chunks_to_next, saves_by_steps
+from raytrain.worker.pulse import Left, PulseHook, chunk_steps, chunks_to_next, saves_by_steps
 
 
 @pytest.mark.parametrize(
@@ -74,3 +76,38 @@ def test_each_batch_of_a_validation_is_an_advance() -> None:
     time.sleep(0.01)
     hook.on_test_batch_end(0)
     assert position.now.advanced_at > before
+
+
+@pytest.mark.parametrize("due", [False, True])
+def test_what_a_stop_saves_within_an_epoch_has_the_time_of_an_epochs_end(
+    due: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    position, told = Position(), []
+    position.reach("train", 2, 6)
+    saver = SimpleNamespace(
+        is_due_by_time=False, save_within=lambda epoch, step, *, must: told.append((position.now, must))
+    )
+    feed: Any = SimpleNamespace(first_step=0, num_batches=9, most_chunk_steps=None, chunk_steps=1, next_steps=1)
+    channel: Any = SimpleNamespace(asked=lambda: "stop")
+    reporting: Any = SimpleNamespace(end=lambda *_, **__: None)
+    monkeypatch.setattr(pulse, "sum_over_workers", lambda strategy, values: values)
+    hook = PulseHook(
+        feed,
+        channel,
+        cast(Any, SimpleNamespace(num_replicas_in_sync=1)),
+        reporting,
+        cast(Any, saver),
+        rank=0,
+        every_steps=None,
+        every_chunk=False,
+        at_epoch_begin=False,
+        position=position,
+        injector=cast(Any, SimpleNamespace(kind_at=lambda epoch, step: None)),
+    )
+    hook.on_epoch_begin(2)
+    hook._step = 7
+    with pytest.raises(Left):
+        hook._beat({}, due=due)
+    [(where, must)] = told
+    assert (where.phase, where.epoch, where.step, must) == ("epoch_end", 2, 7, True)
+    assert position.now.phase == "epoch_end", "it is written after that"

@@ -110,7 +110,7 @@ def test_thread_pools_have_the_size_of_the_workers_share(cpus: float, threads: s
 def test_configure_tells_tensorflow_who_the_workers_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "LIBRARIES", ())
     monkeypatch.setattr(setup, "_importing", [])
-    for name in ("TF_CONFIG", "TF_GRPC_REUSE_PORT"):
+    for name in ("TF_CONFIG", "TF_GRPC_REUSE_PORT", "no_grpc_proxy"):
         monkeypatch.setenv(name, "")  # so that what `configure` sets is taken back, for the processes of other tests
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
     setup.configure(["10.0.0.1:7", "[::1]:8"], 1)
@@ -121,6 +121,30 @@ def test_configure_tells_tensorflow_who_the_workers_are(monkeypatch: pytest.Monk
     }
     assert os.environ["TF_GRPC_REUSE_PORT"] == "1"
     assert "TF_USE_LEGACY_KERAS" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param({}, "10.0.0.1,::1", id="none"),
+        pytest.param({"no_proxy": "a,10.0.0.1"}, "a,10.0.0.1,::1", id="of every protocol"),
+        pytest.param({"no_proxy": "a", "no_grpc_proxy": "b"}, "b,10.0.0.1,::1", id="of gRPC alone"),
+    ],
+)
+def test_the_workers_reach_each_other_without_a_proxy(
+    before: dict[str, str], after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup, "LIBRARIES", ())
+    monkeypatch.setattr(setup, "_importing", [])
+    for name in ("TF_CONFIG", "TF_GRPC_REUSE_PORT", "no_grpc_proxy", "no_proxy"):
+        monkeypatch.setenv(name, "")
+    for name in ("no_grpc_proxy", "no_proxy"):
+        monkeypatch.delenv(name)
+    for name, value in before.items():
+        monkeypatch.setenv(name, value)
+    setup.configure(["10.0.0.1:7", "10.0.0.1:9", "[::1]:8"], 1)
+    setup.finish_import()
+    assert os.environ[setup._NO_PROXY] == after
 
 
 def test_importing_ahead_happens_once_and_is_waited_for() -> None:

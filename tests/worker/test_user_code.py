@@ -260,9 +260,12 @@ def test_a_problem_without_a_file_raised_by_the_users_file_is_placed_there(tmp_p
         (ValueError("x" * 3000), "x" * 2000 + " …"),
         (SpecError(Problem(got="a", expected="b")), "got a, expected b"),
         (KeyError("name"), "'name'"),
+        (SystemExit(), "the code ended the process (exit code 0)"),
+        (SystemExit(3), "the code ended the process (exit code 3)"),
+        (SystemExit("no data"), "the code ended the process (exit code 1): no data"),
     ],
 )
-def test_messages_are_never_empty_and_never_endless(error: Exception, message: str, tmp_path: Path) -> None:
+def test_messages_are_never_empty_and_never_endless(error: BaseException, message: str, tmp_path: Path) -> None:
     assert describe_failure(error, tmp_path)["message"] == message
 
 

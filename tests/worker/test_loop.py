@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from raytrain.worker import messages
+from raytrain.worker.loop import _reported
+
+
+class Sent(list[messages.Message]):
+    """Stands for the channel."""
+
+    flushed = 0
+
+    def send(self, message: messages.Message) -> None:
+        self.append(message)
+
+    def flush(self) -> None:
+        self.flushed += 1
+
+
+class OfNoKindThatIsCaught(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(0), KeyboardInterrupt(), OfNoKindThatIsCaught()])
+def test_whatever_ends_a_rank_is_reported_first(error: BaseException, tmp_path: Path) -> None:
+    sent = Sent()
+    kind = type(error).__name__
+    with pytest.raises(RuntimeError, match=f"rank 2: {kind}: "), _reported(cast(Any, sent), tmp_path, 2):
+        raise error
+    [failed] = sent
+    assert isinstance(failed, messages.Failed)
+    assert (failed.rank, failed.error["kind"], sent.flushed) == (2, kind, 1)
