@@ -25,9 +25,15 @@ def free_disk_bytes(workers: int) -> int:
 
 
 def spilled_bytes() -> int:
-    """What the cluster's object stores have written to disk so far for want of room."""
-    state = get_state_from_address(ray.get_runtime_context().gcs_address)
-    return int(get_memory_info_reply(state).store_stats.spilled_bytes_total)
+    """What the cluster's object stores have written to disk so far for want of room; 0 where Ray cannot be asked.
+
+    The question does not go Ray's own way but that of gRPC for Python, which an `http_proxy` may lead astray.
+    """
+    try:
+        state = get_state_from_address(ray.get_runtime_context().gcs_address)
+        return int(get_memory_info_reply(state).store_stats.spilled_bytes_total)
+    except Exception:  # noqa: BLE001  whatever it is, the figure is for a notice
+        return 0
 
 
 def _nodes() -> list[dict[str, dict[str, float]]]:

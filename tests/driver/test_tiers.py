@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import ray
 
-from raytrain.driver import tiers
+from raytrain.driver import capacity, tiers
 from raytrain.driver.datasets import load_dataset
 from raytrain.driver.passes import PassReader
 from raytrain.driver.tiers import Dataset, DealtDataset, cached_splits, spill_notices
@@ -321,6 +321,16 @@ def test_beside_a_streamed_train_split_small_ones_are_cached() -> None:
     assert cached_splits(streaming, plans, row_bytes=8, memory_bytes=80) == ["test"]
     assert cached_splits(streaming, plans, row_bytes=8, memory_bytes=79) == []
     assert cached_splits(TierChoice(tier="sharded", why=""), plans, row_bytes=8, memory_bytes=0) == ["train", "test"]
+
+
+def test_a_figure_that_ray_does_not_give_fails_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unanswered(state: Any) -> Any:
+        raise ConnectionError("a proxy that knows no such host")
+
+    assert capacity.spilled_bytes() >= 0
+    monkeypatch.setattr(capacity, "get_memory_info_reply", unanswered)
+    assert capacity.spilled_bytes() == 0
+    assert spill_notices(-(2**30)) == []
 
 
 def test_spilling_is_told_of() -> None:
