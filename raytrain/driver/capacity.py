@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from typing import Any
 
 import ray
 from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 
 from raytrain.spec.tiers import Capacity, capacity_of
+from raytrain.worker.setup import reach_directly
 
 
 def measure(workers: int) -> Capacity:
@@ -25,16 +27,11 @@ def free_disk_bytes(workers: int) -> int:
 
 
 def spilled_bytes() -> int:
-    """What the cluster's object stores have written to disk so far for want of room; 0 where Ray cannot be asked.
-
-    The question does not go Ray's own way but that of gRPC for Python, which an `http_proxy` may lead astray.
-    """
-    try:
-        state = get_state_from_address(ray.get_runtime_context().gcs_address)
-        return int(get_memory_info_reply(state).store_stats.spilled_bytes_total)
-    except Exception:  # noqa: BLE001  whatever it is, the figure is for a notice
-        return 0
+    """What the cluster's object stores have written to disk so far for want of room."""
+    reach_directly(node["NodeManagerAddress"] for node in _nodes())  # one of which is asked by gRPC for Python
+    state = get_state_from_address(ray.get_runtime_context().gcs_address)
+    return int(get_memory_info_reply(state).store_stats.spilled_bytes_total)
 
 
-def _nodes() -> list[dict[str, dict[str, float]]]:
+def _nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]

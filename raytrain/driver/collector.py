@@ -12,7 +12,7 @@ import ray
 
 from raytrain.driver.pulse import Pulse
 from raytrain.driver.recorder import Recorder
-from raytrain.job_log import say
+from raytrain.events import types
 from raytrain.worker import messages
 from raytrain.worker.fault import Injector
 
@@ -77,8 +77,9 @@ class Collector:
                     self._record(message)
 
     def _record(self, message: messages.Message) -> None:
-        """A message that cannot be recorded is no reason to leave those that follow."""
+        """A message that cannot be recorded is no reason to leave those that follow; the run's verdict tells of it."""
         try:
             self._recorder.take(message)
         except Exception as error:  # noqa: BLE001  whatever it is, the run goes on
-            say(f"warning: {type(message).__name__} of rank {message.rank} could not be recorded: {error!r}")
+            text = f"{type(message).__name__} of rank {message.rank} could not be recorded: {error!r}"
+            self._recorder.record(types.Warned, message=text)

@@ -33,16 +33,18 @@ def decode_images(flat: Any, name: str, told: ColumnSpec) -> npt.NDArray[np.uint
     Raises:
         UserCodeError: a cell is empty or no image.
     """
+    from PIL import Image
+
     assert told.size is not None
     height, width = told.size
     images = np.empty((len(flat), height, width, CHANNELS[told.mode]), np.uint8)
     for row, cell in enumerate(_cells(flat, name)):
         try:
             image = eight_bits(_opened(cell)).convert(told.mode)
-        except (OSError, ValueError, TypeError, _bomb()) as error:
+        except (OSError, ValueError, TypeError, Image.DecompressionBombError) as error:
             raise _no_image(name, row, error) from error
         if (image.height, image.width) != (height, width):
-            image = image.resize((width, height), _bilinear())
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
         images[row] = np.asarray(image).reshape(height, width, -1)
     return images
 
@@ -89,18 +91,6 @@ def _opened(cell: Any) -> Any:
         return Image.open(io.BytesIO(cell))
     pixels = np.asarray(cell)
     return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels)
-
-
-def _bomb() -> type[Exception]:
-    from PIL import Image
-
-    return Image.DecompressionBombError
-
-
-def _bilinear() -> Any:
-    from PIL import Image
-
-    return Image.Resampling.BILINEAR
 
 
 def _is_ragged_tensor(kind: pa.DataType) -> bool:

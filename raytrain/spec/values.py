@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
@@ -56,27 +56,24 @@ def check_name(text: str) -> str:
     return text
 
 
-def _for_editors(**schema: Any) -> WithJsonSchema:
-    """What the JSON Schema says of a type whose values people write in another form than the type's own."""
-    return WithJsonSchema(schema)
-
-
 PythonRef = Annotated[
-    str, AfterValidator(check_python_ref), _for_editors(type="string", pattern=f"^{_PYTHON_REF.pattern}$")
+    str, AfterValidator(check_python_ref), WithJsonSchema({"type": "string", "pattern": f"^{_PYTHON_REF.pattern}$"})
 ]
 DurationS = Annotated[
     float,
     Field(gt=0),
     BeforeValidator(parse_duration_s),
-    _for_editors(
-        anyOf=[
-            {"type": "string", "pattern": r"^(?=.)(\d+(\.\d+)?h)?(\d+(\.\d+)?m)?(\d+(\.\d+)?s)?$"},
-            {"type": "number", "exclusiveMinimum": 0},
-        ]
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": f"^(?=.){_DURATION.pattern}$"},
+                {"type": "number", "exclusiveMinimum": 0},
+            ]
+        }
     ),
 ]
 ClassIndex = Annotated[int, BeforeValidator(parse_class_index)]
 JobName = Annotated[str, AfterValidator(check_name)]
 EnvironmentValue = Annotated[
-    str, BeforeValidator(whole_number_as_text), _for_editors(anyOf=[{"type": "string"}, {"type": "integer"}])
+    str, BeforeValidator(whole_number_as_text), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]})
 ]

@@ -153,7 +153,8 @@ def _printed() -> Iterator[None]:
     try:
         yield
     except BaseException:
-        traceback.print_exc()
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # the user's code may have closed the output
+            traceback.print_exc()
         raise
 
 

@@ -100,7 +100,7 @@ def _column(array: Any, model: Any) -> pa.Array:
 def _exactly(whole: Any, kind: Any) -> Any:
     """Whole numbers as fractions; as they are where those would round them."""
     fractions = whole.astype(kind)
-    return fractions if (fractions.astype(np.float64) == whole).all() else whole
+    return fractions if (fractions.astype(whole.dtype) == whole).all() else whole
 
 
 def from_block(block: pa.Table, example: Arrays) -> Arrays:

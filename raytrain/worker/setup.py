@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _held: list[socket.socket] = []
 _importing: list[threading.Thread] = []
@@ -52,16 +52,15 @@ def configure(addresses: Sequence[str], rank: int) -> None:
         {"cluster": {"worker": list(addresses)}, "task": {"type": "worker", "index": rank}}
     )
     os.environ["TF_GRPC_REUSE_PORT"] = "1"
-    os.environ[_NO_PROXY] = _without_proxy(addresses)
+    reach_directly(address.rpartition(":")[0].strip("[]") for address in addresses)
     os.environ.pop("TF_USE_LEGACY_KERAS", None)
     import_ahead()
 
 
-def _without_proxy(addresses: Sequence[str]) -> str:
-    """The hosts that gRPC reaches without a proxy, which may be set for what lies outside: the workers are added."""
+def reach_directly(hosts: Iterable[str]) -> None:
+    """Lets gRPC in this process reach hosts of the cluster without a proxy, which may be set for what lies outside."""
     known = os.environ.get(_NO_PROXY, os.environ.get("no_proxy", ""))
-    hosts = (address.rpartition(":")[0].strip("[]") for address in addresses)
-    return ",".join(dict.fromkeys([*filter(None, known.split(",")), *hosts]))
+    os.environ[_NO_PROXY] = ",".join(dict.fromkeys([*filter(None, known.split(",")), *hosts]))
 
 
 def own_address() -> str:

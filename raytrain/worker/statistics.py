@@ -46,10 +46,9 @@ class StatisticsHook(keras.callbacks.Callback):  # type: ignore[misc]
         """Makes the statistics agree, once an epoch."""
         if self._agree or self._strategy.num_replicas_in_sync == 1:
             return
-        wide = [variable for variable in moving_statistics(self.model) if variable.dtype == "float64"]
-        narrow = [variable for variable in moving_statistics(self.model) if variable.dtype != "float64"]
-        self._average(narrow, tf.float32)
-        self._average(wide, tf.float64)
+        statistics = moving_statistics(self.model)
+        self._average([variable for variable in statistics if variable.dtype != "float64"], tf.float32)
+        self._average([variable for variable in statistics if variable.dtype == "float64"], tf.float64)
         self._agree = True
 
     def _average(self, variables: Sequence[keras.Variable], dtype: tf.DType) -> None:

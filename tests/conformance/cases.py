@@ -644,6 +644,12 @@ OPTIMIZERS = {name: make(mlp(f"optimizer={source}, {BCE}")) for name, source in 
 
 COMPILE: dict[str, Case] = {
     "loss_weights and weighted_metrics": make(mlp(f'{ADAM}, weighted_metrics=["mse", "accuracy"]'), "weighted"),
+    "Dice over each row": make(
+        MODELS["GRU, a masked loss on every token"].model_py.replace(
+            '"binary_crossentropy"', "keras.losses.Dice(axis=(1, 2))"
+        ),
+        "tagged tokens",
+    ),
     "run_eagerly": make(mlp(f'{ADAM}, metrics=["accuracy"], run_eagerly=True'), epochs=1),
     "jit_compile": make(mlp(f"{ADAM}, jit_compile=True"), epochs=1),
     "steps_per_execution 3 of 4 steps": make(mlp(f'{ADAM}, steps_per_execution=3, metrics=["accuracy"]')),

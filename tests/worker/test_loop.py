@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from raytrain.worker import messages
-from raytrain.worker.loop import _reported
+from raytrain.worker.loop import _printed, _reported
 
 
 class Sent(list[messages.Message]):
@@ -34,3 +36,17 @@ def test_whatever_ends_a_rank_is_reported_first(error: BaseException, tmp_path: 
     [failed] = sent
     assert isinstance(failed, messages.Failed)
     assert (failed.rank, failed.error["kind"], sent.flushed) == (2, kind, 1)
+
+
+def test_an_error_is_the_users_own_also_where_it_cannot_be_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    with (
+        pytest.raises(RuntimeError, match="rank 0: KeyError: 'mine'"),
+        _reported(cast(Any, Sent()), tmp_path, 0),
+        _printed(),
+    ):
+        raise KeyError("mine")

@@ -66,6 +66,12 @@ def test_whole_numbers_are_fractions_where_the_first_rows_have_those() -> None:
     assert (back == 2**24).all()
 
 
+def test_no_whole_number_is_rounded_on_the_way() -> None:
+    example = (np.zeros((ROWS, 2), np.float64),)
+    with pytest.raises(UserCodeError, match="as in the first rows"):
+        to_block((np.full((ROWS, 2), 2**53 + 1),), example)
+
+
 def test_structure_is_kept_in_one_order() -> None:
     arrays = ARRAYS["named inputs and outputs"]
     again = like(arrays, leaves(arrays))
