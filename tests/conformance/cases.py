@@ -645,9 +645,9 @@ OPTIMIZERS = {name: make(mlp(f"optimizer={source}, {BCE}")) for name, source in 
 COMPILE: dict[str, Case] = {
     "loss_weights and weighted_metrics": make(mlp(f'{ADAM}, weighted_metrics=["mse", "accuracy"]'), "weighted"),
     "Dice over each row": make(
-        MODELS["GRU, a masked loss on every token"].model_py.replace(
-            '"binary_crossentropy"', "keras.losses.Dice(axis=(1, 2))"
-        ),
+        MODELS["GRU, a masked loss on every token"]
+        .model_py.replace(", mask_zero=True", "")
+        .replace('"binary_crossentropy"', "keras.losses.Dice(axis=(1, 2))"),
         "tagged tokens",
     ),
     "run_eagerly": make(mlp(f'{ADAM}, metrics=["accuracy"], run_eagerly=True'), epochs=1),
