@@ -42,7 +42,7 @@ from keras.src.trainers.trainer import Trainer
 from tensorflow.python.distribute import values
 
 from raytrain.errors import Problem, UserCodeError
-from raytrain.worker import pooling, reduction
+from raytrain.worker import pooling, reduction, this_step, whole_batch
 from raytrain.worker.feed import Feed
 
 ALLOW_UNPROVEN = "RAYTRAIN_ALLOW_UNPROVEN_KERAS"
@@ -72,6 +72,9 @@ def _mend_means() -> None:
     """Everything that is a mean over a batch becomes the mean over the global batch."""
     keras_loss.scale_loss_for_distribution = lambda value: value
     keras_loss.unscale_loss_for_distribution = lambda value: value
+    keras_loss.Loss.__call__ = whole_batch.loss_over_batch(keras_loss.Loss.__call__)
+    mean_wrapper = keras.metrics.MeanMetricWrapper
+    mean_wrapper.update_state = whole_batch.metric_over_batch(mean_wrapper.update_state)
     keras_loss.apply_mask = reduction.valid_over_workers(keras_loss.apply_mask)
     keras_loss.reduce_values = reduction.divide_over_workers(keras_loss.reduce_values)
     keras_tf_optimizer.TFOptimizer._all_reduce_sum_gradients = lambda self, grads_and_vars: grads_and_vars
@@ -123,6 +126,8 @@ def check_anchors() -> None:
     anchors: Sequence[tuple[Callable[..., Any], tuple[str, ...]]] = (
         (keras_loss.scale_loss_for_distribution, ("value",)),
         (keras_loss.unscale_loss_for_distribution, ("value",)),
+        (keras_loss.Loss.__call__, ("self", "y_true", "y_pred", "sample_weight")),
+        (keras.metrics.MeanMetricWrapper.update_state, ("self", "y_true", "y_pred", "sample_weight")),
         (keras_loss.apply_mask, ("sample_weight", "mask", "dtype", "reduction")),
         (keras_loss.reduce_values, ("values", "sample_weight", "reduction")),
         (keras_tf_nn._compute_moments_sync, ("x", "axes", "keepdims")),
@@ -243,7 +248,7 @@ def _differ_by_rank(draw: Callable[..., Any], rank: int) -> Callable[..., Any]:
     @functools.wraps(draw)
     def draw_for_rank(self: Any, ordered: bool = True) -> Any:
         seed = draw(self, ordered)
-        if rank == 0 or reduction.current_share() is None:
+        if rank == 0 or not this_step.has_own_rows():
             return seed
         offset = tf.constant([rank * _SEED_STRIDE % 2**31, 0], dtype=tf.int64)
         return seed + tf.cast(offset, seed.dtype)

@@ -45,6 +45,11 @@ def read_together(get_results: Callable[..., Any]) -> Callable[..., Any]:
     return with_sums
 
 
+def is_summed(variable: keras.Variable) -> bool:
+    """Whether each worker has its own part of the variable's value, which is their sum."""
+    return (variable.value.synchronization, variable.value.aggregation) in _SUMMED
+
+
 def plain_value(value: Any) -> Any:
     """A tensor where a metric returned a variable for its result, whose value will be another when it is read."""
     return tf.identity(value) if isinstance(value, (keras.Variable, tf.Variable)) else value
@@ -56,9 +61,8 @@ def _totals(
     """The variables that are sums over the workers, each once, with what they come to."""
     by_dtype: dict[tf.DType, dict[int, keras.Variable]] = defaultdict(dict)
     for variable in variables:
-        kept = variable.value
-        if (kept.synchronization, kept.aggregation) in _SUMMED:
-            by_dtype[kept.dtype][id(variable)] = variable
+        if is_summed(variable):
+            by_dtype[variable.value.dtype][id(variable)] = variable
     found: list[tuple[keras.Variable, tf.Tensor]] = []
     for unique in by_dtype.values():
         mine = [local(strategy, variable).read_value() for variable in unique.values()]

@@ -11,7 +11,6 @@ for it too. A worker that has no rows of a batch goes through the motions with a
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -20,31 +19,12 @@ import keras
 import tensorflow as tf
 from keras.src.losses.loss import standardize_reduction
 
+from raytrain.worker import this_step
+
 PACK_BYTES = 64 * 2**20
 _PASS_BYTES = 512 * 2**10
 
-_shares: list[tf.Tensor] = []
 _applying: list[bool] = []
-
-
-@contextlib.contextmanager
-def step_of_share(share: tf.Tensor) -> Iterator[None]:
-    """Marks a step, while it is traced or run eagerly, of a worker with `share` (a float32 scalar) of the rows."""
-    _shares.append(share)
-    try:
-        yield
-    finally:
-        _shares.pop()
-
-
-def current_share() -> tf.Tensor | None:
-    """The share of the step that is being traced or run; None outside of one."""
-    return _shares[-1] if _shares else None
-
-
-def is_shared() -> bool:
-    """Whether a step is being traced or run that other workers take part in."""
-    return bool(_shares) and tf.distribute.get_strategy().num_replicas_in_sync > 1
 
 
 def sum_over_workers(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -95,11 +75,11 @@ def reduce_before(apply: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(apply)
     def reduce_then_apply(self: Any, grads: Sequence[Any], trainable_variables: Any = None) -> Any:
-        if _applying or not is_shared():
+        if _applying or not this_step.is_shared():
             return apply(self, grads, trainable_variables)
         _applying.append(True)
         try:
-            return apply(self, reduce_gradients(list(grads), _shares[-1]), trainable_variables)
+            return apply(self, reduce_gradients(list(grads), this_step.share()), trainable_variables)
         finally:
             _applying.pop()
 
@@ -124,8 +104,8 @@ def mean_of_batch_means(update_state: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(update_state)
     def weigh_scalar(self: Any, values: Any, sample_weight: Any = None) -> Any:
-        if sample_weight is None and is_shared() and tf.convert_to_tensor(values).shape.rank == 0:
-            sample_weight = tf.cast(_shares[-1], self.dtype)
+        if sample_weight is None and this_step.is_shared() and tf.convert_to_tensor(values).shape.rank == 0:
+            sample_weight = tf.cast(this_step.share(), self.dtype)
         return update_state(self, values, sample_weight)
 
     return weigh_scalar
@@ -137,7 +117,7 @@ def valid_over_workers(apply_mask: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(apply_mask)
     def count_all(sample_weight: Any, mask: Any, dtype: Any, reduction: Any) -> Any:
         result = apply_mask(sample_weight, mask, dtype, reduction)
-        if mask is None or not is_shared() or reduction not in ("mean", "sum_over_batch_size"):
+        if mask is None or not this_step.is_shared() or reduction not in ("mean", "sum_over_batch_size"):
             return result
         total = tf.cast(tf.size(mask), tf.float32)
         valid = tf.reduce_sum(tf.cast(mask, tf.float32))
@@ -155,9 +135,9 @@ def divide_over_workers(reduce_values: Callable[..., Any]) -> Callable[..., Any]
     def divide(values: Any, sample_weight: Any = None, reduction: Any = "sum_over_batch_size") -> Any:
         loss = reduce_values(values, sample_weight, reduction)
         reduction = standardize_reduction(reduction)
-        if not is_shared() or values.shape.rank == 0:
+        if not this_step.is_shared() or values.shape.rank == 0:
             return loss
-        share = tf.cast(_shares[-1], loss.dtype)
+        share = tf.cast(this_step.share(), loss.dtype)
         if reduction == "sum":
             return tf.math.divide_no_nan(loss, share)
         if reduction == "mean_with_sample_weight" and sample_weight is not None:
@@ -175,16 +155,17 @@ def moments_over_workers(inputs: tf.Tensor, axes: Any, keepdims: bool) -> tuple[
     Replaces `nn._compute_moments_sync`, which gives a worker without rows a voice and takes the variance as the
     difference of two large numbers. Here the workers' squared distances are added up (Chan, Golub and LeVeque 1979).
     """
-    if not is_shared():
+    if not this_step.is_shared():
         mean, variance = tf.nn.moments(inputs, axes, keepdims=True)
     else:
         count = tf.cast(tf.size(inputs) / tf.size(tf.reduce_sum(inputs, axes)), inputs.dtype)
         count *= tf.cast(_has_rows(), inputs.dtype)
         local_mean, local_variance = tf.nn.moments(inputs, axes, keepdims=True)
-        all_count, total = (_sum_with_gradient(part) for part in (count, local_mean * count))
+        all_count, total = sum_with_gradient(count, local_mean * count)
         mean = total / all_count
         distance = (local_variance + tf.square(local_mean - mean)) * count
-        variance = _sum_with_gradient(distance) / all_count
+        [all_distance] = sum_with_gradient(distance)
+        variance = all_distance / all_count
     if keepdims:
         return mean, variance
     return tf.squeeze(mean, axes), tf.squeeze(variance, axes)
@@ -197,13 +178,13 @@ def masked_moments_over_workers(moments: Callable[..., Any]) -> Callable[..., An
 
     @functools.wraps(moments)
     def over_workers(self: Any, inputs: tf.Tensor, mask: Any) -> Any:
-        if mask is None or not self.synchronized or not is_shared():
+        if mask is None or not self.synchronized or not this_step.is_shared():
             return moments(self, inputs, mask)
         valid = tf.broadcast_to(tf.cast(mask, tf.bool)[..., None], tf.shape(inputs))
         has_rows = tf.cast(_has_rows(), inputs.dtype)
 
         def total(values: tf.Tensor) -> tf.Tensor:
-            return _sum_with_gradient(tf.reduce_sum(values, self._reduction_axes, keepdims=True) * has_rows)
+            return sum_with_gradient(tf.reduce_sum(values, self._reduction_axes, keepdims=True) * has_rows)[0]
 
         count = total(tf.cast(valid, inputs.dtype)) + keras.config.epsilon()
         mean = total(tf.where(valid, inputs, tf.zeros_like(inputs))) / count
@@ -214,25 +195,25 @@ def masked_moments_over_workers(moments: Callable[..., Any]) -> Callable[..., An
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
-def _sum_with_gradient(value: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-    """A sum over the workers through which gradients flow.
+def sum_with_gradient(*values: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., list[tf.Tensor]]]:
+    """Sums over the workers through which gradients flow.
 
-    Every worker's loss depends on it, each with that worker's share of the global loss; and what arrives here is
+    Every worker's loss depends on them, each with that worker's share of the global loss; and what arrives here is
     weighted by this worker's share later on, with the rest of its gradient.
     """
-    share = tf.cast(_shares[-1], value.dtype)
+    share = this_step.share()
 
-    def gradient(upstream: tf.Tensor) -> tf.Tensor:
-        [total] = sum_over_workers([tf.math.multiply_no_nan(upstream, share)])
-        return tf.math.divide_no_nan(total, share)
+    def gradient(*upstream: tf.Tensor) -> list[tf.Tensor]:
+        totals = sum_over_workers([tf.math.multiply_no_nan(part, tf.cast(share, part.dtype)) for part in upstream])
+        return [tf.math.divide_no_nan(total, tf.cast(share, total.dtype)) for total in totals]
 
-    return sum_over_workers([value])[0], gradient
+    return sum_over_workers(values), gradient
 
 
 def pool_logs(logs: dict[str, Any], own: set[str]) -> dict[str, Any]:
     """A step's logs, those named in `own`, which are no metric's, being means over the global batch where scalars."""
     names = [name for name, value in logs.items() if name in own and _is_float_scalar(value)]
-    share = _shares[-1]
+    share = this_step.share()
     weighted = [tf.math.multiply_no_nan(logs[name], tf.cast(share, logs[name].dtype)) for name in names]
     return logs | dict(zip(names, sum_over_workers(weighted), strict=True))
 
@@ -243,7 +224,7 @@ def _is_float_scalar(value: Any) -> bool:
 
 def _has_rows() -> tf.Tensor:
     """1.0, or 0.0 where this worker has no rows of the batch."""
-    return tf.cast(_shares[-1] > 0, tf.float32)
+    return tf.cast(this_step.share() > 0, tf.float32)
 
 
 def _weigh(grad: Any, share: tf.Tensor) -> Any:

@@ -9,32 +9,19 @@ nothing at all in a test step; Keras itself asks the metrics for their pooled re
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import tree
 
-from raytrain.worker import reduction
+from raytrain.worker import reduction, results, this_step, whole_batch
 from raytrain.worker.batch_norm import synchronized_layers
 from raytrain.worker.feed import Chunk
 from raytrain.worker.pooling import plain_value
+from raytrain.worker.results import Logs
 from raytrain.worker.statistics import moving_statistics
-
-Logs = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Result:
-    """A tensor that `metric.result()` returned, or the part of that name of what it returned."""
-
-    tensor: Any
-    metric: keras.metrics.Metric
-    part: str | None
-
 
 Function = Callable[[Iterator[Chunk]], Logs]
 
@@ -73,17 +60,24 @@ def _make_function(
 ) -> Function:
     # Keras takes the last step's logs for the epoch's when they do not have exactly the metrics' names; these of them
     # are metrics' results.
-    taken_as_they_are: dict[str, _Result] = {}
+    taken_as_they_are: dict[str, results.Result] = {}
+    is_eager = model.run_eagerly or tf.config.functions_run_eagerly()
+    # What a step makes of the results can be seen only in a graph of its own.
+    pooled = not _is_keras_own(step) and (is_eager or isinstance(step, tf.types.experimental.PolymorphicFunction))
+    made_more_of = False
+    several = strategy.num_replicas_in_sync > 1
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def one_step(data: Any, share: tf.Tensor) -> Any:
         def in_replica(data: Any, share: tf.Tensor) -> Logs:
-            with reduction.step_of_share(share):
-                with _recorded_results(model) as results:
+            nonlocal made_more_of
+            with this_step.of_share(share):
+                with results.recorded(model, pooled=pooled and this_step.is_shared()) as found:
                     logs = _flat(step(data))
-                if reduction.is_shared() and set(logs) != set(model.get_metrics_result()):
+                made_more_of |= any(result.is_made_more_of(logs) for result in found)
+                if this_step.is_shared() and set(logs) != set(model.get_metrics_result()):
                     of_metrics = {
-                        name: result for name, value in logs.items() for result in results if value is result.tensor
+                        name: result for name, value in logs.items() for result in found if value is result.tensor
                     }
                     taken_as_they_are.update(of_metrics)
                     logs = reduction.pool_logs(logs, set(logs) - set(of_metrics))
@@ -93,6 +87,7 @@ def _make_function(
         logs = strategy.run(in_replica, args=(data, share))
         return dict(logs)
 
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def idle_step(data: Any, share: tf.Tensor) -> Any:
         kept = [(local, local.read_value()) for local in _untrained_locals(model, strategy)]
         with tf.control_dependencies([value for _, value in kept]):
@@ -104,28 +99,35 @@ def _make_function(
     def returned(logs: Logs, *, is_last: bool) -> Logs:
         if not (always_pooled or is_last):
             return logs
-        logs |= _pooled(taken_as_they_are)
+        logs |= results.pooled_anew(taken_as_they_are)
         return dict(model._get_metrics_result_or_logs(logs)) if always_pooled else logs
 
-    if model.run_eagerly or tf.config.functions_run_eagerly():
+    if is_eager:
         return _until_steps(_eager_chunk(one_step, idle_step), model, strategy, returned)
     jit_compile = model.jit_compile and can_jit(strategy)
-    compiled = {
-        False: tf.function(one_step, jit_compile=jit_compile),
-        True: tf.function(tf.autograph.experimental.do_not_convert(idle_step), jit_compile=jit_compile),
-    }
     loops: dict[Any, Callable[..., Logs]] = {}
 
+    def traced(specs: Any, *, is_idle: bool) -> Any:
+        nonlocal pooled, jit_compile
+        function = tf.function(idle_step if is_idle else one_step, jit_compile=jit_compile)
+        concrete = function.get_concrete_function(specs, tf.TensorSpec([], tf.float32))
+        found = (pooled or (made_more_of and several), jit_compile and not whole_batch.is_used())
+        if found == (pooled, jit_compile):
+            return concrete
+        pooled, jit_compile = found
+        return traced(specs, is_idle=is_idle)
+
     def loop_for(chunk: Chunk) -> Callable[..., Logs]:
-        function = compiled[chunk.share == 0]
         specs = tree.map_structure(lambda tensor: _step_spec(tensor, static_batch), chunk.data)
         key = (chunk.share == 0, tuple((spec.shape.as_list().__repr__(), spec.dtype) for spec in tree.flatten(specs)))
         if key not in loops:
-            loops[key] = _loop_over(function.get_concrete_function(specs, tf.TensorSpec([], tf.float32)), specs)
+            loops[key] = _loop_over(traced(specs, is_idle=chunk.share == 0), specs)
         return loops[key]
 
     def run_chunk(chunk: Chunk) -> Logs:
-        return loop_for(chunk)(chunk.data, tf.constant(chunk.share))
+        loop, share = loop_for(chunk), tf.constant(chunk.share)
+        with this_step.of_share(share):
+            return loop(chunk.data, share)
 
     function = _until_steps(run_chunk, model, strategy, returned)
     function.trace = loop_for  # type: ignore[attr-defined]
@@ -152,6 +154,10 @@ def _until_steps(
     return function
 
 
+def _is_keras_own(step: Callable[[Any], Logs]) -> bool:
+    return getattr(step, "__func__", None) in (keras.Model.train_step, keras.Model.test_step)
+
+
 def _flat(logs: Logs) -> Logs:
     """A step's logs without dicts among them, such as the result of all compiled metrics; Keras flattens them later."""
     if not any(isinstance(value, dict) for value in logs.values()):
@@ -160,38 +166,6 @@ def _flat(logs: Logs) -> Logs:
     for name, value in sorted(logs.items()):
         flat.update(_flat(value) if isinstance(value, dict) else {name: value})
     return flat
-
-
-@contextlib.contextmanager
-def _recorded_results(model: keras.Model) -> Iterator[list[_Result]]:
-    """What the model's metrics return as their results while the block runs."""
-    results: list[_Result] = []
-
-    def recorded(metric: keras.metrics.Metric) -> Callable[[], Any]:
-        result = metric.result
-
-        def result_and_note() -> Any:
-            value = result()
-            parts = value.items() if isinstance(value, dict) else [(None, value)]
-            results.extend(_Result(tensor=tensor, metric=metric, part=part) for part, tensor in parts)
-            return value
-
-        return result_and_note
-
-    metrics = {id(metric): metric for metric in model.metrics}.values()  # Keras lists those of nested layers twice
-    for metric in metrics:
-        metric.result = recorded(metric)
-    try:
-        yield results
-    finally:
-        for metric in metrics:
-            del metric.result
-
-
-def _pooled(results: dict[str, _Result]) -> Logs:
-    """The results anew, over all workers, by the names under which a step logged them."""
-    values = {name: result.metric.result() for name, result in results.items()}
-    return {name: value if results[name].part is None else value[results[name].part] for name, value in values.items()}
 
 
 def _chunk_of_all_rows(batch: Any, strategy: tf.distribute.Strategy) -> Chunk:

@@ -99,6 +99,47 @@ ADAM = f"optimizer=keras.optimizers.Adam(0.01), {BCE}"
 
 SGD = f"optimizer=keras.optimizers.SGD(0.1, momentum=0.9), {BCE}"
 
+
+def own_steps(*, decorator: str = "", compile_arguments: str = "") -> str:
+    """A user's file whose steps weigh the loss by a metric's result, and log a number that is made of one."""
+    return f"""
+import keras
+import tensorflow as tf
+@keras.saving.register_keras_serializable("case")
+class Own(keras.Model):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.tracker = keras.metrics.Mean(name="tracked")
+    @property
+    def metrics(self):
+        return [self.tracker]
+    {decorator}
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.loss_of(y, self(x, training=True))
+            weighted = loss * (1.0 + self.tracker.result())
+        self.optimizer.apply(tape.gradient(weighted, self.trainable_variables), self.trainable_variables)
+        self.tracker.update_state(loss)
+        return {{**self.measured(), "size": tf.reduce_mean(tf.abs(y))}}
+    def test_step(self, data):
+        x, y = data
+        self.tracker.update_state(self.loss_of(y, self(x, training=False)))
+        return self.measured()
+    def measured(self):
+        return {{"loss": self.tracker.result(), "perplexity": tf.exp(-self.tracker.result())}}
+    @tf.function
+    def loss_of(self, y, y_pred):
+        return self.compute_loss(y=y, y_pred=y_pred)
+def build_model():
+    x = keras.Input((6,))
+    model = Own(x, keras.layers.Dense(1)(keras.layers.Dense(5, activation="tanh")(x)))
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss=keras.losses.MeanSquaredError(reduction="sum"),
+                  {compile_arguments})
+    return model
+"""
+
+
 MODELS: dict[str, Case] = {
     "sequential": make(mlp(f'{ADAM}, metrics=["accuracy"]')),
     "functional, dicts of inputs and outputs": make(
@@ -484,6 +525,13 @@ def build_model():
 """,
         "regression",
     ),
+    "steps that make more of a metric's result": make(own_steps(), "regression", train=49),
+    "steps that make more of a metric's result, train_step being a tf.function": make(
+        own_steps(decorator="@tf.function"), "regression", train=49
+    ),
+    "steps that make more of a metric's result, run eagerly": make(
+        own_steps(compile_arguments="run_eagerly=True"), "regression", train=49
+    ),
     "clear_session before the model is made": make(
         mlp(ADAM, before="keras.backend.clear_session()").replace(
             "def build_model():\n", "def build_model():\n    keras.backend.clear_session()\n"
@@ -675,6 +723,44 @@ COMPILE: dict[str, Case] = {
     ),
 }
 
+OF_BATCHES = """
+from keras import ops
+@keras.saving.register_keras_serializable("case")
+def dice(y_true, y_pred):
+    return (2 * ops.sum(y_true * y_pred) + 1) / (ops.sum(y_true) + ops.sum(y_pred) + 1)
+@keras.saving.register_keras_serializable("case")
+def dice_and_entropy(y_true, y_pred):
+    entropy = keras.losses.BinaryCrossentropy(reduction="sum")(y_true, y_pred)
+    return 1 - dice(y_true, y_pred) + 0.01 * entropy
+@keras.saving.register_keras_serializable("case")
+class Contrast(keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        y_true, distances = ops.reshape(y_true, (-1, 1)), ops.abs(y_pred - ops.transpose(y_pred))
+        same = ops.cast(ops.equal(y_true, ops.transpose(y_true)), "float32")
+        return ops.mean(same * distances + (1 - same) * ops.relu(1 - distances)) + ops.var(y_pred)
+"""
+
+
+def of_batches(
+    loss: str, kind: str = "binary", metrics: str = "dice, keras.losses.Dice()", **mlp_arguments: Any
+) -> Case:
+    arguments = f"optimizer=keras.optimizers.Adam(0.01), loss={loss}, metrics=[{metrics}]"
+    return make(mlp(arguments, before=OF_BATCHES, **mlp_arguments), kind, train=49)
+
+
+WHOLE_BATCH: dict[str, Case] = {
+    "Dice": of_batches("keras.losses.Dice()"),
+    "Dice of weighted rows": of_batches("keras.losses.Dice()", "weighted"),
+    "Dice by class, their sum": of_batches(
+        'keras.losses.Dice(axis=0, reduction="sum")', "onehot", units=4, activation="softmax"
+    ),
+    "Tversky": of_batches("keras.losses.Tversky(alpha=0.3, beta=0.7)"),
+    "Circle": of_batches("keras.losses.Circle(gamma=4)", "classes", "", units=4, activation="tanh"),
+    "a function of the user's, with a loss of Keras in it": of_batches("dice_and_entropy"),
+    "pairs in a class of the user's": of_batches("Contrast()"),
+    "pairs, run eagerly": of_batches("Contrast(), run_eagerly=True"),
+}
+
 FIT: dict[str, Case] = {
     "sample weights": make(mlp(f'{ADAM}, metrics=["accuracy"]'), "weighted"),
     "class weights": make(mlp(ADAM), fit={"class_weight": {0: 0.5, 1: 2.0}}),
@@ -815,6 +901,7 @@ ROWS: dict[str, Row] = {
         "models": MODELS,
         "optimizers": OPTIMIZERS,
         "compile": COMPILE,
+        "whole batch": WHOLE_BATCH,
         "fit": FIT,
         "metrics": METRICS,
         "precision": PRECISION,

@@ -62,8 +62,8 @@ for name, make in (("train", steps.make_train_function), ("test", steps.make_tes
         return made
     tf.function = recording
     function = make(model, strategy, static_batch=False)
-    tf.function = wrapped
     function(iter(feed))
+    tf.function = wrapped
     [graph] = [concrete.graph for concrete in seen]
     counts[name] = [op.type for op in graph.get_operations() if "Collective" in op.type]
 reduced, sums = [], []

@@ -10,7 +10,7 @@ import pytest
 from keras.src.backend.tensorflow import core, nn, optimizer, trainer
 from keras.src.layers import BatchNormalization
 from keras.src.losses import loss
-from keras.src.metrics.reduction_metrics import Mean
+from keras.src.metrics.reduction_metrics import Mean, MeanMetricWrapper
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from keras.src.optimizers.multi_optimizer import MultiOptimizer
@@ -24,6 +24,8 @@ from raytrain.worker import mending
 ANCHORS = [
     (loss, "scale_loss_for_distribution"),
     (loss, "unscale_loss_for_distribution"),
+    (loss.Loss, "__call__"),
+    (MeanMetricWrapper, "update_state"),
     (loss, "apply_mask"),
     (loss, "reduce_values"),
     (nn, "_compute_moments_sync"),

@@ -1,0 +1,60 @@
+"""The step that is being traced or run, and this worker's share of its rows.
+
+Runs in: every Train worker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+_shares: list[tf.Tensor] = []
+_over_all_rows: list[bool] = []
+
+
+@contextlib.contextmanager
+def of_share(share: tf.Tensor) -> Iterator[None]:
+    """Marks a step, while it is traced or run, of a worker with `share` (a float32 scalar) of the rows."""
+    _shares.append(share)
+    try:
+        yield
+    finally:
+        _shares.pop()
+
+
+@contextlib.contextmanager
+def over_all_rows() -> Iterator[None]:
+    """Marks what every worker computes alike, from all workers' rows, as one process would."""
+    _over_all_rows.append(True)
+    try:
+        yield
+    finally:
+        _over_all_rows.pop()
+
+
+def has_own_rows() -> bool:
+    """Whether a step is being traced or run, and what is computed is of the rows at hand."""
+    return bool(_shares) and not _over_all_rows
+
+
+def is_shared() -> bool:
+    """Whether the rows at hand are a part of those of a step that is being traced or run."""
+    return has_own_rows() and tf.distribute.get_strategy().num_replicas_in_sync > 1
+
+
+def share() -> tf.Tensor:
+    """This worker's part of the global batch's rows, a float32 scalar; 0 where it has none.
+
+    A `tf.function` of the user's within the step is traced once and called from several: those of a training and of a
+    test, and those without rows. So it is handed the share when it is called and keeps none of the step that it was
+    traced in.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    while getattr(graph, "is_control_flow_graph", False):
+        graph = graph.outer_graph
+    if tf.executing_eagerly() or graph is getattr(_shares[-1], "graph", None):
+        return _shares[-1]
+    with graph.as_default():
+        return graph.capture_call_time_value(lambda: _shares[-1], tf.TensorSpec([]), key="raytrain share")
