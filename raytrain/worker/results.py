@@ -16,6 +16,8 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.backend import AutocastScope
+from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 from raytrain.worker import this_step
 from raytrain.worker.pooling import is_summed
@@ -48,6 +50,11 @@ def recorded(model: keras.Model, *, pooled: bool) -> Iterator[list[Result]]:
         pooled: they return what all workers' rows come to.
     """
     results: list[Result] = []
+
+    def is_pooled() -> bool:
+        # A `tf.function` of the user's is traced once: nobody can come back to it.
+        return (pooled or (this_step.is_shared() and this_step.is_nested())) and not in_stateless_scope()
+
     asked: list[keras.metrics.Metric] = []
 
     def recorded_result(metric: keras.metrics.Metric) -> Callable[[], Any]:
@@ -58,7 +65,7 @@ def recorded(model: keras.Model, *, pooled: bool) -> Iterator[list[Result]]:
                 return result()
             asked.append(metric)
             try:
-                value = _over_workers(metric, result) if pooled else result()
+                value = _over_workers(metric, result) if is_pooled() else result()
             finally:
                 asked.pop()
             parts = value.items() if isinstance(value, dict) else [(None, value)]
@@ -70,15 +77,13 @@ def recorded(model: keras.Model, *, pooled: bool) -> Iterator[list[Result]]:
     metrics = {id(metric): metric for metric in model.metrics}.values()  # Keras lists those of nested layers twice
     for metric in metrics:
         metric.result = recorded_result(metric)
-        if pooled:
-            metric.update_state = _only_with_rows(metric)
+        metric.update_state = _only_with_rows(metric, is_pooled)
     try:
         yield results
     finally:
         for metric in metrics:
             del metric.result
-            if pooled:
-                del metric.update_state
+            del metric.update_state
 
 
 def pooled_anew(results: dict[str, Result]) -> Logs:
@@ -88,24 +93,29 @@ def pooled_anew(results: dict[str, Result]) -> Logs:
 
 
 def _over_workers(metric: keras.metrics.Metric, result: Callable[[], Any]) -> Any:
-    variables = [variable for variable in metric.variables if is_summed(variable)]
+    with AutocastScope(None):
+        variables = [variable for variable in metric.variables if is_summed(variable)]
     totals = sum_over_workers([_own_copy(variable).read_value() for variable in variables])
     with keras.StatelessScope(state_mapping=list(zip(variables, totals, strict=True))):
         return result()
 
 
-def _only_with_rows(metric: keras.metrics.Metric) -> Callable[..., None]:
+def _only_with_rows(metric: keras.metrics.Metric, is_pooled: Callable[[], bool]) -> Callable[..., Any]:
     """The metric's `update_state`, which leaves its state as it is where the step has no rows of this worker's."""
     update_state = metric.update_state
 
-    def update(*args: Any, **kwargs: Any) -> None:
+    def update(*args: Any, **kwargs: Any) -> Any:
+        if not is_pooled():
+            return update_state(*args, **kwargs)
         before = [(copy, copy.read_value()) for copy in map(_own_copy, metric.variables)]
-        update_state(*args, **kwargs)
+        returned = update_state(*args, **kwargs)
         for copy, value in before:
             copy.assign(tf.where(this_step.share() > 0, copy.read_value(), value))
+        return returned
 
     return update
 
 
 def _own_copy(variable: keras.Variable) -> tf.Variable:
-    return local(tf.distribute.get_strategy(), variable)
+    with AutocastScope(None):
+        return local(tf.distribute.get_strategy(), variable)

@@ -62,8 +62,7 @@ def _make_function(
     # are metrics' results.
     taken_as_they_are: dict[str, results.Result] = {}
     is_eager = model.run_eagerly or tf.config.functions_run_eagerly()
-    # What a step makes of the results can be seen only in a graph of its own.
-    pooled = not _is_keras_own(step) and (is_eager or isinstance(step, tf.types.experimental.PolymorphicFunction))
+    pooled = is_eager and not _is_keras_own(step)  # only in a graph can be seen what is made of a result
     made_more_of = False
     several = strategy.num_replicas_in_sync > 1
 

@@ -44,6 +44,21 @@ def is_shared() -> bool:
     return has_own_rows() and tf.distribute.get_strategy().num_replicas_in_sync > 1
 
 
+def is_conditional() -> bool:
+    """Whether what is computed stands in a condition or a loop, so that not every worker need come to it."""
+    return not tf.executing_eagerly() and getattr(tf.compat.v1.get_default_graph(), "is_control_flow_graph", False)
+
+
+def is_nested() -> bool:
+    """Whether what is computed stands in a `tf.function` of the user's within the step."""
+    return not tf.executing_eagerly() and _function_graph() is not getattr(_shares[-1], "graph", None)
+
+
+def is_nested_in_eager() -> bool:
+    """Likewise, in a step that is run eagerly."""
+    return is_nested() and not hasattr(_shares[-1], "graph")
+
+
 def share() -> tf.Tensor:
     """This worker's part of the global batch's rows, a float32 scalar; 0 where it has none.
 
@@ -51,10 +66,18 @@ def share() -> tf.Tensor:
     test, and those without rows. So it is handed the share when it is called and keeps none of the step that it was
     traced in.
     """
+    if not is_nested():
+        return _shares[-1]
+    with _function_graph().as_default() as graph:
+        return graph.capture_call_time_value(_share_when_called, tf.TensorSpec([]), key="raytrain share")
+
+
+def _share_when_called() -> tf.Tensor:
+    return _shares[-1] if _shares else tf.constant(1.0)
+
+
+def _function_graph() -> tf.Graph:
     graph = tf.compat.v1.get_default_graph()
     while getattr(graph, "is_control_flow_graph", False):
         graph = graph.outer_graph
-    if tf.executing_eagerly() or graph is getattr(_shares[-1], "graph", None):
-        return _shares[-1]
-    with graph.as_default():
-        return graph.capture_call_time_value(lambda: _shares[-1], tf.TensorSpec([]), key="raytrain share")
+    return graph

@@ -1,29 +1,34 @@
-"""Losses and metrics of a whole batch: one number for all its rows, or rows set against each other.
+"""Losses and metrics whose numbers depend on more than one row: computed from all workers' rows, by each worker alike.
 
 Runs in: every Train worker. `raytrain.worker.mending` puts these in the place of what Keras has.
 
-What gives a number for each row needs only the rows at hand. A number for a batch may be anything: a mean over rows, a
-quotient of two sums (Dice), a contrast of pairs. So it is computed from all workers' rows, by each worker alike; for
-that the labels and predictions of a step cross the network, and the gradients by the predictions come back.
+What gives a number for each row, or the mean of such numbers, needs only the rows at hand. For a quotient of sums
+(Dice) or a contrast of pairs the labels and predictions of a step cross the network, and the gradients by the
+predictions come back. Keras' own functions are known; those of the user's are tried (`raytrain.worker.reach`).
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import keras
 import tensorflow as tf
 from keras import tree
 from keras.src import backend
 from keras.src.losses import losses
 
+from raytrain.errors import Problem, UserCodeError
 from raytrain.worker import this_step
+from raytrain.worker.reach import Reach, reach_of
 from raytrain.worker.reduction import sum_over_workers, sum_with_gradient
 
 Call = Callable[..., Any]
 
 _is_used = False
+_tried: dict[Any, tuple[Any, Reach]] = {}
 
 
 def is_used() -> bool:
@@ -38,11 +43,8 @@ def loss_over_batch(call_loss: Callable[..., Any]) -> Callable[..., Any]:
     def over_batch(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not this_step.is_shared():
             return call_loss(self, *args, **kwargs)
-        self.call = _over_batch(self.call, self)
-        try:
+        with _replaced(self, "call", _over_batch(self.call, self)):
             return call_loss(self, *args, **kwargs)
-        finally:
-            del self.call
 
     return over_batch
 
@@ -53,50 +55,114 @@ def metric_over_batch(update_state: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(update_state)
     def over_batch(self: Any, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         is_weighted = sample_weight is not None or backend.get_keras_mask(y_pred) is not None
-        if is_weighted or not this_step.is_shared():
+        if is_weighted or not this_step.is_shared() or isinstance(self._fn, keras.losses.Loss):
             return update_state(self, y_true, y_pred, sample_weight)
-        function = self._fn
-        self._fn = _over_batch(function, self)
-        try:
+        with _replaced(self, "_fn", _over_batch(self._fn, self)):
             return update_state(self, y_true, y_pred, sample_weight)
-        finally:
-            self._fn = function
 
     return over_batch
 
 
+@contextmanager
+def _replaced(owner: Any, name: str, call: Call) -> Iterator[None]:
+    """The object has the attribute until the block ends."""
+    had = name in vars(owner)
+    before = getattr(owner, name)
+    setattr(owner, name, call)
+    try:
+        yield
+    finally:
+        if had:
+            setattr(owner, name, before)
+        else:
+            delattr(owner, name)
+
+
 def _over_batch(call: Call, owner: Any) -> Call:
-    """`call` over all workers' rows, if what it gives is no number for each row.
+    """`call` over all workers' rows, where rows at hand are not enough.
 
     Args:
         owner: the loss or metric whose function it is.
     """
-    function = getattr(owner, "fn", getattr(owner, "_fn", owner))
-    keywords = getattr(owner, "_fn_kwargs", {})
 
     def over_batch(y_true: Any, y_pred: Any, **kwargs: Any) -> Any:
-        if _is_of_keras(function):
-            is_of_batch = function is losses.circle or _adds_up_rows(function, keywords, y_pred)
-        else:
-            values = call(y_true, y_pred, **kwargs)
-            is_of_batch = tf.convert_to_tensor(values).shape.rank == 0
-            if not is_of_batch:
-                return values
         rows = tree.flatten((y_true, y_pred))
-        if not is_of_batch or not all(map(_can_be_sent, rows)):
+        if this_step.is_conditional() or not all(map(_can_be_sent, rows)):
             return call(y_true, y_pred, **kwargs)
+        reach = _reach(functools.partial(call, **kwargs), owner, y_true, y_pred)
+        if reach in (Reach.ROW, Reach.MEAN):
+            return call(y_true, y_pred, **kwargs)
+        _check_gradients_come_back(owner)
         global _is_used
         _is_used = True
         parts = _Parts(rows)
         y_true, y_pred = tree.pack_sequence_as((y_true, y_pred), parts.gathered())
         with this_step.over_all_rows():
             values = call(y_true, y_pred, **kwargs)
-        if function is losses.circle:
+        if reach is Reach.ROWS:
             return parts.own(values)
         is_sum = getattr(owner, "reduction", None) == "sum" and values.shape.rank
         return values * tf.cast(this_step.share(), values.dtype) if is_sum else values
 
     return over_batch
+
+
+def _reach(call: Call, owner: Any, y_true: Any, y_pred: Any) -> Reach:
+    function = _function(owner)
+    if _is_of_keras(function):
+        return _known(function, getattr(owner, "_fn_kwargs", {}), y_pred)
+    shapes = tuple((tuple(leaf.shape[1:]), leaf.dtype) for leaf in tree.flatten((y_true, y_pred)))
+    key = (id(owner), shapes)
+    if key not in _tried:
+        _tried[key] = owner, reach_of(call, y_true, y_pred)
+    return _tried[key][1]
+
+
+def _function(owner: Any) -> Any:
+    """What computes the numbers: the function that Keras' own `call` or `update_state` wraps, or the user's `call`."""
+    if isinstance(owner, keras.metrics.Metric):
+        return owner._fn
+    own = type(owner).call
+    return owner.fn if own is losses.LossFunctionWrapper.call else own
+
+
+def _is_of_keras(function: Any) -> bool:
+    module = getattr(function, "__globals__", {}).get("__name__") or type(function).__module__
+    return str(module).split(".")[0] == "keras"
+
+
+def _known(function: Any, keywords: dict[str, Any], y_pred: Any) -> Reach:
+    if function is losses.circle:
+        return Reach.ROWS
+    if function not in (losses.dice, losses.tversky):
+        return Reach.ROW
+    axis = keywords.get("axis")
+    axes = [axis] if isinstance(axis, int) else axis
+    adds_up_rows = axes is None or any(axis % y_pred.shape.rank == 0 for axis in axes)
+    return Reach.BATCH if adds_up_rows else Reach.ROW
+
+
+def _can_be_sent(leaf: Any) -> bool:
+    """Whether it has rows, and of numbers."""
+    if not isinstance(leaf, tf.Tensor) or not leaf.shape.rank:
+        return False
+    return bool(leaf.dtype.is_floating or leaf.dtype.is_integer or leaf.dtype.is_bool)
+
+
+def _check_gradients_come_back(owner: Any) -> None:
+    """Refuses what TensorFlow would train without, in silence: it has no gradient of a collective there.
+
+    Raises:
+        UserCodeError: the loss stands in a `tf.function` of a step that is run eagerly.
+    """
+    if isinstance(owner, keras.losses.Loss) and this_step.is_nested_in_eager():
+        raise UserCodeError(
+            Problem(
+                got=f"the loss {owner.name}, which is of a whole batch, in a tf.function of a step that is run eagerly",
+                expected="a step of one kind, with several workers",
+                fix="leave out run_eagerly, or the tf.function",
+            )
+        )
 
 
 class _Parts:
@@ -138,23 +204,3 @@ class _Parts:
         paddings = tf.pad(ends[None, :], [[0, tensor.shape.rank - 1], [0, 0]])
         padded = tf.pad(tensor[: self._own[index]], paddings)
         return tf.ensure_shape(padded, [None, *tensor.shape[1:]])
-
-
-def _can_be_sent(leaf: Any) -> bool:
-    """Whether it has rows, and of numbers."""
-    if not isinstance(leaf, tf.Tensor) or not leaf.shape.rank:
-        return False
-    return bool(leaf.dtype.is_floating or leaf.dtype.is_integer or leaf.dtype.is_bool)
-
-
-def _is_of_keras(function: Any) -> bool:
-    module = getattr(function, "__module__", None) or type(function).__module__
-    return str(module).split(".")[0] == "keras"
-
-
-def _adds_up_rows(function: Any, keywords: dict[str, Any], y_pred: Any) -> bool:
-    if function not in (losses.dice, losses.tversky):
-        return False
-    axis = keywords.get("axis")
-    axes = [axis] if isinstance(axis, int) else axis
-    return axes is None or any(axis % y_pred.shape.rank == 0 for axis in axes)

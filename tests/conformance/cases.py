@@ -529,6 +529,9 @@ def build_model():
     "steps that make more of a metric's result, train_step being a tf.function": make(
         own_steps(decorator="@tf.function"), "regression", train=49
     ),
+    "steps that make more of a metric's result, in a tf.function of both": make(
+        own_steps().replace("    def measured", "    @tf.function\n    def measured"), "regression", train=49
+    ),
     "steps that make more of a metric's result, run eagerly": make(
         own_steps(compile_arguments="run_eagerly=True"), "regression", train=49
     ),
@@ -733,6 +736,12 @@ def dice_and_entropy(y_true, y_pred):
     entropy = keras.losses.BinaryCrossentropy(reduction="sum")(y_true, y_pred)
     return 1 - dice(y_true, y_pred) + 0.01 * entropy
 @keras.saving.register_keras_serializable("case")
+def dice_beside_each_rows_entropy(y_true, y_pred):
+    return keras.losses.binary_crossentropy(y_true, y_pred) - ops.log(dice(y_true, y_pred))
+@keras.saving.register_keras_serializable("case")
+def dice_of_each_class(y_true, y_pred):
+    return 1 - (2 * ops.sum(y_true * y_pred, axis=0) + 1) / (ops.sum(y_true + y_pred, axis=0) + 1)
+@keras.saving.register_keras_serializable("case")
 class Contrast(keras.losses.Loss):
     def call(self, y_true, y_pred):
         y_true, distances = ops.reshape(y_true, (-1, 1)), ops.abs(y_pred - ops.transpose(y_pred))
@@ -757,6 +766,10 @@ WHOLE_BATCH: dict[str, Case] = {
     "Tversky": of_batches("keras.losses.Tversky(alpha=0.3, beta=0.7)"),
     "Circle": of_batches("keras.losses.Circle(gamma=4)", "classes", "", units=4, activation="tanh"),
     "a function of the user's, with a loss of Keras in it": of_batches("dice_and_entropy"),
+    "a function of the user's, for each row with all rows in it": of_batches("dice_beside_each_rows_entropy"),
+    "a function of the user's, for each class": of_batches(
+        "dice_of_each_class", "onehot", units=4, activation="softmax"
+    ),
     "pairs in a class of the user's": of_batches("Contrast()"),
     "pairs, run eagerly": of_batches("Contrast(), run_eagerly=True"),
 }
