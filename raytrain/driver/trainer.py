@@ -110,6 +110,7 @@ def _worker_environment(scaling: ScalingSpec) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "KERAS_BACKEND": "tensorflow",
         "MPLBACKEND": "Agg",
+        "PYTHONHASHSEED": "0",  # a vocabulary made of a set must be in one order on all workers and in all attempts
     }
 
 

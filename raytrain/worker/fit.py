@@ -158,7 +158,7 @@ def _fit(
 
 def _make_what_a_step_makes(model: keras.Model, feed: Feed, snapshot: checkpoint.Snapshot) -> None:
     """A second optimizer's state, say; a step that is run for it is undone by the values that are put back."""
-    if not model.run_eagerly:
+    if hasattr(model.train_function, "trace"):
         model.train_function.trace(feed.example_chunk())
     elif len(deciding(model)) != len(snapshot.variables):
         model.train_function(iter([feed.example_chunk()]))
@@ -242,7 +242,7 @@ def _build(model: keras.Model, strategy: tf.distribute.Strategy, feed: Feed) -> 
     """
     with strategy.scope():
         global_seed_generator()
-        if not build_if_possible(model, feed.example_batch()) and not model.run_eagerly:
+        if not build_if_possible(model, feed.example_batch()) and hasattr(model.train_function, "trace"):
             model.train_function.trace(replace(feed.example_chunk(), share=1.0))
 
 
@@ -256,7 +256,7 @@ def _announce_model(model: keras.Model, job: WorkerJob, channel: Channel) -> Non
     try:
         model_file.write_summary(model, job.paths.summary)
         model_file.copy_code(job.folder, job.paths.code)
-    except OSError as error:  # no reason not to train
+    except Exception as error:  # noqa: BLE001  no reason not to train, also where the model has a summary of its own
         _chief_notice(channel, job.rank)(f"the model's summary and code could not be kept with the run: {error}")
 
 

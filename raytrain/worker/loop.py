@@ -6,7 +6,6 @@ Runs in: every Train worker. Importing this module imports no TensorFlow: the co
 from __future__ import annotations
 
 import contextlib
-import os
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from raytrain.worker.logs import copy_output
 from raytrain.worker.shards import Shards
 from raytrain.worker.stored import go_on_with_log, mirrored
 from raytrain.worker.user_code import describe_failure
+from raytrain.worker.working_directory import working_directory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +101,9 @@ def train_loop(config: dict[str, LoopConfig]) -> None:
         heartbeat.beating(position, channel.send, rank=rank),
         heartbeat.stacks_on_signal(),
         _printed(),
+        working_directory(folder, rank=rank, name=f"{request.run}-{request.attempt}-{loop.group}"),
     ):
         channel.send(messages.PhaseDone(rank=rank, time=time(), name="workers"))
-        os.chdir(folder)
         splits = loop.shards.fetch(rank, lambda rows: position.reach("setup", step=rows), position.touch)
         setup.finish_import()
         from raytrain.worker.fit import WorkerJob, train

@@ -42,7 +42,7 @@ from keras.src.trainers.trainer import Trainer
 from tensorflow.python.distribute import values
 
 from raytrain.errors import Problem, UserCodeError
-from raytrain.worker import pooling, reduction, this_step, whole_batch
+from raytrain.worker import own_metrics, pooling, reduction, this_step, user_strategy, whole_batch
 from raytrain.worker.feed import Feed
 
 ALLOW_UNPROVEN = "RAYTRAIN_ALLOW_UNPROVEN_KERAS"
@@ -63,6 +63,7 @@ def mend(*, rank: int) -> None:
     _mend_means()
     _mend_trainer()
     _mend_variables()
+    user_strategy.stand_in()
     # `keras.backend.clear_session()` calls it, and the strategy's scope around the user's code would go with the graph.
     tf.compat.v1.reset_default_graph = lambda: None
     SeedGenerator.next = _differ_by_rank(SeedGenerator.next, rank)
@@ -73,6 +74,7 @@ def _mend_means() -> None:
     keras_loss.scale_loss_for_distribution = lambda value: value
     keras_loss.unscale_loss_for_distribution = lambda value: value
     keras_loss.Loss.__call__ = whole_batch.loss_over_batch(keras_loss.Loss.__call__)
+    keras.metrics.Metric.__init__ = own_metrics.of_users_classes(keras.metrics.Metric.__init__)
     mean_wrapper = keras.metrics.MeanMetricWrapper
     mean_wrapper.update_state = whole_batch.metric_over_batch(mean_wrapper.update_state)
     keras_loss.apply_mask = reduction.valid_over_workers(keras_loss.apply_mask)
@@ -80,6 +82,7 @@ def _mend_means() -> None:
     keras_tf_optimizer.TFOptimizer._all_reduce_sum_gradients = lambda self, grads_and_vars: grads_and_vars
     for optimizer in (BaseOptimizer, LossScaleOptimizer, MultiOptimizer):
         optimizer.apply = reduction.reduce_before(optimizer.apply)
+    tf.GradientTape.gradient = reduction.gradient_over_rows(tf.GradientTape.gradient)
     keras.metrics.Mean.update_state = reduction.mean_of_batch_means(keras.metrics.Mean.update_state)
     keras_tf_nn._compute_moments_sync = reduction.moments_over_workers
     batch_norm = keras.layers.BatchNormalization
@@ -88,6 +91,7 @@ def _mend_means() -> None:
 
 def _mend_trainer() -> None:
     """The trainer takes this worker's own batches and its own values."""
+    Trainer._aggregate_additional_loss = reduction.added_over_rows(Trainer._aggregate_additional_loss)
     keras_tf_trainer.TFEpochIterator = _LocalEpochIterator
     keras_tf_trainer.TensorFlowTrainer._maybe_symbolic_build = _build_from_local_batch
     keras_tf_trainer.reduce_per_replica = _local_value
@@ -128,6 +132,7 @@ def check_anchors() -> None:
         (keras_loss.unscale_loss_for_distribution, ("value",)),
         (keras_loss.Loss.__call__, ("self", "y_true", "y_pred", "sample_weight")),
         (keras.metrics.MeanMetricWrapper.update_state, ("self", "y_true", "y_pred", "sample_weight")),
+        (keras.metrics.Metric.__init__, ("self", "dtype", "name")),
         (keras_loss.apply_mask, ("sample_weight", "mask", "dtype", "reduction")),
         (keras_loss.reduce_values, ("values", "sample_weight", "reduction")),
         (keras_tf_nn._compute_moments_sync, ("x", "axes", "keepdims")),
@@ -145,6 +150,7 @@ def check_anchors() -> None:
         (EpochIterator._enumerate_iterator, ("self",)),
         (keras_tf_core.Variable._direct_assign, ("self", "value")),
         (Trainer._get_metrics_result_or_logs, ("self", "logs")),
+        (Trainer._aggregate_additional_loss, ("self", "loss")),
     )
     for function, expected in anchors:
         got = tuple(inspect.signature(function).parameters)
@@ -212,7 +218,7 @@ def build_if_possible(model: keras.Model, data_batch: Any) -> bool:
     """
     try:
         model._symbolic_build(data_batch=data_batch)
-    except (RuntimeError, ValueError):
+    except Exception:
         if type(model).train_step is keras.Model.train_step:
             raise
         return False

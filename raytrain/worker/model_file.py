@@ -19,6 +19,7 @@ from raytrain.events.store import write_whole
 from raytrain.object_store import ObjectStore, join
 from raytrain.run import RunPaths
 from raytrain.worker import backoff
+from raytrain.worker.working_directory import PREFIX
 
 PATIENCE_S = 120.0
 
@@ -100,6 +101,8 @@ def write_summary(model: keras.Model, path: Path) -> None:
 def copy_code(folder: Path, target: Path) -> None:
     """Keeps the user's own Python files with the run: a saved model may need them to be loaded."""
     for file in folder.rglob("*.py"):
+        if file.relative_to(folder).parts[0].startswith(PREFIX):
+            continue
         place = target / file.relative_to(folder)
         place.parent.mkdir(parents=True, exist_ok=True)
         aside = place.with_name(f".{place.name}.tmp")
@@ -112,7 +115,9 @@ def _make(model: keras.Model, folder: Path, paths: RunPaths, notice: Callable[[s
     try:
         try:
             model.save(made)
-        except (NotImplementedError, TypeError, ValueError) as error:
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001  what the user's `get_config` raises
             made.unlink(missing_ok=True)
             made = folder / paths.weights.name
             model.save_weights(made)

@@ -9,7 +9,8 @@ sum has them all, and Keras reads the results from that.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -19,6 +20,7 @@ from raytrain.worker.strategy import sum_vector
 from raytrain.worker.variables import local
 
 # States of a metric: those that `add_variable` made, and `keras.Variable`s of the metric's own.
+_alike: dict[int, keras.Variable] = {}
 _SUMMED = (
     (tf.VariableSynchronization.ON_READ, tf.VariableAggregation.SUM),
     (tf.VariableSynchronization.ON_WRITE, tf.VariableAggregation.NONE),
@@ -32,21 +34,46 @@ def read_together(get_results: Callable[..., Any]) -> Callable[..., Any]:
         strategy = self.distribute_strategy
         if strategy is None or strategy.num_replicas_in_sync == 1:
             return get_results(self, logs)
-        scope = keras.StatelessScope(state_mapping=_totals(strategy, self.metrics_variables))
-        began = dict(scope.state_mapping)
-        with scope:
-            results = {name: plain_value(value) for name, value in get_results(self, logs).items()}
-        for variable in {id(variable): variable for variable in [*self.variables, *self.metrics_variables]}.values():
-            now = scope.get_current_value(variable)
-            if now is not began.get(id(variable)):  # a result that sets state
-                variable.assign(now)
-        return results
+        with over_all_workers(strategy, self.metrics_variables, also_set=self.variables):
+            return {name: plain_value(value) for name, value in get_results(self, logs).items()}
 
     return with_sums
 
 
+@contextmanager
+def over_all_workers(
+    strategy: tf.distribute.Strategy, variables: Sequence[keras.Variable], *, also_set: Sequence[keras.Variable] = ()
+) -> Iterator[None]:
+    """Metrics' variables read as what all workers' come to while the block runs; every worker must come to it.
+
+    Args:
+        also_set: those beside them that a result may set.
+    """
+    scope = keras.StatelessScope(state_mapping=_totals(strategy, variables))
+    began = dict(scope.state_mapping)
+    with scope:
+        yield
+    for variable in {id(variable): variable for variable in [*also_set, *variables]}.values():
+        now = scope.get_current_value(variable)
+        if now is not began.get(id(variable)):
+            variable.assign(now)
+
+
 def is_summed(variable: keras.Variable) -> bool:
     """Whether each worker has its own part of the variable's value, which is their sum."""
+    return not is_alike(variable) and _is_kept_by_each(variable)
+
+
+def keep_alike(variables: Iterable[keras.Variable]) -> None:
+    """From now on every worker computes these of all workers' rows: they are no parts of a sum."""
+    _alike.update((id(variable), variable) for variable in variables)
+
+
+def is_alike(variable: keras.Variable) -> bool:
+    return id(variable) in _alike
+
+
+def _is_kept_by_each(variable: keras.Variable) -> bool:
     return (variable.value.synchronization, variable.value.aggregation) in _SUMMED
 
 
@@ -60,10 +87,15 @@ def _totals(
 ) -> list[tuple[keras.Variable, tf.Tensor]]:
     """The variables that are sums over the workers, each once, with what they come to."""
     by_dtype: dict[tf.DType, dict[int, keras.Variable]] = defaultdict(dict)
+    variables = list(variables)
     for variable in variables:
         if is_summed(variable):
             by_dtype[variable.value.dtype][id(variable)] = variable
-    found: list[tuple[keras.Variable, tf.Tensor]] = []
+    found = [
+        (variable, local(strategy, variable).read_value())
+        for variable in variables
+        if is_alike(variable) and _is_kept_by_each(variable)
+    ]
     for unique in by_dtype.values():
         mine = [local(strategy, variable).read_value() for variable in unique.values()]
         total = sum_vector(strategy, tf.concat([tf.reshape(value, [-1]) for value in mine], axis=0))

@@ -99,6 +99,45 @@ def reduce_gradients(grads: list[Any], share: tf.Tensor) -> list[Any]:
     return reduced
 
 
+def gradient_over_rows(gradient: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps `GradientTape.gradient`, which adds up the gradients of a loss that has a number for each row.
+
+    What is weighted by the share later on is divided by it here, so that the sum is one over all rows.
+    """
+
+    @functools.wraps(gradient)
+    def add_up(self: Any, target: Any, sources: Any, output_gradients: Any = None, **kwargs: Any) -> Any:
+        targets = tf.nest.flatten(target)
+        by_variables = all(isinstance(source, (tf.Variable, keras.Variable)) for source in tf.nest.flatten(sources))
+        if output_gradients is None and by_variables and this_step.is_shared() and any(map(_is_of_rows, targets)):
+            weights = [_weight_of_rows(value) if _is_of_rows(value) else tf.ones_like(value) for value in targets]
+            output_gradients = tf.nest.pack_sequence_as(target, weights)
+        return gradient(self, target, sources, output_gradients, **kwargs)
+
+    return add_up
+
+
+def _is_of_rows(value: Any) -> bool:
+    return isinstance(value, tf.Tensor) and this_step.is_of_rows(value)
+
+
+def _weight_of_rows(value: tf.Tensor) -> tf.Tensor:
+    return tf.math.divide_no_nan(tf.ones_like(value), tf.cast(this_step.share(), value.dtype))
+
+
+def added_over_rows(aggregate: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps `Trainer._aggregate_additional_loss`, which adds up what `add_loss` was given for each row."""
+
+    @functools.wraps(aggregate)
+    def add_up(self: Any, loss: Any) -> Any:
+        total = aggregate(self, loss)
+        if not this_step.is_shared() or not _is_of_rows(loss):
+            return total
+        return tf.math.divide_no_nan(total, tf.cast(this_step.share(), total.dtype))
+
+    return add_up
+
+
 def mean_of_batch_means(update_state: Callable[..., Any]) -> Callable[..., Any]:
     """Wraps `Mean.update_state`: a scalar without a weight is a batch's mean, and counts by the worker's share."""
 

@@ -20,7 +20,7 @@ from keras.src.backend import AutocastScope
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 from raytrain.worker import this_step
-from raytrain.worker.pooling import is_summed
+from raytrain.worker.pooling import is_alike, is_summed, over_all_workers, plain_value
 from raytrain.worker.reduction import sum_over_workers
 from raytrain.worker.variables import local
 
@@ -86,9 +86,11 @@ def recorded(model: keras.Model, *, pooled: bool) -> Iterator[list[Result]]:
             del metric.update_state
 
 
-def pooled_anew(results: dict[str, Result]) -> Logs:
+def pooled_anew(results: dict[str, Result], strategy: tf.distribute.Strategy) -> Logs:
     """The results over all workers, by the names under which a step logged them; every worker must call it."""
-    values = {name: result.metric.result() for name, result in results.items()}
+    variables = [variable for result in results.values() for variable in result.metric.variables]
+    with over_all_workers(strategy, variables):
+        values = {name: plain_value(result.metric.result()) for name, result in results.items()}
     return {name: value if results[name].part is None else value[results[name].part] for name, value in values.items()}
 
 
@@ -107,7 +109,8 @@ def _only_with_rows(metric: keras.metrics.Metric, is_pooled: Callable[[], bool])
     def update(*args: Any, **kwargs: Any) -> Any:
         if not is_pooled():
             return update_state(*args, **kwargs)
-        before = [(copy, copy.read_value()) for copy in map(_own_copy, metric.variables)]
+        own = [variable for variable in metric.variables if not is_alike(variable)]
+        before = [(copy, copy.read_value()) for copy in map(_own_copy, own)]
         returned = update_state(*args, **kwargs)
         for copy, value in before:
             copy.assign(tf.where(this_step.share() > 0, copy.read_value(), value))

@@ -19,7 +19,7 @@ from keras import tree
 from raytrain.worker import reduction, results, this_step, whole_batch
 from raytrain.worker.batch_norm import synchronized_layers
 from raytrain.worker.feed import Chunk
-from raytrain.worker.pooling import plain_value
+from raytrain.worker.pooling import is_alike, plain_value
 from raytrain.worker.results import Logs
 from raytrain.worker.statistics import moving_statistics
 
@@ -70,9 +70,9 @@ def _make_function(
     def one_step(data: Any, share: tf.Tensor) -> Any:
         def in_replica(data: Any, share: tf.Tensor) -> Logs:
             nonlocal made_more_of
-            with this_step.of_share(share):
+            with this_step.of_share(share, rows=tree.flatten(data)[0].shape[0]):
                 with results.recorded(model, pooled=pooled and this_step.is_shared()) as found:
-                    logs = _flat(step(data))
+                    logs = _flat(step(_as_fed(data)))
                 made_more_of |= any(result.is_made_more_of(logs) for result in found)
                 if this_step.is_shared() and set(logs) != set(model.get_metrics_result()):
                     of_metrics = {
@@ -98,7 +98,8 @@ def _make_function(
     def returned(logs: Logs, *, is_last: bool) -> Logs:
         if not (always_pooled or is_last):
             return logs
-        logs |= results.pooled_anew(taken_as_they_are)
+        if taken_as_they_are:
+            logs |= results.pooled_anew(taken_as_they_are, strategy)
         return dict(model._get_metrics_result_or_logs(logs)) if always_pooled else logs
 
     if is_eager:
@@ -155,6 +156,11 @@ def _until_steps(
 
 def _is_keras_own(step: Callable[[Any], Logs]) -> bool:
     return getattr(step, "__func__", None) in (keras.Model.train_step, keras.Model.test_step)
+
+
+def _as_fed(data: Any) -> Any:
+    """Rows without labels as Keras hands them to a step: not in a tuple."""
+    return data[0] if isinstance(data, tuple) and len(data) == 1 else data
 
 
 def _flat(logs: Logs) -> Logs:
@@ -215,13 +221,13 @@ def _untrained_locals(model: keras.Model, strategy: tf.distribute.Strategy) -> l
 
     The statistics of synchronised BatchNormalization are not among them, since they come from all workers' rows; nor
     is what goes on alike on every worker, whatever its rows: counters, the states of random draws, and the variables of
-    layers that are not trained, which follow those that are.
+    layers that are not trained, which follow those that are; nor metrics that every worker computes of all rows.
     """
     shared = {id(variable) for layer in synchronized_layers(model) for variable in layer.non_trainable_variables}
     variables = {id(variable): variable for variable in [*moving_statistics(model), *model.metrics_variables]}
     return [
         local
         for key, variable in variables.items()
-        if key not in shared
+        if key not in shared and not is_alike(variable)
         for local in strategy.experimental_local_results(variable.value)
     ]

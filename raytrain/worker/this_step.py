@@ -11,17 +11,24 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 _shares: list[tf.Tensor] = []
+_rows: list[int | None] = []
 _over_all_rows: list[bool] = []
 
 
 @contextlib.contextmanager
-def of_share(share: tf.Tensor) -> Iterator[None]:
-    """Marks a step, while it is traced or run, of a worker with `share` (a float32 scalar) of the rows."""
+def of_share(share: tf.Tensor, *, rows: int | None = None) -> Iterator[None]:
+    """Marks a step, while it is traced or run, of a worker with `share` (a float32 scalar) of the rows.
+
+    Args:
+        rows: how many are at hand; None where that differs from step to step.
+    """
     _shares.append(share)
+    _rows.append(rows)
     try:
         yield
     finally:
         _shares.pop()
+        _rows.pop()
 
 
 @contextlib.contextmanager
@@ -42,6 +49,11 @@ def has_own_rows() -> bool:
 def is_shared() -> bool:
     """Whether the rows at hand are a part of those of a step that is being traced or run."""
     return has_own_rows() and tf.distribute.get_strategy().num_replicas_in_sync > 1
+
+
+def is_of_rows(value: tf.Tensor) -> bool:
+    """Whether a tensor is one of the rows at hand, by its length."""
+    return bool(value.shape.rank) and value.shape[0] in (None, _rows[-1])
 
 
 def is_conditional() -> bool:

@@ -78,6 +78,13 @@ def _replaced(owner: Any, name: str, call: Call) -> Iterator[None]:
             delattr(owner, name)
 
 
+def gathered(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+    """All workers' rows of tensors, (rows, …), one worker's after the other's by rank; gradients flow back."""
+    global _is_used
+    _is_used = True
+    return _Parts(tensors).gathered()
+
+
 def _over_batch(call: Call, owner: Any) -> Call:
     """`call` over all workers' rows, where rows at hand are not enough.
 
@@ -87,7 +94,7 @@ def _over_batch(call: Call, owner: Any) -> Call:
 
     def over_batch(y_true: Any, y_pred: Any, **kwargs: Any) -> Any:
         rows = tree.flatten((y_true, y_pred))
-        if this_step.is_conditional() or not all(map(_can_be_sent, rows)):
+        if this_step.is_conditional() or not all(map(can_be_sent, rows)):
             return call(y_true, y_pred, **kwargs)
         reach = _reach(functools.partial(call, **kwargs), owner, y_true, y_pred)
         if reach in (Reach.ROW, Reach.MEAN):
@@ -142,7 +149,7 @@ def _known(function: Any, keywords: dict[str, Any], y_pred: Any) -> Reach:
     return Reach.BATCH if adds_up_rows else Reach.ROW
 
 
-def _can_be_sent(leaf: Any) -> bool:
+def can_be_sent(leaf: Any) -> bool:
     """Whether it has rows, and of numbers."""
     if not isinstance(leaf, tf.Tensor) or not leaf.shape.rank:
         return False

@@ -100,11 +100,12 @@ ADAM = f"optimizer=keras.optimizers.Adam(0.01), {BCE}"
 SGD = f"optimizer=keras.optimizers.SGD(0.1, momentum=0.9), {BCE}"
 
 
-def own_steps(*, decorator: str = "", compile_arguments: str = "") -> str:
+def own_steps(*, before: str = "", decorator: str = "", compile_arguments: str = "") -> str:
     """A user's file whose steps weigh the loss by a metric's result, and log a number that is made of one."""
     return f"""
 import keras
 import tensorflow as tf
+{before}
 @keras.saving.register_keras_serializable("case")
 class Own(keras.Model):
     def __init__(self, *args, **kwargs):
@@ -525,6 +526,79 @@ def build_model():
 """,
         "regression",
     ),
+    "a loss for each row, in a step and in add_loss": make(
+        """
+import keras
+import tensorflow as tf
+@keras.saving.register_keras_serializable("case")
+class Small(keras.layers.Layer):
+    def call(self, x):
+        self.add_loss(0.01 * keras.ops.sum(keras.ops.square(x), axis=-1, keepdims=True))
+        return x
+@keras.saving.register_keras_serializable("case")
+class Own(keras.Model):
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            rows = keras.losses.mean_squared_error(y[:, None], self(x, training=True))
+            losses = [rows, sum(self.losses)]
+        gradients = tape.gradient(losses, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
+        return {"loss": tf.reduce_mean(rows)}
+def build_model():
+    x = keras.Input((6,))
+    model = Own(x, keras.layers.Dense(1)(Small()(keras.layers.Dense(5, activation="tanh")(x))))
+    model.compile(optimizer=keras.optimizers.SGD(0.001), loss="mse")
+    return model
+""",
+        "regression",
+        train=49,
+    ),
+    "add_loss for each row": make(
+        mlp(
+            f"optimizer=keras.optimizers.SGD(0.001), {BCE}",
+            before="""
+@keras.saving.register_keras_serializable("case")
+class Small(keras.layers.Layer):
+    def call(self, x):
+        self.add_loss(0.01 * keras.ops.sum(keras.ops.square(x), axis=-1, keepdims=True))
+        return x
+""",
+            layers="Small(),",
+        ),
+        train=49,
+    ),
+    "rows without labels, as they are fed": make(
+        """
+import keras
+import tensorflow as tf
+@keras.saving.register_keras_serializable("case")
+class Coder(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.layer = keras.layers.Dense(6)
+        self.tracker = keras.metrics.Mean(name="loss")
+    @property
+    def metrics(self):
+        return [self.tracker]
+    def call(self, x):
+        return self.layer(x)
+    def train_step(self, images):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(self(images) - tf.reverse(images, [1])))
+        self.optimizer.apply(tape.gradient(loss, self.trainable_weights), self.trainable_weights)
+        self.tracker.update_state(loss)
+        return {"loss": self.tracker.result()}
+    def test_step(self, images):
+        self.tracker.update_state(tf.reduce_mean(tf.square(self(images) - tf.reverse(images, [1]))))
+        return {"loss": self.tracker.result()}
+def build_model():
+    model = Coder()
+    model.compile(optimizer="adam")
+    return model
+""",
+        "unlabelled",
+    ),
     "steps that make more of a metric's result": make(own_steps(), "regression", train=49),
     "steps that make more of a metric's result, train_step being a tf.function": make(
         own_steps(decorator="@tf.function"), "regression", train=49
@@ -534,6 +608,11 @@ def build_model():
     ),
     "steps that make more of a metric's result, run eagerly": make(
         own_steps(compile_arguments="run_eagerly=True"), "regression", train=49
+    ),
+    "a strategy of the file's own": make(
+        mlp(ADAM, before="import tensorflow as tf\nstrategy = tf.distribute.MirroredStrategy()")
+        .replace("    model = ", "    with strategy.scope():\n        model = keras.Sequential()\n    model = ")
+        .replace("Adam(0.01)", "Adam(0.01 * strategy.num_replicas_in_sync)")
     ),
     "clear_session before the model is made": make(
         mlp(ADAM, before="keras.backend.clear_session()").replace(
@@ -718,6 +797,9 @@ COMPILE: dict[str, Case] = {
             "def my_metric(y_true, y_pred):\n    return ops.max(ops.abs(y_true - y_pred), axis=-1)\n",
         )
     ),
+    "no reduction": make(
+        mlp("optimizer=keras.optimizers.SGD(0.01), loss=keras.losses.BinaryCrossentropy(reduction=None)"), train=49
+    ),
     "reduction sum": make(
         mlp('optimizer=keras.optimizers.SGD(0.01), loss=keras.losses.BinaryCrossentropy(reduction="sum")')
     ),
@@ -741,6 +823,19 @@ def dice_beside_each_rows_entropy(y_true, y_pred):
 @keras.saving.register_keras_serializable("case")
 def dice_of_each_class(y_true, y_pred):
     return 1 - (2 * ops.sum(y_true * y_pred, axis=0) + 1) / (ops.sum(y_true + y_pred, axis=0) + 1)
+@keras.saving.register_keras_serializable("case")
+class Spread(keras.metrics.Metric):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.most = self.add_variable((), "zeros")
+        self.total = self.add_variable((), "zeros")
+        self.batches = self.add_variable((), "zeros")
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.most.assign(ops.maximum(self.most, ops.max(y_pred)))
+        self.total.assign_add(dice(y_true, y_pred))
+        self.batches.assign_add(1.0)
+    def result(self):
+        return self.most + self.total / self.batches
 @keras.saving.register_keras_serializable("case")
 class Contrast(keras.losses.Loss):
     def call(self, y_true, y_pred):
@@ -771,6 +866,16 @@ WHOLE_BATCH: dict[str, Case] = {
         "dice_of_each_class", "onehot", units=4, activation="softmax"
     ),
     "pairs in a class of the user's": of_batches("Contrast()"),
+    "a class of metrics of the user's": of_batches("keras.losses.Dice()", metrics="Spread(name='spread'), 'mse'"),
+    "a class of metrics of the user's, in a step of one's own": make(
+        own_steps(before=OF_BATCHES)
+        .replace("self.tracker = keras.metrics.Mean", "self.spread, self.tracker = Spread(), keras.metrics.Mean")
+        .replace("[self.tracker]", "[self.tracker, self.spread]")
+        .replace("        return {**self", "        self.spread.update_state(y, self(x))\n        return {**self")
+        .replace('"perplexity":', '"spread": self.spread.result(), "perplexity":'),
+        "regression",
+        train=49,
+    ),
     "pairs, run eagerly": of_batches("Contrast(), run_eagerly=True"),
 }
 

@@ -252,18 +252,18 @@ def _plain_keras(case: Case, root: Path) -> Outcome:
         exec(compile((folder / "model.py").read_text(), "model.py", "exec"), namespace)
         model = namespace["build_model"](**spec.model_args)
     batch = spec.fit.global_batch_size
-    rows = len(keras.tree.flatten(case.splits["train"])[0])
+    train = case.splits["train"]
+    train = train[0] if len(train) == 1 else train  # as of a dataset of rows without labels
+    rows = len(keras.tree.flatten(train)[0])
     seen = _EpochInTurn()
 
     def batches() -> Iterator[Any]:
         order = epoch_order(rows, seed=spec.fit.seed, epoch=seen.epoch, shuffle=spec.data.shuffle)
         for start in range(0, rows, batch):
             chosen = order[start : start + batch]
-            yield keras.tree.map_structure(lambda array, chosen=chosen: array[chosen], case.splits["train"])
+            yield keras.tree.map_structure(lambda array, chosen=chosen: array[chosen], train)
 
-    signature = keras.tree.map_structure(
-        lambda array: tf.TensorSpec([None, *array.shape[1:]], array.dtype), case.splits["train"]
-    )
+    signature = keras.tree.map_structure(lambda array: tf.TensorSpec([None, *array.shape[1:]], array.dtype), train)
     user_callbacks = namespace["callbacks"]() if "callbacks" in namespace else []
     # Of a dataset that does not say how many batches it has, Keras' optimizer counts one step too many an epoch.
     known_length = tf.data.experimental.assert_cardinality(-(-rows // batch))

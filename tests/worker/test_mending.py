@@ -10,6 +10,7 @@ import pytest
 from keras.src.backend.tensorflow import core, nn, optimizer, trainer
 from keras.src.layers import BatchNormalization
 from keras.src.losses import loss
+from keras.src.metrics.metric import Metric
 from keras.src.metrics.reduction_metrics import Mean, MeanMetricWrapper
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
@@ -26,6 +27,7 @@ ANCHORS = [
     (loss, "unscale_loss_for_distribution"),
     (loss.Loss, "__call__"),
     (MeanMetricWrapper, "update_state"),
+    (Metric, "__init__"),
     (loss, "apply_mask"),
     (loss, "reduce_values"),
     (nn, "_compute_moments_sync"),
@@ -43,6 +45,7 @@ ANCHORS = [
     (EpochIterator, "_enumerate_iterator"),
     (core.Variable, "_direct_assign"),
     (Trainer, "_get_metrics_result_or_logs"),
+    (Trainer, "_aggregate_additional_loss"),
 ]
 
 

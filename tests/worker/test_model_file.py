@@ -58,6 +58,9 @@ class Model:
         path.write_bytes(b"half")
         self._then()
 
+    def save_weights(self, path: Path) -> None:
+        path.write_bytes(b"weights")
+
 
 def raising(error: BaseException) -> Callable[[], None]:
     def then() -> None:
@@ -85,9 +88,19 @@ def test_a_machines_own_disk_that_is_full_is_told_as_such(tmp_path: Path, monkey
 def test_nothing_is_left_on_the_machines_own_disk_of_a_save_that_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(KeyError):
-        save(raising(KeyError("layer")), tmp_path, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        save(raising(KeyboardInterrupt()), tmp_path, monkeypatch)
     assert not [*(tmp_path / "own").iterdir()]
+
+
+@pytest.mark.parametrize("error", [KeyError("layer"), AttributeError("units"), TypeError("no config")])
+def test_weights_at_least_are_saved_of_a_model_that_cannot_say_how_it_is_made(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a layer's `get_config` fails, which nothing asks before."""
+    (tmp_path / "run").mkdir()
+    save(raising(error), tmp_path, monkeypatch)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["model.weights.h5"]
 
 
 def test_the_model_alone_is_left_there_where_storage_does_not_take_it(

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from raytrain.worker.reach import Reach, reach_of
+from raytrain.worker.reach import Reach, adds_up, reach_of
 
 Call = Callable[[Any, Any], Any]
 
@@ -57,6 +57,11 @@ CASES: dict[str, tuple[Call, Reach]] = {
     "no label is below 0": (over_the_labelled(lambda y: ops.greater_equal(y, 0)), Reach.BATCH),
     "no label is -100": (over_the_labelled(lambda y: ops.not_equal(y, -100)), Reach.BATCH),
     "no label is 255": (over_the_labelled(lambda y: ops.not_equal(y, 255)), Reach.BATCH),
+    "no label is 50256": (over_the_labelled(lambda y: ops.not_equal(y, 50256)), Reach.BATCH),
+    "sure predictions only": (
+        lambda y, p: ops.sum(ops.where(p > 0.9, y, 0.0)) / (1 + ops.sum(ops.cast(p > 0.9, "float32"))),
+        Reach.BATCH,
+    ),
     "no label is NaN": (over_the_labelled(lambda y: ops.logical_not(ops.isnan(y))), Reach.BATCH),
     "one number, that cannot be tried": (printing, Reach.BATCH),
     "numbers, that cannot be tried": (lambda y, p: printing(y, p) + p, Reach.ROW),
@@ -70,7 +75,7 @@ def test_how_far_a_function_reaches(name: str, shape: tuple[int | None, ...]) ->
     function, expected = CASES[name]
     spec = tf.TensorSpec([None, *shape], tf.float32)
 
-    @tf.function
+    @tf.function  # type: ignore[untyped-decorator]
     def step(y_true: Any, y_pred: Any) -> Any:
         found.append(reach_of(function, y_true, y_pred))
         return y_pred
@@ -91,6 +96,48 @@ def test_classes_by_number() -> None:
     assert reach_of(lambda y, p: ops.mean(keras.losses.sparse_categorical_crossentropy(y, p)), y_true, y_pred) is (
         Reach.MEAN
     )
+
+
+class Counts(keras.metrics.Metric):  # type: ignore[misc]
+    """Keeps the sum, or what `keep` makes of it and the batch's."""
+
+    def __init__(self, keep: Call, number: Call = lambda y, p: ops.sum(y * p)) -> None:
+        super().__init__()
+        self.kept = self.add_variable((), "zeros")
+        self._keep, self._number = keep, number
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self.kept.assign(self._keep(self.kept, self._number(y_true, y_pred)))
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        pytest.param(keras.metrics.Mean(), True, id="Keras' own mean"),
+        pytest.param(Counts(ops.add), True, id="a sum"),
+        pytest.param(Counts(ops.add, dice), False, id="a number a batch"),
+        pytest.param(Counts(ops.add, lambda y, p: 1.0), False, id="a count of batches"),
+        pytest.param(Counts(ops.maximum, lambda y, p: ops.max(p)), False, id="a maximum"),
+        pytest.param(Counts(lambda kept, number: 0.9 * kept + 0.1 * number), True, id="a sum that fades"),
+        pytest.param(Counts(ops.add, printing), True, id="what cannot be tried"),
+    ],
+)
+def test_whether_a_metrics_state_adds_up(metric: keras.metrics.Metric, expected: bool) -> None:
+    found = []
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def step(y_true: Any, y_pred: Any) -> Any:
+        found.append(
+            adds_up(
+                metric, [y_true], [y_pred], lambda labels, others: (others, {}) if simple else (labels + others, {})
+            )
+        )
+        return y_pred
+
+    simple = isinstance(metric, keras.metrics.Mean)
+    spec = tf.TensorSpec([None, 4], tf.float32)
+    step.get_concrete_function(spec, spec)
+    assert found == [expected]
 
 
 def test_trying_changes_nothing_of_the_users() -> None:

@@ -46,6 +46,22 @@ def test_a_file_imports_its_neighbours_and_packages_of_the_folder(tmp_path: Path
     assert load_reference("model.py:SUM", tmp_path) == 3
 
 
+def test_a_file_that_parses_arguments_has_none_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(
+        tmp_path,
+        model="""
+        import argparse, sys
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--units", type=int, default=7)
+        UNITS, ARGV = parser.parse_args().units, sys.argv
+        """,
+    )
+    monkeypatch.setattr(sys, "argv", ["worker.py", "--node-ip-address=127.0.0.1"])
+    assert load_reference("model.py:UNITS", tmp_path) == 7
+    assert load_reference("model.py:ARGV", tmp_path) == [str(tmp_path / "model.py")]
+    assert sys.argv == ["worker.py", "--node-ip-address=127.0.0.1"]
+
+
 def test_a_file_runs_once_however_often_it_is_named(tmp_path: Path) -> None:
     write(tmp_path, model="STARTED = object()\nOTHER = 1", data="from model import STARTED")
     first = load_reference("model.py:STARTED", tmp_path)

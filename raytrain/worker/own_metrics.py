@@ -1,0 +1,81 @@
+"""Metrics of the user's own classes whose states do not add up: a running maximum, a number a batch.
+
+Runs in: every Train worker. `raytrain.worker.mending` puts these in the place of what Keras has.
+
+The states of the workers' metrics are summed where a result is asked for. Where that would not be the state of one
+process, which is tried (`raytrain.worker.reach`), every worker updates its state from all workers' rows.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import tree
+
+from raytrain.worker import this_step
+from raytrain.worker.pooling import keep_alike
+from raytrain.worker.reach import adds_up
+from raytrain.worker.whole_batch import can_be_sent, gathered
+
+_tried: dict[Any, tuple[keras.metrics.Metric, bool]] = {}
+
+
+def of_users_classes(init: Callable[..., None]) -> Callable[..., None]:
+    """Wraps `Metric.__init__`: the class of a metric that is made, if it is the user's, updates over all rows."""
+
+    @functools.wraps(init)
+    def init_and_mend(self: Any, *args: Any, **kwargs: Any) -> None:
+        for kind in type(self).__mro__:
+            update_state = vars(kind).get("update_state")
+            if update_state is not None and not _is_mended(kind, update_state):
+                kind.update_state = _over_all_rows(update_state)  # type: ignore[attr-defined]
+        init(self, *args, **kwargs)
+
+    return init_and_mend
+
+
+def _is_mended(kind: type, update_state: Callable[..., Any]) -> bool:
+    return kind.__module__.split(".")[0] == "keras" or hasattr(update_state, "over_all_rows")
+
+
+def _over_all_rows(update_state: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(update_state)
+    def update(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not this_step.is_shared() or this_step.is_conditional():
+            return update_state(self, *args, **kwargs)
+        leaves = tree.flatten((args, kwargs))
+        rows = [leaf for leaf in leaves if leaf is not None]
+        if not rows or not all(map(can_be_sent, rows)) or _adds_up(self, args, kwargs):
+            return update_state(self, *args, **kwargs)
+        keep_alike(self.variables)
+        sent = iter(gathered(rows))
+        all_rows = [None if leaf is None else next(sent) for leaf in leaves]
+        args, kwargs = tree.pack_sequence_as((args, kwargs), all_rows)
+        with this_step.over_all_rows():
+            return update_state(self, *args, **kwargs)
+
+    update.over_all_rows = True  # type: ignore[attr-defined]
+    return update
+
+
+def _adds_up(metric: keras.metrics.Metric, args: Any, kwargs: Any) -> bool:
+    leaves = tree.flatten((args, kwargs))
+    shapes = tuple(None if leaf is None else (tuple(leaf.shape[1:]), leaf.dtype) for leaf in leaves)
+    key = (id(metric), shapes)
+    if key not in _tried:
+        labels = len(tree.flatten(args[0])) if args else 0
+        kept = [index for index, leaf in enumerate(leaves) if leaf is not None]
+
+        def pack(y_true: list[Any], others: list[Any]) -> Any:
+            filled: list[Any] = [None] * len(leaves)
+            for index, leaf in zip(kept, [*y_true, *others], strict=True):
+                filled[index] = leaf
+            return tree.pack_sequence_as((args, kwargs), filled)
+
+        y_true = [leaf for leaf in leaves[:labels] if leaf is not None]
+        others = [leaf for leaf in leaves[labels:] if leaf is not None]
+        _tried[key] = metric, adds_up(metric, y_true, others, pack)
+    return _tried[key][1]
