@@ -42,7 +42,7 @@ from keras.src.trainers.trainer import Trainer
 from tensorflow.python.distribute import values
 
 from raytrain.errors import Problem, UserCodeError
-from raytrain.worker import own_metrics, pooling, reduction, this_step, user_strategy, whole_batch
+from raytrain.worker import own_metrics, pooling, reduction, this_step, user_process, whole_batch
 from raytrain.worker.feed import Feed
 
 ALLOW_UNPROVEN = "RAYTRAIN_ALLOW_UNPROVEN_KERAS"
@@ -63,7 +63,7 @@ def mend(*, rank: int) -> None:
     _mend_means()
     _mend_trainer()
     _mend_variables()
-    user_strategy.stand_in()
+    user_process.give()
     # `keras.backend.clear_session()` calls it, and the strategy's scope around the user's code would go with the graph.
     tf.compat.v1.reset_default_graph = lambda: None
     SeedGenerator.next = _differ_by_rank(SeedGenerator.next, rank)
@@ -74,6 +74,7 @@ def _mend_means() -> None:
     keras_loss.scale_loss_for_distribution = lambda value: value
     keras_loss.unscale_loss_for_distribution = lambda value: value
     keras_loss.Loss.__call__ = whole_batch.loss_over_batch(keras_loss.Loss.__call__)
+    keras_loss.Loss.__init__ = whole_batch.of_users_classes(keras_loss.Loss.__init__)
     keras.metrics.Metric.__init__ = own_metrics.of_users_classes(keras.metrics.Metric.__init__)
     mean_wrapper = keras.metrics.MeanMetricWrapper
     mean_wrapper.update_state = whole_batch.metric_over_batch(mean_wrapper.update_state)
@@ -132,6 +133,7 @@ def check_anchors() -> None:
         (keras_loss.unscale_loss_for_distribution, ("value",)),
         (keras_loss.Loss.__call__, ("self", "y_true", "y_pred", "sample_weight")),
         (keras.metrics.MeanMetricWrapper.update_state, ("self", "y_true", "y_pred", "sample_weight")),
+        (keras_loss.Loss.__init__, ("self", "name", "reduction", "dtype")),
         (keras.metrics.Metric.__init__, ("self", "dtype", "name")),
         (keras_loss.apply_mask, ("sample_weight", "mask", "dtype", "reduction")),
         (keras_loss.reduce_values, ("values", "sample_weight", "reduction")),

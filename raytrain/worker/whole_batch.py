@@ -43,9 +43,35 @@ def loss_over_batch(call_loss: Callable[..., Any]) -> Callable[..., Any]:
     def over_batch(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not this_step.is_shared():
             return call_loss(self, *args, **kwargs)
-        with _replaced(self, "call", _over_batch(self.call, self)):
+        with _replaced(self, "call", _over_batch(self.call, self, _function_of(self))):
             return call_loss(self, *args, **kwargs)
 
+    return over_batch
+
+
+def of_users_classes(init: Callable[..., None]) -> Callable[..., None]:
+    """Wraps `Loss.__init__`: the class of a loss that is made, if it is the user's and has a `__call__` of its own."""
+
+    @functools.wraps(init)
+    def init_and_mend(self: Any, *args: Any, **kwargs: Any) -> None:
+        for kind in type(self).__mro__:
+            own = vars(kind).get("__call__")
+            if own is not None and not _is_of_keras(own) and not hasattr(own, "over_batch"):
+                kind.__call__ = _own_call_over_batch(own)  # type: ignore[method-assign]
+        init(self, *args, **kwargs)
+
+    return init_and_mend
+
+
+def _own_call_over_batch(own: Call) -> Call:
+    @functools.wraps(own)
+    def over_batch(self: Any, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        call = functools.partial(own, self)
+        if sample_weight is not None or not this_step.is_shared():
+            return call(y_true, y_pred, sample_weight)
+        return _over_batch(call, self, own)(y_true, y_pred)
+
+    over_batch.over_batch = True  # type: ignore[attr-defined]
     return over_batch
 
 
@@ -57,7 +83,7 @@ def metric_over_batch(update_state: Callable[..., Any]) -> Callable[..., Any]:
         is_weighted = sample_weight is not None or backend.get_keras_mask(y_pred) is not None
         if is_weighted or not this_step.is_shared() or isinstance(self._fn, keras.losses.Loss):
             return update_state(self, y_true, y_pred, sample_weight)
-        with _replaced(self, "_fn", _over_batch(self._fn, self)):
+        with _replaced(self, "_fn", _over_batch(self._fn, self, self._fn)):
             return update_state(self, y_true, y_pred, sample_weight)
 
     return over_batch
@@ -85,18 +111,19 @@ def gathered(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
     return _Parts(tensors).gathered()
 
 
-def _over_batch(call: Call, owner: Any) -> Call:
+def _over_batch(call: Call, owner: Any, function: Any) -> Call:
     """`call` over all workers' rows, where rows at hand are not enough.
 
     Args:
-        owner: the loss or metric whose function it is.
+        owner: the loss or metric that it belongs to.
+        function: what computes the numbers in it.
     """
 
     def over_batch(y_true: Any, y_pred: Any, **kwargs: Any) -> Any:
         rows = tree.flatten((y_true, y_pred))
         if this_step.is_conditional() or not all(map(can_be_sent, rows)):
             return call(y_true, y_pred, **kwargs)
-        reach = _reach(functools.partial(call, **kwargs), owner, y_true, y_pred)
+        reach = _reach(functools.partial(call, **kwargs), owner, function, y_true, y_pred)
         if reach in (Reach.ROW, Reach.MEAN):
             return call(y_true, y_pred, **kwargs)
         _check_gradients_come_back(owner)
@@ -114,23 +141,20 @@ def _over_batch(call: Call, owner: Any) -> Call:
     return over_batch
 
 
-def _reach(call: Call, owner: Any, y_true: Any, y_pred: Any) -> Reach:
-    function = _function(owner)
+def _reach(call: Call, owner: Any, function: Any, y_true: Any, y_pred: Any) -> Reach:
     if _is_of_keras(function):
         return _known(function, getattr(owner, "_fn_kwargs", {}), y_pred)
     shapes = tuple((tuple(leaf.shape[1:]), leaf.dtype) for leaf in tree.flatten((y_true, y_pred)))
-    key = (id(owner), shapes)
+    key = (id(owner), id(function), shapes)
     if key not in _tried:
         _tried[key] = owner, reach_of(call, y_true, y_pred)
     return _tried[key][1]
 
 
-def _function(owner: Any) -> Any:
-    """What computes the numbers: the function that Keras' own `call` or `update_state` wraps, or the user's `call`."""
-    if isinstance(owner, keras.metrics.Metric):
-        return owner._fn
-    own = type(owner).call
-    return owner.fn if own is losses.LossFunctionWrapper.call else own
+def _function_of(loss: keras.losses.Loss) -> Any:
+    """What computes its numbers: the function that Keras' own `call` wraps, or the user's `call`."""
+    own = type(loss).call
+    return loss.fn if own is losses.LossFunctionWrapper.call else own
 
 
 def _is_of_keras(function: Any) -> bool:

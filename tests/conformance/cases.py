@@ -824,6 +824,11 @@ def dice_beside_each_rows_entropy(y_true, y_pred):
 def dice_of_each_class(y_true, y_pred):
     return 1 - (2 * ops.sum(y_true * y_pred, axis=0) + 1) / (ops.sum(y_true + y_pred, axis=0) + 1)
 @keras.saving.register_keras_serializable("case")
+class Called(keras.losses.Loss):
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        y_true, distances = ops.reshape(y_true, (-1, 1)), ops.square(y_pred - ops.transpose(y_pred))
+        return ops.mean(distances * ops.cast(ops.equal(y_true, ops.transpose(y_true)), "float32"))
+@keras.saving.register_keras_serializable("case")
 class Spread(keras.metrics.Metric):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -876,6 +881,7 @@ WHOLE_BATCH: dict[str, Case] = {
         "regression",
         train=49,
     ),
+    "pairs in a class that is called itself": of_batches("Called()"),
     "pairs, run eagerly": of_batches("Contrast(), run_eagerly=True"),
 }
 

@@ -26,6 +26,7 @@ ANCHORS = [
     (loss, "scale_loss_for_distribution"),
     (loss, "unscale_loss_for_distribution"),
     (loss.Loss, "__call__"),
+    (loss.Loss, "__init__"),
     (MeanMetricWrapper, "update_state"),
     (Metric, "__init__"),
     (loss, "apply_mask"),

@@ -144,7 +144,7 @@ def callbacks():
             id="two optimizers, eagerly",
         ),
         pytest.param(
-            make(HOLDING, "unlabelled", epochs=5, callbacks="model.py:callbacks", checkpoint=CHECKPOINT),
+            make(HOLDING, "binary", epochs=5, callbacks="model.py:callbacks", checkpoint=CHECKPOINT),
             id="an inner model's optimizer, a variable of TensorFlow's, a callback's deque and random numbers",
         ),
     ],

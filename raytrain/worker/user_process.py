@@ -1,4 +1,4 @@
-"""A `tf.distribute` strategy that the user's file makes for itself, on a worker that has one already.
+"""What a user's file asks of TensorFlow as if the process were its own: a strategy, threads.
 
 Runs in: every Train worker.
 """
@@ -23,7 +23,12 @@ class UserStrategy:
         return contextlib.nullcontext()
 
 
-def stand_in() -> None:
-    """Puts it in the place of those that need no cluster, which TensorFlow does not mix with the workers'."""
+def give() -> None:
+    """Lets the file have what TensorFlow refuses once a worker has joined the others.
+
+    Strategies that need no cluster are stood in for; threads stay as many as the worker has CPUs.
+    """
     tf.distribute.MirroredStrategy = UserStrategy
     tf.distribute.OneDeviceStrategy = UserStrategy
+    tf.config.threading.set_intra_op_parallelism_threads = lambda num_threads: None
+    tf.config.threading.set_inter_op_parallelism_threads = lambda num_threads: None
