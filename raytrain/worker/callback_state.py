@@ -11,6 +11,9 @@ from __future__ import annotations
 import collections
 import inspect
 import random
+import zlib
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -23,14 +26,25 @@ from raytrain.errors import Problem, UserCodeError
 _OF_KERAS = ("params", "validation_data", "_model")
 _OF_THIS_PROCESS = {keras.callbacks.CSVLogger: ("append", "append_header", "keys")}
 _OFFERED = "raytrain offered"
+_LARGE_BYTES = 64 * 2**10
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 class NotPlain(TypeError):
     """A value that JSON cannot hold."""
 
 
-def state_of(callback: keras.callbacks.Callback) -> dict[str, Any]:
+def given(callback: keras.callbacks.Callback) -> dict[str, int]:
+    """Checksums of the attributes that hold many numbers, by name: rows that a callback was made with, say."""
+    sums = {name: _checksum(value) for name, value in vars(callback).items()}
+    return {name: checksum for name, checksum in sums.items() if checksum is not None}
+
+
+def state_of(callback: keras.callbacks.Callback, *, made_with: Mapping[str, int] = _NOTHING) -> dict[str, Any]:
     """What `restore` needs.
+
+    Args:
+        made_with: what `given` said when the callback was made; what still is as it was then is left out.
 
     Raises:
         UserCodeError: what `get_state` returned is not plain.
@@ -50,6 +64,8 @@ def state_of(callback: keras.callbacks.Callback) -> dict[str, Any]:
     left_out = {name for kind, names in _OF_THIS_PROCESS.items() if isinstance(callback, kind) for name in names}
     state: dict[str, Any] = {}
     for name, value in vars(callback).items():
+        if name in made_with and _checksum(value) == made_with[name]:
+            continue
         try:
             if name not in left_out.union(_OF_KERAS) and not (name == "best_weights" and kept_weights(callback)):
                 state[name] = ["variable", *_array(value)] if _is_variable(value) else encode(value)
@@ -149,6 +165,29 @@ def decode(value: Any) -> Any:
             return _random(kind, items)
     array = _of_array(items)
     return array if kind == "array" else array[()]
+
+
+def _checksum(value: Any) -> int | None:
+    """Of arrays, or lists, tuples and dicts of arrays; None where there are few numbers, or something else."""
+    arrays = _arrays_in(value)
+    if arrays is None or sum(array.nbytes for array in arrays) < _LARGE_BYTES:
+        return None
+    checksum = 0
+    for array in arrays:
+        checksum = zlib.crc32(f"{array.dtype}{array.shape}".encode(), checksum)
+        checksum = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, checksum)
+    return checksum
+
+
+def _arrays_in(value: Any) -> list[np.ndarray[Any, Any]] | None:
+    if isinstance(value, np.ndarray):
+        return None if value.dtype.hasobject else [value]
+    if not isinstance(value, (list, tuple, dict)):
+        return None
+    parts = [_arrays_in(part) for part in (value.values() if isinstance(value, dict) else value)]
+    return (
+        None if any(part is None for part in parts) else [array for part in parts if part is not None for array in part]
+    )
 
 
 def _array(value: Any) -> list[Any]:

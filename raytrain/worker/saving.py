@@ -52,6 +52,7 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._writer = writer
         self._reporting = reporting
         self._others = others
+        self._made_with = [callback_state.given(callback) for callback in others]
         self._strategy = strategy
         self._rank = rank
         self._snapshot = snapshot
@@ -89,8 +90,7 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
         if self._writer is None or self._reporting.is_diverged or not (last or (epoch + 1) % every == 0):
             return
         began = perf_counter()
-        callbacks = [callback_state.state_of(callback) for callback in self._others]
-        self._save(epoch, step=0, must=last, state={"callbacks": callbacks}, ranks=[], began=began)
+        self._save(epoch, step=0, must=last, state={"callbacks": self._callback_states()}, ranks=[], began=began)
 
     def save_within(self, epoch: int, step: int, *, must: bool) -> None:
         """Saves after `step` steps of an epoch; every rank calls it at the same step.
@@ -100,14 +100,15 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
         """
         began = perf_counter()
         own = [np.asarray(local(self._strategy, variable)) for variable in differing(self.model)]
-        state = {
-            "callbacks": [callback_state.state_of(callback) for callback in self._others],
-            "clock": self._reporting.clock,
-        }
+        state = {"callbacks": self._callback_states(), "clock": self._reporting.clock}
         ranks = gather(self._strategy, checkpoint.pack(own, state), rank=self._rank)
         if self._writer is not None:
             callbacks = {"callbacks": state["callbacks"]}
             self._save(epoch - 1, step=step, must=must, state=callbacks, ranks=ranks, began=began)
+
+    def _callback_states(self) -> list[dict[str, Any]]:
+        pairs = zip(self._others, self._made_with, strict=True)
+        return [callback_state.state_of(callback, made_with=made_with) for callback, made_with in pairs]
 
     def _save(
         self, epoch: int, *, step: int, must: bool, state: dict[str, Any], ranks: list[bytes], began: float

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from raytrain.errors import UserCodeError
-from raytrain.worker.callback_state import NotPlain, decode, encode, restore, state_of
+from raytrain.worker.callback_state import NotPlain, decode, encode, given, restore, state_of
 
 
 @pytest.mark.parametrize(
@@ -200,3 +200,34 @@ def test_keras_own_callbacks_come_back_as_they_were(make: Any) -> None:
     names = set(state_of(before))
     assert {name: getattr(after, name) for name in names} == {name: getattr(before, name) for name in names}
     assert after.best == 0.3
+
+
+class Watches(keras.callbacks.Callback):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = {"x": np.zeros((300, 70), np.float32), "y": [np.arange(300)]}
+        self.matrix = np.zeros((100, 100))
+        self.seen = np.zeros(3)
+
+
+def test_rows_that_a_callback_was_made_with_are_left_out_until_they_change() -> None:
+    callback = Watches()
+    made_with = given(callback)
+    callback.matrix[3, 4] = 1.0
+    callback.seen = np.ones(3)
+    state = state_of(callback, made_with=made_with)
+    assert "rows" not in state
+    again = Watches()
+    restore(again, state)
+    assert again.matrix[3, 4] == 1.0
+    assert again.seen.tolist() == [1.0, 1.0, 1.0]
+    callback.rows["x"] = np.zeros((70, 300), np.float32)
+    assert "rows" in state_of(callback, made_with=made_with)
+
+
+def test_checksums_are_of_many_numbers_alone() -> None:
+    callback = keras.callbacks.Callback()
+    callback.many, callback.few = np.zeros(10**5, ml_dtypes.bfloat16)[::2], np.zeros(3)
+    callback.mixed, callback.objects = [np.zeros(10**5), "text"], np.array([object()] * 10**5)
+    callback.none, callback.empty = None, [np.zeros((0, 4))]
+    assert list(given(callback)) == ["many"]
