@@ -56,7 +56,7 @@ for name, make in (("train", steps.make_train_function), ("test", steps.make_tes
 
     def recording(*args, seen=seen, **kwargs):
         made = wrapped(*args, **kwargs)
-        if kwargs.get("input_signature") is None and hasattr(made, "get_concrete_function"):
+        if "jit_compile" in kwargs:
             concrete = made.get_concrete_function
             made.get_concrete_function = lambda *a, **k: seen.append(concrete(*a, **k)) or seen[-1]
         return made
