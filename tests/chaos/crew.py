@@ -24,6 +24,7 @@ from raytrain.worker.fault import ALLOW, VARIABLE
 from tests.worker.pool import Case, free_addresses
 
 _LIMIT_S = 120.0
+_DEATH_S = 5.0  # an error may be heard of before the death that it comes from
 
 
 @dataclass(kw_only=True)
@@ -136,8 +137,10 @@ class Crew:
 
     def _follow(self, group: Group, connections: list[Connection]) -> None:
         open_ends = dict(enumerate(connections))
-        while open_ends and not group.lost and not group.errors:
-            ready = wait(list(open_ends.values()), timeout=_LIMIT_S)
+        while open_ends and not group.lost:
+            ready = wait(list(open_ends.values()), timeout=_DEATH_S if group.errors else _LIMIT_S)
+            if group.errors and not ready:
+                break
             assert ready, f"the group stood still for {_LIMIT_S:.0f} s"
             for rank, connection in list(open_ends.items()):
                 if connection in ready and not _take(group, rank, connection):
