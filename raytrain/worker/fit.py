@@ -253,11 +253,15 @@ def _announce_model(model: keras.Model, job: WorkerJob, channel: Channel) -> Non
     trainable = sum(int(variable.shape.num_elements()) for variable in _tensors(model.trainable_variables))
     parameters = sum(int(variable.shape.num_elements()) for variable in _tensors(model.weights))
     channel.send(messages.Built(rank=0, time=time(), parameters=parameters, trainable_parameters=trainable))
+    notice = _chief_notice(channel, job.rank)
     try:
         model_file.write_summary(model, job.paths.summary)
-        model_file.copy_code(job.folder, job.paths.code)
     except Exception as error:  # noqa: BLE001  no reason not to train, also where the model has a summary of its own
-        _chief_notice(channel, job.rank)(f"the model's summary and code could not be kept with the run: {error}")
+        notice(f"the model's summary could not be kept with the run: {error}")
+    try:
+        model_file.copy_code(job.folder, job.paths.code)
+    except OSError as error:  # no reason either
+        notice(f"the code could not be kept with the run: {error}")
 
 
 def _tensors(variables: list[keras.Variable]) -> list[tf.Variable]:

@@ -44,6 +44,7 @@ from tensorflow.python.distribute import values
 from raytrain.errors import Problem, UserCodeError
 from raytrain.worker import own_metrics, pooling, reduction, this_step, user_process, whole_batch
 from raytrain.worker.feed import Feed
+from raytrain.worker.replacing import mending_classes
 
 ALLOW_UNPROVEN = "RAYTRAIN_ALLOW_UNPROVEN_KERAS"
 PROVEN_ON = {"keras": ("3.15",), "tensorflow": ("2.21",)}
@@ -74,8 +75,9 @@ def _mend_means() -> None:
     keras_loss.scale_loss_for_distribution = lambda value: value
     keras_loss.unscale_loss_for_distribution = lambda value: value
     keras_loss.Loss.__call__ = whole_batch.loss_over_batch(keras_loss.Loss.__call__)
-    keras_loss.Loss.__init__ = whole_batch.of_users_classes(keras_loss.Loss.__init__)
-    keras.metrics.Metric.__init__ = own_metrics.of_users_classes(keras.metrics.Metric.__init__)
+    keras_loss.Loss.__init__ = mending_classes("__call__", whole_batch.own_call_over_batch)(keras_loss.Loss.__init__)
+    own_updates = mending_classes("update_state", own_metrics.update_over_all_rows)
+    keras.metrics.Metric.__init__ = own_updates(keras.metrics.Metric.__init__)
     mean_wrapper = keras.metrics.MeanMetricWrapper
     mean_wrapper.update_state = whole_batch.metric_over_batch(mean_wrapper.update_state)
     keras_loss.apply_mask = reduction.valid_over_workers(keras_loss.apply_mask)
@@ -131,6 +133,10 @@ def check_anchors() -> None:
     anchors: Sequence[tuple[Callable[..., Any], tuple[str, ...]]] = (
         (keras_loss.scale_loss_for_distribution, ("value",)),
         (keras_loss.unscale_loss_for_distribution, ("value",)),
+        (
+            tf.GradientTape.gradient,
+            ("self", "target", "sources", "output_gradients", "unconnected_gradients"),
+        ),
         (keras_loss.Loss.__call__, ("self", "y_true", "y_pred", "sample_weight")),
         (keras.metrics.MeanMetricWrapper.update_state, ("self", "y_true", "y_pred", "sample_weight")),
         (keras_loss.Loss.__init__, ("self", "name", "reduction", "dtype")),

@@ -93,8 +93,10 @@ def write_summary(model: keras.Model, path: Path) -> None:
     """Keras' own summary; the optimizer is left out of it, as it is before training."""
     lines: list[str] = []
     compiled, model.compiled = model.compiled, False
-    model.summary(print_fn=lambda line, **_: lines.append(line))
-    model.compiled = compiled
+    try:
+        model.summary(print_fn=lambda line, **_: lines.append(line))
+    finally:
+        model.compiled = compiled
     write_whole(path, "\n".join(lines) + "\n")
 
 

@@ -23,25 +23,9 @@ from raytrain.worker.whole_batch import can_be_sent, gathered
 _tried: dict[Any, tuple[keras.metrics.Metric, bool]] = {}
 
 
-def of_users_classes(init: Callable[..., None]) -> Callable[..., None]:
-    """Wraps `Metric.__init__`: the class of a metric that is made, if it is the user's, updates over all rows."""
+def update_over_all_rows(update_state: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps the `update_state` of a class of the user's."""
 
-    @functools.wraps(init)
-    def init_and_mend(self: Any, *args: Any, **kwargs: Any) -> None:
-        for kind in type(self).__mro__:
-            update_state = vars(kind).get("update_state")
-            if update_state is not None and not _is_mended(kind, update_state):
-                kind.update_state = _over_all_rows(update_state)  # type: ignore[attr-defined]
-        init(self, *args, **kwargs)
-
-    return init_and_mend
-
-
-def _is_mended(kind: type, update_state: Callable[..., Any]) -> bool:
-    return kind.__module__.split(".")[0] == "keras" or hasattr(update_state, "over_all_rows")
-
-
-def _over_all_rows(update_state: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(update_state)
     def update(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not this_step.is_shared() or this_step.is_conditional():
@@ -57,7 +41,6 @@ def _over_all_rows(update_state: Callable[..., Any]) -> Callable[..., Any]:
         with this_step.over_all_rows():
             return update_state(self, *args, **kwargs)
 
-    update.over_all_rows = True  # type: ignore[attr-defined]
     return update
 
 

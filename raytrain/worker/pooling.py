@@ -19,8 +19,8 @@ import tensorflow as tf
 from raytrain.worker.strategy import sum_vector
 from raytrain.worker.variables import local
 
-# States of a metric: those that `add_variable` made, and `keras.Variable`s of the metric's own.
 _alike: dict[int, keras.Variable] = {}
+# States of a metric: those that `add_variable` made, and `keras.Variable`s of the metric's own.
 _SUMMED = (
     (tf.VariableSynchronization.ON_READ, tf.VariableAggregation.SUM),
     (tf.VariableSynchronization.ON_WRITE, tf.VariableAggregation.NONE),
@@ -83,11 +83,10 @@ def plain_value(value: Any) -> Any:
 
 
 def _totals(
-    strategy: tf.distribute.Strategy, variables: Iterable[keras.Variable]
+    strategy: tf.distribute.Strategy, variables: Sequence[keras.Variable]
 ) -> list[tuple[keras.Variable, tf.Tensor]]:
-    """The variables that are sums over the workers, each once, with what they come to."""
+    """The variables that each worker keeps for itself, with what they come to over all."""
     by_dtype: dict[tf.DType, dict[int, keras.Variable]] = defaultdict(dict)
-    variables = list(variables)
     for variable in variables:
         if is_summed(variable):
             by_dtype[variable.value.dtype][id(variable)] = variable

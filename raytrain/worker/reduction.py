@@ -106,13 +106,19 @@ def gradient_over_rows(gradient: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(gradient)
-    def add_up(self: Any, target: Any, sources: Any, output_gradients: Any = None, **kwargs: Any) -> Any:
+    def add_up(
+        self: Any,
+        target: Any,
+        sources: Any,
+        output_gradients: Any = None,
+        unconnected_gradients: Any = tf.UnconnectedGradients.NONE,
+    ) -> Any:
         targets = tf.nest.flatten(target)
         by_variables = all(isinstance(source, (tf.Variable, keras.Variable)) for source in tf.nest.flatten(sources))
         if output_gradients is None and by_variables and this_step.is_shared() and any(map(_is_of_rows, targets)):
             weights = [_weight_of_rows(value) if _is_of_rows(value) else tf.ones_like(value) for value in targets]
             output_gradients = tf.nest.pack_sequence_as(target, weights)
-        return gradient(self, target, sources, output_gradients, **kwargs)
+        return gradient(self, target, sources, output_gradients, unconnected_gradients)
 
     return add_up
 

@@ -22,6 +22,7 @@ from keras.src.backend.common.stateless_scope import in_stateless_scope
 from raytrain.worker import this_step
 from raytrain.worker.pooling import is_alike, is_summed, over_all_workers, plain_value
 from raytrain.worker.reduction import sum_over_workers
+from raytrain.worker.replacing import replaced
 from raytrain.worker.variables import local
 
 Logs = dict[str, Any]
@@ -50,12 +51,11 @@ def recorded(model: keras.Model, *, pooled: bool) -> Iterator[list[Result]]:
         pooled: they return what all workers' rows come to.
     """
     results: list[Result] = []
+    asked: list[keras.metrics.Metric] = []
 
     def is_pooled() -> bool:
         # A `tf.function` of the user's is traced once: nobody can come back to it.
         return (pooled or (this_step.is_shared() and this_step.is_nested())) and not in_stateless_scope()
-
-    asked: list[keras.metrics.Metric] = []
 
     def recorded_result(metric: keras.metrics.Metric) -> Callable[[], Any]:
         result = metric.result
@@ -75,15 +75,11 @@ def recorded(model: keras.Model, *, pooled: bool) -> Iterator[list[Result]]:
         return result_and_note
 
     metrics = {id(metric): metric for metric in model.metrics}.values()  # Keras lists those of nested layers twice
-    for metric in metrics:
-        metric.result = recorded_result(metric)
-        metric.update_state = _only_with_rows(metric, is_pooled)
-    try:
-        yield results
-    finally:
+    with contextlib.ExitStack() as mended:
         for metric in metrics:
-            del metric.result
-            del metric.update_state
+            mended.enter_context(replaced(metric, "result", recorded_result(metric)))
+            mended.enter_context(replaced(metric, "update_state", _only_with_rows(metric, is_pooled)))
+        yield results
 
 
 def pooled_anew(results: dict[str, Result], strategy: tf.distribute.Strategy) -> Logs:
@@ -109,11 +105,12 @@ def _only_with_rows(metric: keras.metrics.Metric, is_pooled: Callable[[], bool])
     def update(*args: Any, **kwargs: Any) -> Any:
         if not is_pooled():
             return update_state(*args, **kwargs)
-        own = [variable for variable in metric.variables if not is_alike(variable)]
-        before = [(copy, copy.read_value()) for copy in map(_own_copy, own)]
+        before = [(variable, _own_copy(variable).read_value()) for variable in metric.variables]
         returned = update_state(*args, **kwargs)
-        for copy, value in before:
-            copy.assign(tf.where(this_step.share() > 0, copy.read_value(), value))
+        for variable, value in before:
+            if not is_alike(variable):
+                copy = _own_copy(variable)
+                copy.assign(tf.where(this_step.share() > 0, copy.read_value(), value))
         return returned
 
     return update

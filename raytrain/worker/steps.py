@@ -88,11 +88,12 @@ def _make_function(
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def idle_step(data: Any, share: tf.Tensor) -> Any:
-        kept = [(local, local.read_value()) for local in _untrained_locals(model, strategy)]
-        with tf.control_dependencies([value for _, value in kept]):
+        kept = [(variable, local, local.read_value()) for variable, local in _untrained_locals(model, strategy)]
+        with tf.control_dependencies([value for _, _, value in kept]):
             logs = one_step(data, share)
-        for local, value in kept:
-            local.assign(value)
+        for variable, local, value in kept:
+            if not is_alike(variable):  # metrics that every worker computes of all rows: the step tells which
+                local.assign(value)
         return logs
 
     def returned(logs: Logs, *, is_last: bool) -> Logs:
@@ -216,18 +217,18 @@ def _eager_chunk(one_step: Callable[..., Logs], idle_step: Callable[..., Logs]) 
     return run_chunk
 
 
-def _untrained_locals(model: keras.Model, strategy: tf.distribute.Strategy) -> list[tf.Variable]:
+def _untrained_locals(model: keras.Model, strategy: tf.distribute.Strategy) -> list[tuple[keras.Variable, tf.Variable]]:
     """This process' own copies of what a step changes by this worker's rows: metrics and moving statistics.
 
     The statistics of synchronised BatchNormalization are not among them, since they come from all workers' rows; nor
     is what goes on alike on every worker, whatever its rows: counters, the states of random draws, and the variables of
-    layers that are not trained, which follow those that are; nor metrics that every worker computes of all rows.
+    layers that are not trained, which follow those that are.
     """
     shared = {id(variable) for layer in synchronized_layers(model) for variable in layer.non_trainable_variables}
     variables = {id(variable): variable for variable in [*moving_statistics(model), *model.metrics_variables]}
     return [
-        local
+        (variable, local)
         for key, variable in variables.items()
-        if key not in shared and not is_alike(variable)
+        if key not in shared
         for local in strategy.experimental_local_results(variable.value)
     ]

@@ -88,14 +88,12 @@ def _load_module(path: Path, folder: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    arguments, sys.argv = sys.argv, [str(path)]  # ours are none of the user's, whose file may parse its own
+    sys.argv = [str(path)]  # the process' own are none of the user's, whose code may parse what it finds
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         raise
-    finally:
-        sys.argv = arguments
     return module
 
 

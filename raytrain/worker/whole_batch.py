@@ -10,8 +10,7 @@ predictions come back. Keras' own functions are known; those of the user's are t
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -24,6 +23,7 @@ from raytrain.errors import Problem, UserCodeError
 from raytrain.worker import this_step
 from raytrain.worker.reach import Reach, reach_of
 from raytrain.worker.reduction import sum_over_workers, sum_with_gradient
+from raytrain.worker.replacing import is_of_keras, replaced
 
 Call = Callable[..., Any]
 
@@ -43,27 +43,15 @@ def loss_over_batch(call_loss: Callable[..., Any]) -> Callable[..., Any]:
     def over_batch(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not this_step.is_shared():
             return call_loss(self, *args, **kwargs)
-        with _replaced(self, "call", _over_batch(self.call, self, _function_of(self))):
+        with replaced(self, "call", _over_batch(self.call, self, _function_of(self))):
             return call_loss(self, *args, **kwargs)
 
     return over_batch
 
 
-def of_users_classes(init: Callable[..., None]) -> Callable[..., None]:
-    """Wraps `Loss.__init__`: the class of a loss that is made, if it is the user's and has a `__call__` of its own."""
+def own_call_over_batch(own: Call) -> Call:
+    """Wraps the `__call__` of a loss of the user's that has one of its own."""
 
-    @functools.wraps(init)
-    def init_and_mend(self: Any, *args: Any, **kwargs: Any) -> None:
-        for kind in type(self).__mro__:
-            own = vars(kind).get("__call__")
-            if own is not None and not _is_of_keras(own) and not hasattr(own, "over_batch"):
-                kind.__call__ = _own_call_over_batch(own)  # type: ignore[method-assign]
-        init(self, *args, **kwargs)
-
-    return init_and_mend
-
-
-def _own_call_over_batch(own: Call) -> Call:
     @functools.wraps(own)
     def over_batch(self: Any, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         call = functools.partial(own, self)
@@ -71,7 +59,6 @@ def _own_call_over_batch(own: Call) -> Call:
             return call(y_true, y_pred, sample_weight)
         return _over_batch(call, self, own)(y_true, y_pred)
 
-    over_batch.over_batch = True  # type: ignore[attr-defined]
     return over_batch
 
 
@@ -83,31 +70,14 @@ def metric_over_batch(update_state: Callable[..., Any]) -> Callable[..., Any]:
         is_weighted = sample_weight is not None or backend.get_keras_mask(y_pred) is not None
         if is_weighted or not this_step.is_shared() or isinstance(self._fn, keras.losses.Loss):
             return update_state(self, y_true, y_pred, sample_weight)
-        with _replaced(self, "_fn", _over_batch(self._fn, self, self._fn)):
+        with replaced(self, "_fn", _over_batch(self._fn, self, self._fn)):
             return update_state(self, y_true, y_pred, sample_weight)
 
     return over_batch
 
 
-@contextmanager
-def _replaced(owner: Any, name: str, call: Call) -> Iterator[None]:
-    """The object has the attribute until the block ends."""
-    had = name in vars(owner)
-    before = getattr(owner, name)
-    setattr(owner, name, call)
-    try:
-        yield
-    finally:
-        if had:
-            setattr(owner, name, before)
-        else:
-            delattr(owner, name)
-
-
 def gathered(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
     """All workers' rows of tensors, (rows, …), one worker's after the other's by rank; gradients flow back."""
-    global _is_used
-    _is_used = True
     return _Parts(tensors).gathered()
 
 
@@ -127,8 +97,6 @@ def _over_batch(call: Call, owner: Any, function: Any) -> Call:
         if reach in (Reach.ROW, Reach.MEAN):
             return call(y_true, y_pred, **kwargs)
         _check_gradients_come_back(owner)
-        global _is_used
-        _is_used = True
         parts = _Parts(rows)
         y_true, y_pred = tree.pack_sequence_as((y_true, y_pred), parts.gathered())
         with this_step.over_all_rows():
@@ -142,7 +110,7 @@ def _over_batch(call: Call, owner: Any, function: Any) -> Call:
 
 
 def _reach(call: Call, owner: Any, function: Any, y_true: Any, y_pred: Any) -> Reach:
-    if _is_of_keras(function):
+    if is_of_keras(function):
         return _known(function, getattr(owner, "_fn_kwargs", {}), y_pred)
     shapes = tuple((tuple(leaf.shape[1:]), leaf.dtype) for leaf in tree.flatten((y_true, y_pred)))
     key = (id(owner), id(function), shapes)
@@ -155,11 +123,6 @@ def _function_of(loss: keras.losses.Loss) -> Any:
     """What computes its numbers: the function that Keras' own `call` wraps, or the user's `call`."""
     own = type(loss).call
     return loss.fn if own is losses.LossFunctionWrapper.call else own
-
-
-def _is_of_keras(function: Any) -> bool:
-    module = getattr(function, "__globals__", {}).get("__name__") or type(function).__module__
-    return str(module).split(".")[0] == "keras"
 
 
 def _known(function: Any, keywords: dict[str, Any], y_pred: Any) -> Reach:
@@ -200,6 +163,8 @@ class _Parts:
     """The workers' parts of some tensors, each (rows, …), one after the other by rank."""
 
     def __init__(self, tensors: list[tf.Tensor]) -> None:
+        global _is_used
+        _is_used = True
         strategy = tf.distribute.get_strategy()
         workers, rank = strategy.num_replicas_in_sync, strategy.cluster_resolver.task_id
         self._tensors = tensors

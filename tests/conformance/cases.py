@@ -100,6 +100,15 @@ ADAM = f"optimizer=keras.optimizers.Adam(0.01), {BCE}"
 SGD = f"optimizer=keras.optimizers.SGD(0.1, momentum=0.9), {BCE}"
 
 
+SMALL = """
+@keras.saving.register_keras_serializable("case")
+class Small(keras.layers.Layer):
+    def call(self, x):
+        self.add_loss(0.01 * keras.ops.sum(keras.ops.square(x), axis=-1, keepdims=True))
+        return x
+"""
+
+
 def own_steps(*, before: str = "", decorator: str = "", compile_arguments: str = "") -> str:
     """A user's file whose steps weigh the loss by a metric's result, and log a number that is made of one."""
     return f"""
@@ -527,14 +536,10 @@ def build_model():
         "regression",
     ),
     "a loss for each row, in a step and in add_loss": make(
-        """
+        f"""
 import keras
 import tensorflow as tf
-@keras.saving.register_keras_serializable("case")
-class Small(keras.layers.Layer):
-    def call(self, x):
-        self.add_loss(0.01 * keras.ops.sum(keras.ops.square(x), axis=-1, keepdims=True))
-        return x
+{SMALL}
 @keras.saving.register_keras_serializable("case")
 class Own(keras.Model):
     def train_step(self, data):
@@ -544,7 +549,7 @@ class Own(keras.Model):
             losses = [rows, sum(self.losses)]
         gradients = tape.gradient(losses, self.trainable_variables)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
-        return {"loss": tf.reduce_mean(rows)}
+        return {{"loss": tf.reduce_mean(rows)}}
 def build_model():
     x = keras.Input((6,))
     model = Own(x, keras.layers.Dense(1)(Small()(keras.layers.Dense(5, activation="tanh")(x))))
@@ -557,13 +562,7 @@ def build_model():
     "add_loss for each row": make(
         mlp(
             f"optimizer=keras.optimizers.SGD(0.001), {BCE}",
-            before="""
-@keras.saving.register_keras_serializable("case")
-class Small(keras.layers.Layer):
-    def call(self, x):
-        self.add_loss(0.01 * keras.ops.sum(keras.ops.square(x), axis=-1, keepdims=True))
-        return x
-""",
+            before=SMALL,
             layers="Small(),",
         ),
         train=49,

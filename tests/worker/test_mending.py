@@ -94,6 +94,12 @@ before = attributes()
 mending.mend(rank=1)
 mending.mend(rank=1)
 after = attributes()
+class Own(mending.keras.metrics.Mean):
+    def update_state(self, *args, **kwargs):
+        pass
+mending.keras.losses.MeanSquaredError(), mending.keras.metrics.MeanSquaredError(), Own()
+made = attributes()
+assert all(made[key] is after[key] for key in after if key[1].endswith(("__call__", "update_state")))
 changed = {key for (module, key), value in after.items() if before.get((module, key)) is not value}
 print(*sorted(changed))
 try:

@@ -15,8 +15,9 @@ from raytrain.worker.user_code import call_reference, describe_failure, load_ref
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
     """What a case imports and puts on the path is gone after it."""
-    path, modules = list(sys.path), dict(sys.modules)
+    path, modules, arguments = list(sys.path), dict(sys.modules), sys.argv
     yield
+    sys.argv = arguments
     sys.path[:] = path
     for name in sys.modules.keys() - modules.keys():
         del sys.modules[name]
@@ -53,13 +54,14 @@ def test_a_file_that_parses_arguments_has_none_of_ours(tmp_path: Path, monkeypat
         import argparse, sys
         parser = argparse.ArgumentParser()
         parser.add_argument("--units", type=int, default=7)
-        UNITS, ARGV = parser.parse_args().units, sys.argv
+        UNITS = parser.parse_args().units
+        def later():
+            return parser.parse_args().units, sys.argv
         """,
     )
     monkeypatch.setattr(sys, "argv", ["worker.py", "--node-ip-address=127.0.0.1"])
     assert load_reference("model.py:UNITS", tmp_path) == 7
-    assert load_reference("model.py:ARGV", tmp_path) == [str(tmp_path / "model.py")]
-    assert sys.argv == ["worker.py", "--node-ip-address=127.0.0.1"]
+    assert call_reference("model.py:later", tmp_path) == (7, [str(tmp_path / "model.py")])
 
 
 def test_a_file_runs_once_however_often_it_is_named(tmp_path: Path) -> None:
