@@ -100,6 +100,36 @@ ADAM = f"optimizer=keras.optimizers.Adam(0.01), {BCE}"
 SGD = f"optimizer=keras.optimizers.SGD(0.1, momentum=0.9), {BCE}"
 
 
+WITHOUT_CALL = """
+import keras
+import tensorflow as tf
+@keras.saving.register_keras_serializable("case")
+class Autoencoder(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.encoder = keras.Sequential([keras.layers.Dense(3, activation="tanh")])
+        self.decoder = keras.Sequential([keras.Input((3,)), keras.layers.Dense(6)])
+        self.tracker = keras.metrics.Mean(name="loss")
+    def build_from_config(self, config):
+        self.encoder.build((None, 6))
+    @property
+    def metrics(self):
+        return [self.tracker]
+    def train_step(self, data):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(self.decoder(self.encoder(data[0])) - data[0]))
+        weights = self.trainable_weights
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
+        self.tracker.update_state(loss)
+        return {"loss": self.tracker.result()}
+    def test_step(self, data):
+        self.tracker.update_state(tf.reduce_mean(tf.square(self.decoder(self.encoder(data[0])) - data[0])))
+        return {"loss": self.tracker.result()}
+def build_model():
+    model = Autoencoder()
+    model.compile(optimizer=keras.optimizers.Adam(0.01))
+    return model
+"""
 SMALL = """
 @keras.saving.register_keras_serializable("case")
 class Small(keras.layers.Layer):
@@ -618,37 +648,44 @@ def build_model():
             "def build_model():\n", "def build_model():\n    keras.backend.clear_session()\n"
         )
     ),
-    "no call: an autoencoder of two models with steps of its own": make(
+    "no call: an autoencoder of two models with steps of its own": make(WITHOUT_CALL),
+    "functions run eagerly, of a model without a call": make(
+        WITHOUT_CALL.replace("    model = A", "    tf.config.run_functions_eagerly(True)\n    model = A")
+        + """
+def callbacks():
+    return [keras.callbacks.LambdaCallback(on_train_end=lambda logs: tf.config.run_functions_eagerly(False))]
+""",
+        callbacks="model.py:callbacks",
+    ),
+    "a summary of its own, and a metric without labels": make(
         """
 import keras
 import tensorflow as tf
 @keras.saving.register_keras_serializable("case")
-class Autoencoder(keras.Model):
+class Own(keras.Model):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.encoder = keras.Sequential([keras.layers.Dense(3, activation="tanh")])
-        self.decoder = keras.Sequential([keras.Input((3,)), keras.layers.Dense(6)])
-        self.tracker = keras.metrics.Mean(name="loss")
-    def build_from_config(self, config):
-        self.encoder.build((None, 6))
-    @property
-    def metrics(self):
-        return [self.tracker]
-    def train_step(self, data):
+        self.layer = keras.layers.Dense(6)
+    def call(self, x):
+        return self.layer(x)
+    def summary(self):
+        print("a model")
+    def train_step(self, x):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(tf.square(self.decoder(self.encoder(data[0])) - data[0]))
-        weights = self.trainable_weights
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
-        self.tracker.update_state(loss)
-        return {"loss": self.tracker.result()}
-    def test_step(self, data):
-        self.tracker.update_state(tf.reduce_mean(tf.square(self.decoder(self.encoder(data[0])) - data[0])))
-        return {"loss": self.tracker.result()}
+            loss = self.compute_loss(x, x, self(x))
+        self.optimizer.apply(tape.gradient(loss, self.trainable_weights), self.trainable_weights)
+        self._loss_tracker.update_state(loss, sample_weight=tf.shape(x)[0])
+        return self.compute_metrics(x, x, self(x))
+    def test_step(self, x):
+        loss = self.compute_loss(x, x, self(x))
+        self._loss_tracker.update_state(loss, sample_weight=tf.shape(x)[0])
+        return self.compute_metrics(x, x, self(x))
 def build_model():
-    model = Autoencoder()
-    model.compile(optimizer=keras.optimizers.Adam(0.01))
+    model = Own()
+    model.compile(optimizer="adam", loss="mse", metrics=["mae"])
     return model
-"""
+""",
+        "unlabelled",
     ),
     "a critic that is compiled with an optimizer of its own": make(
         """

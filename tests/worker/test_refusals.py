@@ -15,6 +15,16 @@ STATEFUL = (
     "import keras\ndef build_model():\n    model = keras.Sequential([keras.Input((6,), batch_size=8),"
     " keras.layers.Reshape((6, 1)), keras.layers.LSTM(2, stateful=True), keras.layers.Dense(1)])\n"
 )
+NESTED = (
+    "import keras\nimport tensorflow as tf\nclass Own(keras.Sequential):\n"
+    "    @tf.function\n    def loss_of(self, y, p):\n        return self.compute_loss(y=y, y_pred=p)\n"
+    "    def train_step(self, data):\n        with tf.GradientTape() as tape:\n"
+    "            loss = self.loss_of(data[1], self(data[0]))\n"
+    "        weights = self.trainable_weights\n        self.optimizer.apply(tape.gradient(loss, weights), weights)\n"
+    "        return {'loss': loss}\n"
+    "def build_model():\n    model = Own([keras.Input((6,)), keras.layers.Dense(1)])\n"
+    "    model.compile(optimizer='sgd', loss=keras.losses.Dice(), run_eagerly=True)\n"
+)
 AT_IMPORT = (
     "import keras\nmodel = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1)])\n"
     "def build_model():\n    print(model.name)\n"
@@ -26,6 +36,11 @@ AT_IMPORT = (
     [
         pytest.param(
             STATEFUL + COMPILED + RETURNED, ["stateful layer `lstm`", "leave stateful=True out"], id="stateful RNN"
+        ),
+        pytest.param(
+            NESTED + RETURNED,
+            ["the loss dice, which is of a whole batch", "leave out run_eagerly"],
+            id="gradients that TensorFlow would leave out",
         ),
         pytest.param(AT_IMPORT + RETURNED, ["not compiled", "compile"], id="model that nobody compiles"),
     ],
