@@ -111,6 +111,7 @@ def _worker_environment(scaling: ScalingSpec) -> dict[str, str]:
         "KERAS_BACKEND": "tensorflow",
         "MPLBACKEND": "Agg",
         "PYTHONHASHSEED": "0",  # a vocabulary made of a set must be in one order on all workers and in all attempts
+        "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # Ray's own print writes each line twice, and forgets `end`
     }
 
 

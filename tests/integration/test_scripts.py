@@ -43,7 +43,8 @@ class Snapshot(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.model.load_weights("last.weights.h5")
-        print("files", sorted(os.listdir()), flush=True)
+        print("files", end=" ")
+        print(sorted(os.listdir()), flush=True)
 
 
 def callbacks():
@@ -66,7 +67,9 @@ def test_a_script_of_one_process_runs_on_two_workers(cli: Cli, tmp_path: Path) -
     assert result["status"] == "SUCCEEDED", result["error"]
     logs = [(Path(result["storage"]) / "logs/attempt-1" / f"rank-{rank}.log").read_text() for rank in range(2)]
     words = [re.findall(r"^words (.*)$", log, re.MULTILINE) for log in logs]
-    assert words[0] == words[1] != []
-    files = [re.findall(r"^files (.*)$", log, re.MULTILINE)[0].replace("'", '"') for log in logs]
-    for found in map(json.loads, files):
+    assert words[0] == words[1]
+    assert [len(lines) for lines in words] == [1, 1]
+    for log in logs:
+        [files] = re.findall(r"^files (.*)$", log, re.MULTILINE)
+        found = json.loads(files.replace("'", '"'))
         assert {"job.yaml", "last.weights.h5", "model.py", "snapshots-5"} <= set(found)
