@@ -16,7 +16,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from raytrain.driver.columns import to_arrays
+from raytrain.driver.rows.columns import to_arrays
 from raytrain.errors import ExitCode, SpecError
 from raytrain.spec.checks import JobFacts, check_job
 from raytrain.spec.column import ColumnSpec

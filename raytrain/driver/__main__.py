@@ -20,8 +20,8 @@ from raytrain.job_log import say
 from raytrain.object_store import ObjectStore
 from raytrain.run import RunPaths, RunStatus, submission_id
 from raytrain.spec.request import REQUEST_FILE, JobRequest
+from raytrain.worker.checkpoints.stored import mirrored
 from raytrain.worker.logs import copy_output
-from raytrain.worker.stored import mirrored
 
 if TYPE_CHECKING:
     from raytrain.driver.recorder import Recorder

@@ -28,7 +28,7 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 _PLACEMENT_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
 _WITHOUT_LIMIT_S = 30 * 24 * 3600.0
 _SPARE_AFTER_S = 20.0
-# A run's rows come from `raytrain.worker.shards`, and `free_placement_groups` does the cleaner's work.
+# A run's rows come from `raytrain.worker.rows.shards`, and `free_placement_groups` does the cleaner's work.
 _UNUSED = (DatasetsCallback, PlacementGroupCleanerCallback)
 
 

@@ -21,8 +21,8 @@ from raytrain.driver.monitor import Monitor
 from raytrain.driver.nodes import free_resources
 from raytrain.driver.pulse import Pulse
 from raytrain.driver.recorder import Recorder
+from raytrain.driver.rows.tiers import Dataset
 from raytrain.driver.stop import Stop
-from raytrain.driver.tiers import Dataset
 from raytrain.driver.trainer import GroupResult, run_group
 from raytrain.events import figures, types
 from raytrain.events.store import read_events
@@ -31,7 +31,7 @@ from raytrain.spec.placement import needs_in_words, needs_of
 from raytrain.spec.request import JobRequest
 from raytrain.worker import fault, messages
 from raytrain.worker.loop import LoopConfig
-from raytrain.worker.shards import Shards
+from raytrain.worker.rows.shards import Shards
 from raytrain.worker.stopping import Pause
 
 _LOOK_EVERY_S = 1.0

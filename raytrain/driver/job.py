@@ -91,7 +91,7 @@ def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Sto
     mailbox = start_mailbox()
     stop.reach(mailbox)
     ahead = ThreadPoolExecutor(1).submit(_start_ahead, request.spec.scaling)
-    from raytrain.driver.datasets import load_dataset
+    from raytrain.driver.rows.datasets import load_dataset
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # whose import has set it to talk
     if request.spec.scaling.min_workers is not None:

@@ -1,1 +1,4 @@
-"""What runs inside each Train worker: strategy, shards, the user's model, reporting, stopping, checkpoints."""
+"""What runs inside each Train worker: strategy, the user's model, reporting, stopping.
+
+`rows` feeds it, `exact` makes the answer of many that of one, `checkpoints` saves it.
+"""

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.schema import JobSpec
-from raytrain.worker.packed import Arrays
+from raytrain.worker.rows.packed import Arrays
 
 Array = npt.NDArray[Any]
 _BATCH_ROWS = 4096

@@ -18,29 +18,31 @@ from keras.src.random.seed_generator import global_seed_generator
 
 from raytrain.run import Reason, RunPaths
 from raytrain.spec.schema import JobSpec
-from raytrain.worker import checkpoint, components, fault, messages, model_file, steps
+from raytrain.worker import components, fault, messages, model_file
 from raytrain.worker.adapt import adapt_layers
-from raytrain.worker.batch_norm import plain_layers, synchronized
-from raytrain.worker.fall_back import FallBacks
-from raytrain.worker.feed import Feed
-from raytrain.worker.feeds import make_feeds, set_steps_per_execution
+from raytrain.worker.checkpoints import checkpoint
+from raytrain.worker.checkpoints.fall_back import FallBacks
+from raytrain.worker.checkpoints.restoring import newest_checkpoint
+from raytrain.worker.checkpoints.saving import FLUSH_S
+from raytrain.worker.checkpoints.stored import publish_checkpoint
+from raytrain.worker.checkpoints.writer import Writer
+from raytrain.worker.exact import steps
+from raytrain.worker.exact.batch_norm import plain_layers, synchronized
+from raytrain.worker.exact.mending import build_if_possible, mend
 from raytrain.worker.heartbeat import Position
 from raytrain.worker.hooks import Hooks, make_hooks
-from raytrain.worker.mending import build_if_possible, mend
 from raytrain.worker.model import build_model
-from raytrain.worker.packed import Arrays
 from raytrain.worker.pulse import Left
-from raytrain.worker.readers import Reader
 from raytrain.worker.reporting import Channel, scalars
-from raytrain.worker.restoring import newest_checkpoint
-from raytrain.worker.saving import FLUSH_S
+from raytrain.worker.rows.feed import Feed
+from raytrain.worker.rows.feeds import make_feeds, set_steps_per_execution
+from raytrain.worker.rows.packed import Arrays
+from raytrain.worker.rows.readers import Reader
 from raytrain.worker.setup import own_address, release_port
 from raytrain.worker.stopping import Pause
-from raytrain.worker.stored import publish_checkpoint
 from raytrain.worker.strategy import join
 from raytrain.worker.user_callbacks import act_on_batches, for_rank, go_on_after
 from raytrain.worker.variables import deciding
-from raytrain.worker.writer import Writer
 
 
 @dataclass(frozen=True, kw_only=True)

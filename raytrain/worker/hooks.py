@@ -12,16 +12,17 @@ import keras
 import tensorflow as tf
 
 from raytrain.spec.schema import JobSpec
-from raytrain.worker import checkpoint, fault
-from raytrain.worker.fall_back import FallBacks
-from raytrain.worker.feed import Feed
+from raytrain.worker import fault
+from raytrain.worker.checkpoints import checkpoint
+from raytrain.worker.checkpoints.fall_back import FallBacks
+from raytrain.worker.checkpoints.saving import CheckpointHook
+from raytrain.worker.checkpoints.writer import Writer
+from raytrain.worker.exact.statistics import StatisticsHook
 from raytrain.worker.heartbeat import Position
 from raytrain.worker.pulse import PulseHook
 from raytrain.worker.reporting import Channel, ReportingHook
-from raytrain.worker.saving import CheckpointHook
-from raytrain.worker.statistics import StatisticsHook
+from raytrain.worker.rows.feed import Feed
 from raytrain.worker.user_callbacks import act_on_batches
-from raytrain.worker.writer import Writer
 
 
 @dataclass(frozen=True, kw_only=True)

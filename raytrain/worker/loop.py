@@ -21,9 +21,9 @@ from raytrain.errors import Problem, UserCodeError
 from raytrain.run import RunPaths
 from raytrain.spec.request import JobRequest
 from raytrain.worker import heartbeat, messages, setup
+from raytrain.worker.checkpoints.stored import go_on_with_log, mirrored
 from raytrain.worker.logs import copy_output
-from raytrain.worker.shards import Shards
-from raytrain.worker.stored import go_on_with_log, mirrored
+from raytrain.worker.rows.shards import Shards
 from raytrain.worker.user_code import describe_failure
 from raytrain.worker.working_directory import working_directory
 

@@ -133,7 +133,7 @@ class Notice(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Failed(Message):
-    """This rank's training raised. `error`: see `raytrain.worker.failure.describe`."""
+    """This rank's training raised. `error`: see `raytrain.worker.user_code.describe_failure`."""
 
     error: dict[str, Any] = field(default_factory=dict)
 

@@ -18,7 +18,7 @@ import keras
 from raytrain.events.store import write_whole
 from raytrain.object_store import ObjectStore, join
 from raytrain.run import RunPaths
-from raytrain.worker import backoff
+from raytrain.worker.checkpoints import backoff
 from raytrain.worker.working_directory import PREFIX
 
 PATIENCE_S = 120.0

@@ -21,10 +21,10 @@ import tensorflow as tf
 
 from raytrain.run import Reason
 from raytrain.worker import fault, messages
-from raytrain.worker.feed import Feed
+from raytrain.worker.checkpoints.saving import CheckpointHook
 from raytrain.worker.heartbeat import Position
 from raytrain.worker.reporting import Channel, ReportingHook
-from raytrain.worker.saving import CheckpointHook
+from raytrain.worker.rows.feed import Feed
 from raytrain.worker.strategy import sum_over_workers
 from raytrain.worker.variables import local
 

@@ -18,8 +18,8 @@ import tensorflow as tf
 from raytrain.run import Reason
 from raytrain.spec.schema import EarlyStoppingSpec, JobSpec
 from raytrain.worker import messages, stopping
-from raytrain.worker.best_weights import BestWeights
-from raytrain.worker.feed import Feed
+from raytrain.worker.checkpoints.best_weights import BestWeights
+from raytrain.worker.rows.feed import Feed
 from raytrain.worker.strategy import sum_over_workers
 from raytrain.worker.variables import are_finite
 

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from keras.src.random.seed_generator import global_seed_generator
 
-from raytrain.worker.checkpoint import Array
+from raytrain.worker.checkpoints.checkpoint import Array
 
 
 def deciding(model: keras.Model) -> list[keras.Variable | tf.Variable]:

@@ -16,10 +16,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from raytrain.worker import checkpoint
+from raytrain.worker.checkpoints import checkpoint
+from raytrain.worker.checkpoints.saving import CheckpointHook
+from raytrain.worker.exact.statistics import StatisticsHook
 from raytrain.worker.reporting import ReportingHook
-from raytrain.worker.saving import CheckpointHook
-from raytrain.worker.statistics import StatisticsHook
 from raytrain.worker.variables import deciding, host_copy
 
 # What the parts of an edge are called, and the calls that they are made of. `report` holds `best` and `votes`.

@@ -21,10 +21,10 @@ import numpy as np
 import ray
 import ray.data
 
-from raytrain.driver.datasets import load_dataset
+from raytrain.driver.rows.datasets import load_dataset
 from raytrain.spec.schema import JobSpec
+from raytrain.worker.rows.shards import Shards
 from raytrain.worker.setup import thread_environment
-from raytrain.worker.shards import Shards
 from tests.benchmarks.machine import description
 from tests.benchmarks.works import ROWS, WORKS, load, write_data
 
@@ -69,7 +69,7 @@ class Worker:
 
     def feed(self, shards: Shards, spec: JobSpec, rank: int) -> list[float]:
         """raytrain's own: from the shards in hand to the last batch of each epoch."""
-        from raytrain.worker.feeds import make_feeds
+        from raytrain.worker.rows.feeds import make_feeds
 
         began = perf_counter()
         feed = make_feeds(spec, shards.fetch(rank), rank=rank, workers=WORKERS)["train"]

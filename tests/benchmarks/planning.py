@@ -56,8 +56,8 @@ def plan(folder: Path) -> None:
     import ray
 
     ray.init(num_cpus=2, log_to_driver=False, logging_level="error")
+    from raytrain.driver.rows.splits import make_splitter
     from raytrain.driver.sources import read_source, rows_per_file
-    from raytrain.driver.splits import make_splitter
 
     began = perf_counter()
     source = loaded.spec.data.train

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raytrain.worker import checkpoint
+from raytrain.worker.checkpoints import checkpoint
 from tests.chaos.crew import Crew
 from tests.chaos.life import DATA, MODEL, Life, beside
 from tests.worker.pool import Case

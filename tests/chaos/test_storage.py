@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from raytrain.worker import checkpoint, messages
+from raytrain.worker import messages
+from raytrain.worker.checkpoints import checkpoint
 from tests.chaos.crew import Crew
 from tests.chaos.table import FULL, found, points
 from tests.chaos.test_workers import STEP_S, STEPS, case, undisturbed

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from raytrain.run import Reason
-from raytrain.worker import checkpoint, messages
+from raytrain.worker import messages
+from raytrain.worker.checkpoints import checkpoint
 from tests.chaos.crew import Crew, Training, fork_server
 from tests.chaos.table import FULL, found
 from tests.chaos.test_workers import case, undisturbed

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from raytrain.run import Reason
-from raytrain.worker import checkpoint
+from raytrain.worker.checkpoints import checkpoint
 from tests.chaos.crew import Crew, Training
 from tests.chaos.table import found, points
 from tests.worker.pool import Case

@@ -19,9 +19,9 @@ os.environ["TF_CONFIG"] = json.dumps(
 )
 import keras, tensorflow as tf
 from raytrain.spec.shards import plan_shards
-from raytrain.worker import pooling, steps
-from raytrain.worker.feed import Feed
-from raytrain.worker.mending import mend
+from raytrain.worker.exact import pooling, steps
+from raytrain.worker.rows.feed import Feed
+from raytrain.worker.exact.mending import mend
 from raytrain.worker.strategy import join
 
 rank = int(sys.argv[1])

@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import pytest
 
-from raytrain.driver import datasets, groups, job
+from raytrain.driver import groups, job
+from raytrain.driver.rows import datasets
 from raytrain.events import types
 from raytrain.run import RunPaths, RunStatus
 from raytrain.worker.user_code import load_reference

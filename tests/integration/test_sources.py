@@ -16,7 +16,7 @@ import pytest
 import ray
 from PIL import Image
 
-from raytrain.driver.columns import to_arrays
+from raytrain.driver.rows.columns import to_arrays
 from raytrain.driver.sources import read_table
 from raytrain.errors import UserCodeError
 from raytrain.spec.source import Source

@@ -22,7 +22,7 @@ from raytrain.driver.sources import read_source, read_table, rows_per_file
 from raytrain.errors import UserCodeError
 from raytrain.spec.source import Source
 from raytrain.spec.sources import SourceFacts, inspect_source
-from tests.driver.test_sources_reading import write_image
+from tests.driver.sources.test_reading import write_image
 
 pytestmark = [pytest.mark.usefixtures("cluster"), pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 

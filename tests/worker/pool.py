@@ -160,8 +160,8 @@ def _train(case: Case, root: Path, rank: int, workers: int) -> Outcome:
     import keras
 
     from raytrain.worker import fault
+    from raytrain.worker.checkpoints.writer import Writer
     from raytrain.worker.fit import WorkerJob, train
-    from raytrain.worker.writer import Writer
 
     keras.backend.clear_session(free_memory=False)
     Writer.patience_s = 30.0  # every checkpoint that is due is there, however short an epoch is
@@ -214,12 +214,12 @@ def _rows_of(case: Case, rank: int, workers: int) -> dict[str, Any]:
     """What a rank reads each split from."""
     import numpy as np
 
-    from raytrain.driver.dealing import owning_ranks
+    from raytrain.driver.rows.dealing import owning_ranks
     from raytrain.spec.checks import plan_splits
     from raytrain.spec.shards import SplitCounts
-    from raytrain.worker.cache import Cache
-    from raytrain.worker.packed import map_arrays, row_count
-    from raytrain.worker.readers import Cached
+    from raytrain.worker.rows.cache import Cache
+    from raytrain.worker.rows.packed import map_arrays, row_count
+    from raytrain.worker.rows.readers import Cached
 
     if not case.cached:
         return case.splits
@@ -241,8 +241,8 @@ def _plain_keras(case: Case, root: Path) -> Outcome:
     import numpy as np
     import tensorflow as tf
 
-    from raytrain.worker.readers import epoch_order
     from raytrain.worker.reporting import scalars
+    from raytrain.worker.rows.readers import epoch_order
 
     keras.backend.clear_session(free_memory=False)
     spec = case.job_spec(1)

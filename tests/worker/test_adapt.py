@@ -92,7 +92,7 @@ MODEL = """\
 import keras, numpy as np, tensorflow as tf
 from raytrain.spec.schema import JobSpec
 from raytrain.worker.adapt import adapt_layers
-from raytrain.worker.readers import InMemory
+from raytrain.worker.rows.readers import InMemory
 
 def build_model():
     keras.utils.set_random_seed(0)

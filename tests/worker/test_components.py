@@ -11,7 +11,7 @@ from keras.src.utils.naming import to_snake_case
 
 from raytrain.errors import Problem, UserCodeError
 from raytrain.worker import components
-from raytrain.worker.checkpoint import Snapshot, assign_all, read, write
+from raytrain.worker.checkpoints.checkpoint import Snapshot, assign_all, read, write
 
 NOWHERE = Path("/nowhere")
 

@@ -107,7 +107,7 @@ def test_a_port_is_taken_once_from_a_worker_that_holds_it(tmp_path: Path) -> Non
 
 
 def test_storage_that_lies_leaves_a_checkpoint_cut(tmp_path: Path) -> None:
-    from raytrain.worker.checkpoint import Snapshot, read_newest, write
+    from raytrain.worker.checkpoints.checkpoint import Snapshot, read_newest, write
 
     injector = Injector(Fault(kind="truncate", epoch=1), root=tmp_path, rank=0)
     for epoch in range(3):

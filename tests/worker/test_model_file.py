@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 
 from raytrain.run import RunPaths
-from raytrain.worker import backoff, model_file
+from raytrain.worker import model_file
+from raytrain.worker.checkpoints import backoff
 from raytrain.worker.model_file import StorageError, publish, save_model
 
 

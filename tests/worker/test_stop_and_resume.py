@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from raytrain.worker import messages
-from raytrain.worker.checkpoint import read
+from raytrain.worker.checkpoints.checkpoint import read
 from tests.conformance.cases import MODELS, make
 from tests.worker.conftest import Pools
 from tests.worker.pool import Case

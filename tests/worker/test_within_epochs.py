@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from raytrain.worker import messages
-from raytrain.worker.checkpoint import Place
+from raytrain.worker.checkpoints.checkpoint import Place
 from tests.worker.conftest import Pools
 from tests.worker.pool import Case, Outcome
 from tests.worker.test_one_answer import MLP, assert_same, case
@@ -106,7 +106,7 @@ def test_a_run_cut_after_a_step_ends_as_if_never_cut(workers: int, each: int, po
 PACED = """
 import functools, json, os, pathlib, time
 import keras, tensorflow as tf
-from raytrain.worker.feed import Feed
+from raytrain.worker.rows.feed import Feed
 RANK = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
 @keras.saving.register_keras_serializable()
 class Sleep(keras.layers.Layer):

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from raytrain.driver.lists import pad_elements
 from raytrain.driver.preprocess.lists import as_objects, elements, holds_lists, in_lists, tokens
 from raytrain.driver.preprocess.place import Array, Place, numbers
 from raytrain.driver.preprocess.statistics import State
+from raytrain.driver.rows.lists import pad_elements
 from raytrain.spec.preprocess import Count, Encode, Hash, MultiHot, OneHot, Pad, Tokenize
 
 _SHOWN = 5

@@ -2,8 +2,8 @@
 
 Runs in: the driver.
 
-The chunks are the same however the rows were cut into tables (`raytrain.driver.pipeline`), so what is learned is the
-same to the last bit. A state is made of lists, numbers and text alone: it is written as JSON.
+The chunks are the same however the rows were cut into tables (`raytrain.driver.rows.pipeline`), so what is learned is
+the same to the last bit. A state is made of lists, numbers and text alone: it is written as JSON.
 """
 
 from __future__ import annotations

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raytrain.driver.narrowing import narrow_all
-from raytrain.driver.packing import side_by_side
 from raytrain.driver.preprocess import categorical, numeric
 from raytrain.driver.preprocess import statistics as learn
 from raytrain.driver.preprocess.lists import tokens
 from raytrain.driver.preprocess.place import Array, Columns, Place
 from raytrain.driver.preprocess.user import apply_user
+from raytrain.driver.rows.narrowing import narrow_all
+from raytrain.driver.rows.packing import side_by_side
 from raytrain.spec.preprocess import Concatenate, Normalize, OneHot, Preprocess
 
 Change = Callable[[Array, Any, learn.State, Place], Array]

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from raytrain.driver.narrowing import narrow, narrow_all
-from raytrain.driver.nulls import masked_values
 from raytrain.driver.preprocess.place import Array, Columns
+from raytrain.driver.rows.narrowing import narrow, narrow_all
+from raytrain.driver.rows.nulls import masked_values
 from raytrain.errors import Problem, UserCodeError
 from raytrain.worker.user_code import call_reference
 

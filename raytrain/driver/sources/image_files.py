@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
-from raytrain.driver.image_columns import eight_bits
+from raytrain.driver.rows.image_columns import eight_bits
 from raytrain.driver.sources.listing import Listing, list_files, open_filesystem, path_of
 from raytrain.driver.sources.reasons import reason_of
 from raytrain.driver.sources.tables import arrow_column

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from raytrain.driver.nulls import masked_values
+from raytrain.driver.rows.nulls import masked_values
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.sklearn_sets import SKLEARN_SETS
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from raytrain.driver.pipeline import Pipeline
+from raytrain.driver.rows.pipeline import Pipeline
 from raytrain.driver.sources.tables import table_of_arrays
 from raytrain.spec.schema import JobSpec
 

@@ -1,0 +1,1 @@
+"""What becomes of the rows that a source yields: columns as arrays, splits, packed blocks, and who is dealt which."""
