@@ -6,7 +6,7 @@ partial, and that with three workers one of them has no row of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -883,6 +883,11 @@ class Contrast(keras.losses.Loss):
         y_true, distances = ops.reshape(y_true, (-1, 1)), ops.abs(y_pred - ops.transpose(y_pred))
         same = ops.cast(ops.equal(y_true, ops.transpose(y_true)), "float32")
         return ops.mean(same * distances + (1 - same) * ops.relu(1 - distances)) + ops.var(y_pred)
+@keras.saving.register_keras_serializable("case")
+class ContrastOfAKnownNumber(Contrast):
+    def call(self, y_true, y_pred):
+        others = 1 - ops.eye(y_pred.shape[0])
+        return super().call(y_true, y_pred) + ops.mean(others * ops.square(y_pred - ops.transpose(y_pred)))
 """
 
 
@@ -891,6 +896,12 @@ def of_batches(
 ) -> Case:
     arguments = f"optimizer=keras.optimizers.Adam(0.01), loss={loss}, metrics=[{metrics}]"
     return make(mlp(arguments, before=OF_BATCHES, **mlp_arguments), kind, train=49)
+
+
+def of_full_batches(case: Case) -> Case:
+    train = tuple(part[: 3 * BATCH] for part in case.splits["train"])
+    test = tuple(part[:BATCH] for part in case.splits["test"])
+    return replace(case, splits={"train": train, "validation": test, "test": test})
 
 
 WHOLE_BATCH: dict[str, Case] = {
@@ -919,6 +930,10 @@ WHOLE_BATCH: dict[str, Case] = {
     ),
     "pairs in a class that is called itself": of_batches("Called()"),
     "pairs, run eagerly": of_batches("Contrast(), run_eagerly=True"),
+    "pairs of a number of rows that is known beforehand": of_full_batches(of_batches("ContrastOfAKnownNumber()")),
+    "pairs of a number of rows that is known beforehand, run eagerly": of_batches(
+        "ContrastOfAKnownNumber(), run_eagerly=True"
+    ),
 }
 
 FIT: dict[str, Case] = {

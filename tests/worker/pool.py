@@ -263,7 +263,8 @@ def _plain_keras(case: Case, root: Path) -> Outcome:
             chosen = order[start : start + batch]
             yield keras.tree.map_structure(lambda array, chosen=chosen: array[chosen], train)
 
-    signature = keras.tree.map_structure(lambda array: tf.TensorSpec([None, *array.shape[1:]], array.dtype), train)
+    size = None if rows % batch else batch  # which Keras' own dataset of arrays tells a model, too
+    signature = keras.tree.map_structure(lambda array: tf.TensorSpec([size, *array.shape[1:]], array.dtype), train)
     user_callbacks = namespace["callbacks"]() if "callbacks" in namespace else []
     # Of a dataset that does not say how many batches it has, Keras' optimizer counts one step too many an epoch.
     known_length = tf.data.experimental.assert_cardinality(-(-rows // batch))

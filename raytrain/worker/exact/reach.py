@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -103,18 +103,34 @@ def _tried(function: Callable[..., Any], tensors: Any) -> tuple[int | None, list
 
 def _runs(function: Callable[..., Any], specs: Any) -> tuple[int | None, list[_Run]]:
     try:
-        concrete = tf.function(function, autograph=False).get_concrete_function(*specs)
+        traced = _traced(function, specs)
     except Exception:  # noqa: BLE001  the user's code, which the step itself calls next
         return None, []
-    rank, operations = concrete.structured_outputs.shape.rank, concrete.graph.get_operations()
+    whole = traced[_ROWS]
+    rank, operations = whole.structured_outputs.shape.rank, whole.graph.get_operations()
     if any(operation.op_def.is_stateful and operation.type not in _HARMLESS for operation in operations):
         return rank, []
     rows = _made_up(specs, [*_NO_LABEL, *_compared_with(operations)])
-    return rank, [run for run in (_run(concrete, made_up) for made_up in rows) if run is not None]
+    return rank, [run for run in (_run(traced, made_up) for made_up in rows) if run is not None]
 
 
-def _run(concrete: Any, rows: Any) -> _Run | None:
+def _traced(function: Callable[..., Any], specs: Any) -> dict[int, Any]:
+    """The function for each number of rows that is tried: for any, or for one that it must know beforehand."""
+    traced = tf.function(function, autograph=False)
+    sizes = (_ROWS, _FIRST, _ROWS - _FIRST)
+    try:
+        return dict.fromkeys(sizes, traced.get_concrete_function(*specs))
+    except Exception:  # noqa: BLE001  what it raises for any number it may not for one
+        return {size: traced.get_concrete_function(*tree.map_structure(_of_rows(size), specs)) for size in sizes}
+
+
+def _of_rows(size: int) -> Callable[[tf.TensorSpec], tf.TensorSpec]:
+    return lambda spec: tf.TensorSpec([size, *spec.shape[1:]], spec.dtype)
+
+
+def _run(traced: Mapping[int, Any], rows: Any) -> _Run | None:
     def given(part: slice) -> Array:
+        concrete = traced[len(range(_ROWS)[part])]
         return concrete(*tree.map_structure(lambda array: tf.constant(array[part]), rows)).numpy()  # type: ignore[no-any-return]
 
     try:

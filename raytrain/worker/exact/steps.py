@@ -65,12 +65,13 @@ def _make_function(
     pooled = is_eager and not _is_keras_own(step)  # only in a graph can be seen what is made of a result
     made_more_of = False
     several = strategy.num_replicas_in_sync > 1
+    batch_rows: int | None = None
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def one_step(data: Any, share: tf.Tensor) -> Any:
         def in_replica(data: Any, share: tf.Tensor) -> Logs:
             nonlocal made_more_of
-            with this_step.of_share(share, rows=tree.flatten(data)[0].shape[0]):
+            with this_step.of_share(share, rows=tree.flatten(data)[0].shape[0], batch_rows=batch_rows):
                 with results.recorded(model, pooled=pooled and this_step.is_shared()) as found:
                     logs = _flat(step(_as_fed(data)))
                 made_more_of |= any(result.is_made_more_of(logs) for result in found)
@@ -119,8 +120,11 @@ def _make_function(
         return traced(specs, is_idle=is_idle)
 
     def loop_for(chunk: Chunk) -> Callable[..., Logs]:
+        nonlocal batch_rows
+        batch_rows = chunk.batch_rows if static_batch else None
         specs = tree.map_structure(lambda tensor: _step_spec(tensor, static_batch), chunk.data)
-        key = (chunk.share == 0, tuple((spec.shape.as_list().__repr__(), spec.dtype) for spec in tree.flatten(specs)))
+        shapes = tuple((spec.shape.as_list().__repr__(), spec.dtype) for spec in tree.flatten(specs))
+        key = (chunk.share == 0, batch_rows, shapes)
         if key not in loops:
             loops[key] = _loop_over(traced(specs, is_idle=chunk.share == 0), specs)
         return loops[key]
@@ -177,7 +181,8 @@ def _flat(logs: Logs) -> Logs:
 def _chunk_of_all_rows(batch: Any, strategy: tf.distribute.Strategy) -> Chunk:
     """A batch that a callback, say, gives to `evaluate` itself: every worker has all of it, so one counts."""
     data = tree.map_structure(lambda tensor: tensor[None], batch)
-    return Chunk(data=data, steps=1, share=1.0 if strategy.cluster_resolver.task_id == 0 else 0.0)
+    rows = tree.flatten(data)[0].shape[1]
+    return Chunk(data=data, steps=1, batch_rows=rows, share=1.0 if strategy.cluster_resolver.task_id == 0 else 0.0)
 
 
 def _step_spec(tensor: tf.Tensor, static_batch: bool) -> tf.TensorSpec:

@@ -7,28 +7,35 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import tensorflow as tf
 
-_shares: list[tf.Tensor] = []
-_rows: list[int | None] = []
+
+@dataclass(frozen=True, kw_only=True)
+class _Step:
+    share: tf.Tensor
+    rows: int | None
+    batch_rows: int | None
+
+
+_steps: list[_Step] = []
 _over_all_rows: list[bool] = []
 
 
 @contextlib.contextmanager
-def of_share(share: tf.Tensor, *, rows: int | None = None) -> Iterator[None]:
+def of_share(share: tf.Tensor, *, rows: int | None = None, batch_rows: int | None = None) -> Iterator[None]:
     """Marks a step, while it is traced or run, of a worker with `share` (a float32 scalar) of the rows.
 
     Args:
         rows: how many are at hand; None where that differs from step to step.
+        batch_rows: how many all workers have together; likewise.
     """
-    _shares.append(share)
-    _rows.append(rows)
+    _steps.append(_Step(share=share, rows=rows, batch_rows=batch_rows))
     try:
         yield
     finally:
-        _shares.pop()
-        _rows.pop()
+        _steps.pop()
 
 
 @contextlib.contextmanager
@@ -43,7 +50,7 @@ def over_all_rows() -> Iterator[None]:
 
 def has_own_rows() -> bool:
     """Whether a step is being traced or run, and what is computed is of the rows at hand."""
-    return bool(_shares) and not _over_all_rows
+    return bool(_steps) and not _over_all_rows
 
 
 def is_shared() -> bool:
@@ -53,7 +60,16 @@ def is_shared() -> bool:
 
 def is_of_rows(value: tf.Tensor) -> bool:
     """Whether a tensor is one of the rows at hand, by its length."""
-    return bool(value.shape.rank) and value.shape[0] in (None, _rows[-1])
+    return bool(value.shape.rank) and value.shape[0] in (None, _steps[-1].rows)
+
+
+def length_over_all_rows(value: tf.Tensor) -> int | None:
+    """How many rows all workers' parts of a tensor have together, where that is known beforehand.
+
+    It is not in a `tf.function` of the user's, which other steps call, too.
+    """
+    step = _steps[-1]
+    return step.batch_rows if value.shape[0] is not None and value.shape[0] == step.rows and not is_nested() else None
 
 
 def is_conditional() -> bool:
@@ -63,12 +79,12 @@ def is_conditional() -> bool:
 
 def is_nested() -> bool:
     """Whether what is computed stands in a `tf.function` of the user's within the step."""
-    return not tf.executing_eagerly() and _function_graph() is not getattr(_shares[-1], "graph", None)
+    return not tf.executing_eagerly() and _function_graph() is not getattr(_steps[-1].share, "graph", None)
 
 
 def is_nested_in_eager() -> bool:
     """Likewise, in a step that is run eagerly."""
-    return is_nested() and not hasattr(_shares[-1], "graph")
+    return is_nested() and not hasattr(_steps[-1].share, "graph")
 
 
 def share() -> tf.Tensor:
@@ -79,13 +95,13 @@ def share() -> tf.Tensor:
     traced in.
     """
     if not is_nested():
-        return _shares[-1]
+        return _steps[-1].share
     with _function_graph().as_default() as graph:
         return graph.capture_call_time_value(_share_when_called, tf.TensorSpec([]), key="raytrain share")
 
 
 def _share_when_called() -> tf.Tensor:
-    return _shares[-1] if _shares else tf.constant(1.0)
+    return _steps[-1].share if _steps else tf.constant(1.0)
 
 
 def _function_graph() -> tf.Graph:

@@ -199,4 +199,4 @@ class _Parts:
         ends = tf.stack([self._before[index], self._after[index]])
         paddings = tf.pad(ends[None, :], [[0, tensor.shape.rank - 1], [0, 0]])
         padded = tf.pad(tensor[: self._own[index]], paddings)
-        return tf.ensure_shape(padded, [None, *tensor.shape[1:]])
+        return tf.ensure_shape(padded, [this_step.length_over_all_rows(tensor), *tensor.shape[1:]])

@@ -31,13 +31,14 @@ class Chunk:
 
     Attributes:
         data: like `Arrays`, each array (steps, per_worker_batch, …).
-        share: this worker's part of each global batch's rows; 0 when it has none and `data` is one row to go through
-            the motions with.
+        batch_rows: rows of each global batch.
+        share: this worker's part of them; 0 when it has none and `data` is one row to go through the motions with.
         is_last: whether the epoch ends with it.
     """
 
     data: Arrays
     steps: int
+    batch_rows: int
     share: float
     is_last: bool = True
 
@@ -122,8 +123,9 @@ class Feed(DataAdapter):  # type: ignore[misc]
         start, stop = worker_slice(self._plan.batch_rows(0), self._plan.workers, self._rank)
         rows = np.arange(max(1, stop - start))[None, :] % row_count(self._reader.example)
         data = map_arrays(lambda array: array[rows], self._reader.example)
-        share = (stop - start) / self._plan.batch_rows(0)
-        return Chunk(data=self._to_tensors(data), steps=1, share=share, is_last=False)
+        batch_rows = self._plan.batch_rows(0)
+        share = (stop - start) / batch_rows
+        return Chunk(data=self._to_tensors(data), steps=1, batch_rows=batch_rows, share=share, is_last=False)
 
     @property
     def rows_per_worker(self) -> tuple[int, ...]:
@@ -179,6 +181,7 @@ class Feed(DataAdapter):  # type: ignore[misc]
         return Chunk(
             data=self._to_tensors(reading.take(first, steps)),
             steps=steps,
+            batch_rows=batch_rows,
             share=(stop - start) / batch_rows,
             is_last=first + steps == self._plan.steps,
         )
