@@ -46,13 +46,13 @@ chaos: $(VENV)/.installed  ## let every fault happen, about 90 minutes, and prin
 	CHAOS=full $(BIN)/python -m pytest -q -rN --tb=short tests/chaos
 
 bench: $(VENV)/.installed  ## measure start-up, lists, pipelines, epochs' edges, 1,000 ranks and whole trainings
-	$(BIN)/python -m tests.benchmarks.start_up
-	$(BIN)/python -m tests.benchmarks.listing
-	$(BIN)/python -m tests.benchmarks.planning
-	$(BIN)/python -m tests.benchmarks.pipelines
-	$(BIN)/python -m tests.benchmarks.edge
-	$(BIN)/python -m tests.benchmarks.fan_in
-	$(BIN)/python -m tests.benchmarks.training
+	$(BIN)/python -m benchmarks.start_up
+	$(BIN)/python -m benchmarks.listing
+	$(BIN)/python -m benchmarks.planning
+	$(BIN)/python -m benchmarks.pipelines
+	$(BIN)/python -m benchmarks.edge
+	$(BIN)/python -m benchmarks.fan_in
+	$(BIN)/python -m benchmarks.training
 
 lint: $(VENV)/.installed  ## check style and types
 	$(BIN)/python -m ruff check

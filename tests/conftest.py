@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import settings
+
+from tests.cluster.stand_in import StandIn
 
 # A shell that starts the tests in the background has them ignore SIGINT, and so would every command they start; the
 # tests of Ctrl-C send it.
@@ -28,3 +33,61 @@ def users_files_forgotten(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", None)).startswith(written):
             del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[None]:
+    """One local Ray with four CPUs, whatever the machine has, for all tests that need no dashboard."""
+    import ray
+
+    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of Ray, about settings of its own
+        ray.data.DataContext.get_current().enable_progress_bars = False
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def dashboard() -> Iterator[StandIn]:
+    server = StandIn()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """An environment whose state directory is empty."""
+    return {"RAYTRAIN_STATE_DIR": str(tmp_path / "state")}
+
+
+@pytest.fixture
+def set_the_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets the clock forward by so many seconds, as far as processes notice.
+
+    A test cannot set the real one. On Linux a process began so many ticks after the boot, and setting the clock moves
+    the moment at which the machine says that it booted; so that is what is moved.
+    """
+    if not psutil.LINUX:
+        pytest.skip("the moment when a process began is not told by way of the boot's on this system")
+    booted = psutil.boot_time()
+    return lambda seconds: monkeypatch.setattr("psutil._pslinux.boot_time", lambda: booted + seconds)
+
+
+MakeFolder = Callable[[dict[str, str]], Path]
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> MakeFolder:
+    """Makes a folder with the files given as path and text."""
+
+    def make(files: dict[str, str]) -> Path:
+        root = tmp_path / "job"
+        root.mkdir(exist_ok=True)
+        for path, text in files.items():
+            file = root / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        return root
+
+    return make

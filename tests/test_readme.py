@@ -15,16 +15,16 @@ import yaml
 from typer.testing import CliRunner
 
 from raytrain.cli.main import VERBS, app, load_verb
-from raytrain.cluster.processes import MARK
+from raytrain.cluster.local.cluster_processes import MARK
 from raytrain.errors import ExitCode
-from raytrain.events.summary import RunSummary
-from raytrain.run import RunPaths
+from raytrain.run.run_paths import RunPaths
+from raytrain.run.summary import RunSummary
 from raytrain.spec.checks import check_job
-from raytrain.spec.data import DataSpec
+from raytrain.spec.data_spec import DataSpec
+from raytrain.spec.job import JobSpec
 from raytrain.spec.load import load_job
 from raytrain.spec.scaffold import scaffold
-from raytrain.spec.schema import JobSpec
-from raytrain.spec.yaml_source import read_yaml
+from raytrain.spec.strict_yaml import read_yaml
 from tests.spec.test_json_schema import errors
 
 ROOT = Path(__file__).parents[1]

@@ -16,15 +16,15 @@ import pytest
 import yaml
 from PIL import Image
 
-from raytrain.driver.rows.columns import to_arrays
+from raytrain.data.columns.arrow_to_numpy import to_arrays
 from raytrain.errors import ExitCode, SpecError
 from raytrain.spec.checks import JobFacts, check_job
-from raytrain.spec.column import ColumnSpec
-from raytrain.spec.data import DataSpec
+from raytrain.spec.column_options import ColumnSpec
+from raytrain.spec.data_spec import DataSpec
 from raytrain.spec.load import load_job
-from raytrain.spec.preprocess import Preprocess
-from raytrain.spec.source import Source
-from tests.driver.preprocess.tables import features, job
+from raytrain.spec.preprocess_steps import Preprocess
+from raytrain.spec.source_kinds import Source
+from tests.data.preprocess.tables import features, job
 from tests.test_readme import block_with, run, same, table
 
 HOUSES: dict[str, list[Any]] = {"rooms": [1, 2, 3], "area": [20.0, 35.5, 60.0], "price": [1.0, 2.0, 4.0]}

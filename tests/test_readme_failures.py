@@ -7,31 +7,31 @@ from typing import Any
 
 import yaml
 
-from raytrain.cli.failures import failure_lines, failure_title
-from raytrain.driver.attempts import Failure, Past, rule
-from raytrain.events import types
-from raytrain.events.lines import event_line
-from raytrain.events.summary import RunSummary
-from raytrain.run import Reason, RunStatus
-from raytrain.spec.schema import CheckpointSpec, DivergenceSpec, RestartsSpec, ScalingSpec, WatchdogSpec
+from raytrain.cli.display.failure_lines import failure_lines, failure_title
+from raytrain.driver.failure_policy import GroupFailure, History, decide
+from raytrain.run import events
+from raytrain.run.event_lines import event_line
+from raytrain.run.run_status import Reason, RunStatus
+from raytrain.run.summary import RunSummary
+from raytrain.spec.job import CheckpointSpec, DivergenceSpec, RestartsSpec, ScalingSpec, WatchdogSpec
 from tests.chaos.table import PROMISES
 from tests.test_readme import CODE, TEXT, block_with, table
 
 SECTION = TEXT.partition("\n## When things die\n")[2].partition("\n## ")[0]
 OF_ALL: dict[str, Any] = {"run": "digits", "attempt": 1, "time": 0.0}
-LOST = rule(Failure(lost_ranks=[1], position=(12, 0), progressed=True), Past(), RestartsSpec())
+LOST = decide(GroupFailure(lost_ranks=[1], position=(12, 0), progressed=True), History(), RestartsSpec())
 EVENTS = [
-    types.WorkerLost(message=str(LOST.error["message"]), ranks=[1], **OF_ALL),
-    types.AttemptFailed(error=LOST.error, retrying=True, **OF_ALL),
-    types.AttemptStarted(workers=2, restart=1, **OF_ALL),
-    types.Restored(epoch=12, path="epoch-0013", **OF_ALL),
-    types.Hung(rank=1, phase="train", epoch=3, step=7, limit_s=60.0, stacks="stacks-0.txt", **OF_ALL),
-    types.Warned(message="node 10.0.0.7 is going away: saving, then going on elsewhere", **OF_ALL),
-    types.Resized(workers=2, before=8, **OF_ALL),
-    types.FellBack(epoch=6, learning_rate_factor=0.5, **OF_ALL),
-    types.CheckpointFailed(epoch=3, why="No space left on device", **OF_ALL),
-    types.CheckpointSkipped(path="checkpoints/epoch-0003", why="variables.npz is cut short", **OF_ALL),
-    types.Queued(needs="4 CPU", **OF_ALL),
+    events.WorkerLost(message=str(LOST.error["message"]), ranks=[1], **OF_ALL),
+    events.GroupFailed(error=LOST.error, retrying=True, **OF_ALL),
+    events.GroupStarted(workers=2, restart=1, **OF_ALL),
+    events.Restored(epoch=12, path="epoch-0013", **OF_ALL),
+    events.Hung(rank=1, phase="train", epoch=3, step=7, limit_s=60.0, stacks="stacks-0.txt", **OF_ALL),
+    events.Warned(message="node 10.0.0.7 is going away: saving, then going on elsewhere", **OF_ALL),
+    events.Resized(workers=2, before=8, **OF_ALL),
+    events.FellBack(epoch=6, learning_rate_factor=0.5, **OF_ALL),
+    events.CheckpointFailed(epoch=3, why="No space left on device", **OF_ALL),
+    events.CheckpointSkipped(path="checkpoints/epoch-0003", why="variables.npz is cut short", **OF_ALL),
+    events.Queued(needs="4 CPU", **OF_ALL),
 ]
 LINES = [event_line(event, RunSummary(run="digits")) for event in EVENTS]
 

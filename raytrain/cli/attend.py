@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TextIO
 
-from raytrain.cli import runs
+from raytrain.cli.display.run_result import exit_code, print_run, print_standing
 from raytrain.cli.follow import Deadline, follow, open_display, say_detached
-from raytrain.cli.outcome import exit_code, print_run, print_standing
 from raytrain.cli.output import Output
-from raytrain.cluster.index import RunRecord
+from raytrain.client import known_run
+from raytrain.client.registry import RunRecord
+from raytrain.client.watch import Gatherer
 from raytrain.errors import ClusterError, ExitCode, NotFound, RaytrainError, StateUnknown, UsageError, WaitTimedOut
-from raytrain.events.summary import RunSummary
-from raytrain.run import Reason, RunStatus, submission_id
-from raytrain.watcher import Gatherer
+from raytrain.run.run_id import submission_id
+from raytrain.run.run_status import Reason, RunStatus
+from raytrain.run.summary import RunSummary
 
 
 def attend(
@@ -45,10 +46,10 @@ def attend(
         WaitTimedOut, StateUnknown: as `follow`; what is known was printed.
     """
     deadline = Deadline(record.run, timeout_s)
-    gatherer = gatherer or runs.gatherer(record)
+    gatherer = gatherer or known_run.gatherer(record)
     while True:
         try:
-            job_log = runs.job_log(record, gatherer.attempt) if verbose else None
+            job_log = known_run.job_log(record, gatherer.attempt) if verbose else None
             follow(gatherer, summary, open_display(stream, out), deadline=deadline, job_log=job_log)
             lost = summary.reason == Reason.DRIVER_LOST
         except KeyboardInterrupt:
@@ -77,12 +78,12 @@ def attend(
         except RaytrainError:
             print_run(summary, out)
             raise
-        gatherer, summary = runs.gatherer(record), runs.begun(record)
+        gatherer, summary = known_run.gatherer(record), known_run.begun(record)
 
 
 def may_resubmit(record: RunRecord, attempt: int) -> bool:
     """Whether a run whose driver was lost in this attempt is to be submitted again."""
-    from raytrain.cluster.resume import submitted_request
+    from raytrain.client.attempts import submitted_request
 
     try:
         request = submitted_request(record)
@@ -93,7 +94,7 @@ def may_resubmit(record: RunRecord, attempt: int) -> bool:
 
 def resubmit(record: RunRecord, attempt: int, out: Output) -> RunRecord:
     """Submits a run's next attempt, and says so; where another command that waits was faster, takes up with that."""
-    from raytrain.cluster.resume import later_attempt
+    from raytrain.client.attempts import later_attempt
 
     later = later_attempt(record, attempt)
     if later is None:
@@ -109,7 +110,7 @@ def resubmit(record: RunRecord, attempt: int, out: Output) -> RunRecord:
 
 
 def _submit_again(record: RunRecord, attempt: int, out: Output) -> RunRecord:
-    from raytrain.cluster.again import resume
+    from raytrain.client.resume import resume
 
     kept = replace(record, job="")  # the job as it was submitted, whatever became of its folder
     try:
@@ -122,4 +123,4 @@ def _submit_again(record: RunRecord, attempt: int, out: Output) -> RunRecord:
 
 def _stop(record: RunRecord, gatherer: Gatherer, out: Output) -> None:
     out.warn("", f"stopping {record.run} after its step; Ctrl-C again leaves it to end alone")
-    runs.connect(record).stop(submission_id(record.run, gatherer.attempt))
+    known_run.connect(record).stop(submission_id(record.run, gatherer.attempt))

@@ -58,7 +58,7 @@ def _run(verb: Callable[[], ExitCode | None], out: Output) -> int:
 
 def show_error(error: RaytrainError, out: Output) -> None:
     """One panel, or one JSON object, on stderr; never a traceback unless RAYTRAIN_DEBUG asks for it."""
-    from raytrain.cli.failures import error_lines, error_object
+    from raytrain.cli.display.failure_lines import error_lines, error_object
 
     if _debugging():
         out.warn("".join(traceback.format_exception(error)))
@@ -97,7 +97,7 @@ def show_bug(bug: Exception, out: Output) -> None:
 
 def _keep_traceback(text: str) -> Path | None:
     """Writes the traceback into the state directory; None where that cannot be written."""
-    from raytrain.cluster.state import state_dir
+    from raytrain.files import state_dir
 
     now = datetime.now()
     head = f"raytrain {__version__}, Python {sys.version.split()[0]}, {now:%Y-%m-%d %H:%M:%S}\n\n"

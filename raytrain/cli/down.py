@@ -16,10 +16,10 @@ def command(
 
     No other cluster is touched. With nothing running this says so, and is no error. Runs on it end with it.
     """
-    from raytrain.cluster import local
+    from raytrain.cluster.local import local_cluster
 
     out = Output(json=wants_json(json, output), quiet=quiet)
-    stopped = local.stop()
+    stopped = local_cluster.stop()
     if out.json:
         out.result_json({"schema_version": 1, "stopped": stopped})
     else:

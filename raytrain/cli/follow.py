@@ -6,15 +6,15 @@ import sys
 import time
 from typing import Protocol, TextIO
 
+from raytrain import formatting
+from raytrain.cli.display.plain import PlainDisplay
 from raytrain.cli.output import Output, is_terminal
-from raytrain.cli.plain import PlainDisplay
-from raytrain.cli.tails import Tail
+from raytrain.client.log_tail import Tail
+from raytrain.client.watch import Gatherer, Idle, StatusChange, watch
 from raytrain.errors import Problem, WaitTimedOut
-from raytrain.events import figures
-from raytrain.events.summary import RunSummary
-from raytrain.events.types import Event
-from raytrain.run import RunStatus
-from raytrain.watcher import Gatherer, Idle, StatusChange, watch
+from raytrain.run.events import Event
+from raytrain.run.run_status import RunStatus
+from raytrain.run.summary import RunSummary
 
 
 class Display(Protocol):
@@ -38,7 +38,7 @@ def open_display(stream: TextIO | None, out: Output) -> Display:
     if out.quiet or stream is None:
         return NoDisplay()
     if is_terminal(stream):
-        from raytrain.cli.live import LiveDisplay
+        from raytrain.cli.display.live import LiveDisplay
 
         return LiveDisplay(stream)
     return PlainDisplay(out.result if stream is sys.stdout else out.say, out.say)
@@ -106,7 +106,7 @@ class Deadline:
             return
         raise WaitTimedOut(
             Problem(
-                got=f"no end of {self._run} within {figures.seconds(self._timeout_s)}",
+                got=f"no end of {self._run} within {formatting.seconds(self._timeout_s)}",
                 expected="the run to end; it goes on",
                 fix=f"raytrain watch {self._run} comes back to it, raytrain stop {self._run} stops it",
             )

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from raytrain import formatting
 from raytrain.cli import options
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output, columns
-from raytrain.events import figures
 
 
 def command(
@@ -23,7 +23,7 @@ def command(
 
     With --storage the runs in that directory, whoever submitted them.
     """
-    from raytrain.cli.standing import standings
+    from raytrain.client.run_list import standings
 
     out = Output(json=wants_json(json, output), quiet=quiet)
     rows, total = standings(limit=limit or None, storage=storage)
@@ -46,6 +46,6 @@ def _cells(row: dict[str, Any]) -> list[str]:
         row["reason"] or "-",
         f"{row['epochs']}{planned}" if row["epochs"] is not None else "-",
         str(row["workers"] or "-"),
-        figures.metrics(row["metrics"]) or "-",
-        figures.moment(row["submitted_at"]),
+        formatting.metrics(row["metrics"]) or "-",
+        formatting.moment(row["submitted_at"]),
     ]

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from raytrain.cli import options, runs
+from raytrain.cli import options
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output, clean
-from raytrain.watcher import watch
+from raytrain.client import known_run
+from raytrain.client.watch import watch
 
 
 def command(
@@ -31,11 +32,11 @@ def command(
     With --json one object a line: {"run", "attempt", "rank", "line"}; rank is null for the driver.
     """
     out = Output(json=wants_json(json, output))
-    record = runs.find(run, address=address, storage=storage)
-    gatherer = runs.gatherer(record)
+    record = known_run.find(run, address=address, storage=storage)
+    gatherer = known_run.gatherer(record)
     gatherer.step(ask=False)  # to know which attempt is the last
     of = attempt or gatherer.attempt
-    log = runs.log_tail(record, attempt=of, rank=rank, follow=follow)
+    log = known_run.log_tail(record, attempt=of, rank=rank, follow=follow)
 
     def show(lines: Iterable[str]) -> None:
         for line in lines:

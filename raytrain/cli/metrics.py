@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from raytrain.cli import options, runs
+from raytrain import formatting
+from raytrain.cli import options
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output, columns
-from raytrain.events import figures
-from raytrain.events.summary import RunSummary
+from raytrain.client import known_run
+from raytrain.run.summary import RunSummary
 
 
 def command(
@@ -22,7 +23,7 @@ def command(
     Epochs are counted from 1 here, the best one is marked with *; in JSON they are counted from 0.
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
-    summary = runs.seen_now(runs.find(run, address=address, storage=storage))
+    summary = known_run.seen_now(known_run.find(run, address=address, storage=storage))
     if out.json:
         out.result_json({"schema_version": 1, "run": summary.run, "epochs": summary.epoch_rows()})
         return
@@ -39,8 +40,8 @@ def epoch_table(summary: RunSummary) -> list[str]:
     rows = [
         [
             f"{row['epoch'] + 1}{'*' if row['epoch'] == best else ''}",
-            *(figures.metric(row[name]) if name in row else "-" for name in names),
-            figures.seconds(row["epoch_s"]),
+            *(formatting.metric(row[name]) if name in row else "-" for name in names),
+            formatting.seconds(row["epoch_s"]),
             f"{row['rows_per_s']:.0f}",
             str(row["attempt"]),
         ]

@@ -21,7 +21,7 @@ class Counts(tuple[int, ...]):
 
 def _duration_s(text: str) -> float:
     """Seconds of `90`, `90s`, `15m`, `1h30m`."""
-    from raytrain.spec.values import parse_duration_s
+    from raytrain.spec.value_types import parse_duration_s
 
     try:
         value = parse_duration_s(f"{text}s" if text.replace(".", "", 1).isdigit() else text)
@@ -41,7 +41,7 @@ def _counts(text: str) -> Counts:
 
 def _complete_run(incomplete: str) -> list[str]:
     """Ids for the shell's completion, the latest first, from this machine's index alone."""
-    from raytrain.cluster.index import remembered
+    from raytrain.client.registry import remembered
 
     return [record.run for record in reversed(remembered()) if record.run.startswith(incomplete)]
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from raytrain import formatting
 from raytrain.cli import options
-from raytrain.cli.job import read_job
+from raytrain.cli.display.shard_lines import shard_lines, shards_object
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
-from raytrain.cli.scaling import foresee, scaling_lines, scaling_object
-from raytrain.cli.shards import shard_lines, shards_object
-from raytrain.events import figures
+from raytrain.client.forecast import foresee, scaling_lines, scaling_object
+from raytrain.client.read_job import read_job
 
 if TYPE_CHECKING:
-    from raytrain.cli.target import Target
-    from raytrain.cluster.submit import Parcel
+    from raytrain.client.submit import Upload
+    from raytrain.client.target_cluster import Target
     from raytrain.spec.checks import JobFacts
+    from raytrain.spec.job import JobSpec
     from raytrain.spec.load import LoadedJob
-    from raytrain.spec.schema import JobSpec
-    from raytrain.spec.tiers import Tier
+    from raytrain.spec.tier_choice import Tier
 
 
 def command(
@@ -56,8 +56,8 @@ def print_plan(
         SpecError: the job could never run there, or its folder cannot be uploaded.
         ClusterIncompatible: the cluster has another Ray or Python.
     """
-    from raytrain.cli.target import find_target
-    from raytrain.cluster.submit import prepare
+    from raytrain.client.submit import prepare
+    from raytrain.client.target_cluster import find_target
 
     parcel = prepare(job)
     target = find_target(job.spec.scaling, address)
@@ -73,8 +73,8 @@ def print_plan(
     out.warn(*(f"warning: {warning}" for warning in target.warnings))
 
 
-def _plan_lines(spec: JobSpec, facts: JobFacts, target: Target, parcel: Parcel) -> Iterator[tuple[str, str]]:
-    from raytrain.cluster.words import data_words, model_words
+def _plan_lines(spec: JobSpec, facts: JobFacts, target: Target, parcel: Upload) -> Iterator[tuple[str, str]]:
+    from raytrain.spec.describe_job import data_words, model_words
 
     yield "model", model_words(spec)
     yield "data", data_words(spec)
@@ -82,12 +82,12 @@ def _plan_lines(spec: JobSpec, facts: JobFacts, target: Target, parcel: Parcel) 
     yield "workers", f"{spec.scaling.workers}, each with {_resources(spec)}"
     yield "cluster", f"{target.address.url or 'none yet'} ({target.address.source}){target.size}"
     yield "storage", spec.storage
-    yield "upload", f"{figures.plural(len(parcel.plan.files), 'file')}, {figures.size(parcel.plan.bytes)}"
+    yield "upload", f"{formatting.plural(len(parcel.plan.files), 'file')}, {formatting.size(parcel.plan.bytes)}"
     if parcel.base_model:
-        yield "", f"and the base model {parcel.base_model}, {figures.size(parcel.base_model.stat().st_size)}"
+        yield "", f"and the base model {parcel.base_model}, {formatting.size(parcel.base_model.stat().st_size)}"
 
 
-def _plan_object(spec: JobSpec, facts: JobFacts, target: Target, parcel: Parcel) -> dict[str, Any]:
+def _plan_object(spec: JobSpec, facts: JobFacts, target: Target, parcel: Upload) -> dict[str, Any]:
     base_model = parcel.base_model
     return {
         "schema_version": 1,
@@ -117,7 +117,7 @@ def foreseen_tier(spec: JobSpec, facts: JobFacts, target: Target) -> tuple[Tier 
     Raises:
         SpecError: the tier that is asked for cannot hold them, or leaves no CPU to read them with.
     """
-    from raytrain.spec.tiers import capacity_of, check_free_cpus, foresee_tier
+    from raytrain.spec.tier_choice import capacity_of, check_free_cpus, foresee_tier
 
     scaling = spec.scaling
     capacity = capacity_of(target.nodes, workers=scaling.workers)

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from raytrain.cli import options, runs
+from raytrain.cli import options
 from raytrain.cli.attend import attend
+from raytrain.cli.display.run_result import print_standing
 from raytrain.cli.options import Format, wants_json
-from raytrain.cli.outcome import print_standing
 from raytrain.cli.output import Output
+from raytrain.client import known_run
 from raytrain.errors import ExitCode, Problem, UsageError
-from raytrain.run import RunStatus
+from raytrain.run.run_status import RunStatus
 
 
 def command(
@@ -48,11 +49,11 @@ def command(
     """
     submitted_at = time.time()
     out = Output(json=wants_json(json, output), quiet=quiet)
-    record = runs.find(run, address=address, storage=storage, goes_on=True)
-    gatherer = runs.gatherer(record)
-    summary = runs.seen_now(record, gatherer)
+    record = known_run.find(run, address=address, storage=storage, goes_on=True)
+    gatherer = known_run.gatherer(record)
+    summary = known_run.seen_now(record, gatherer)
     _refuse(record.run, summary.status)
-    from raytrain.cluster.again import resume
+    from raytrain.client.resume import resume
 
     submitted = resume(
         record,
@@ -66,7 +67,7 @@ def command(
     )
     out.warn(*(f"warning: {warning}" for warning in submitted.warnings))
     out.say(f"attempt {submitted.request.attempt} of {record.run}", f"dashboard: {submitted.request.dashboard_url}")
-    begun = runs.begun(submitted.record)
+    begun = known_run.begun(submitted.record)
     if wait and not detach:
         return attend(
             submitted.record,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from raytrain.cli import options
+from raytrain.cli.display.run_result import exit_code, print_run
 from raytrain.cli.options import Format, wants_json
-from raytrain.cli.outcome import exit_code, print_run
 from raytrain.cli.output import Output
-from raytrain.cli.runs import find, seen_now
+from raytrain.client.known_run import find, seen_now
 from raytrain.errors import ExitCode
 
 

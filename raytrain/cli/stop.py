@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from raytrain.cli import options, runs
+from raytrain.cli import options
 from raytrain.cli.attend import attend
+from raytrain.cli.display.run_result import print_standing
 from raytrain.cli.options import Format, wants_json
-from raytrain.cli.outcome import print_standing
 from raytrain.cli.output import Output
-from raytrain.cluster.copies import put
-from raytrain.cluster.index import RunRecord
-from raytrain.run import submission_id
+from raytrain.client import known_run
+from raytrain.client.pulled_files import put
+from raytrain.client.registry import RunRecord
+from raytrain.run.run_id import submission_id
 
 
 def command(
@@ -36,16 +37,16 @@ def command(
     Exit code 0 once the run is over, however it ended; a run that had ended before is left as it is.
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
-    record = runs.find(run, address=address, storage=storage)
-    gatherer = runs.gatherer(record)
-    summary = runs.seen_now(record, gatherer)
+    record = known_run.find(run, address=address, storage=storage)
+    gatherer = known_run.gatherer(record)
+    summary = known_run.seen_now(record, gatherer)
     if summary.status.is_terminal:
         out.say(f"{record.run} had ended before: {summary.status}")
         print_standing(summary, out)
         return
     if now:
         _ask_at_once(record, out)
-    runs.connect(record).stop(submission_id(record.run, gatherer.attempt))
+    known_run.connect(record).stop(submission_id(record.run, gatherer.attempt))
     out.say(f"stopping {record.run}")
     if wait:
         attend(record, summary, out, gatherer=gatherer, timeout_s=timeout)
@@ -55,7 +56,7 @@ def command(
 
 def _ask_at_once(record: RunRecord, out: Output) -> None:
     """Leaves the sign that the driver looks for; the Jobs API knows one kind of stop only."""
-    directory = runs.paths(record)
+    directory = known_run.paths(record)
     why = "is out of sight here"
     if directory is not None and os.path.isdir(directory.root):
         try:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raytrain.cli import options
-from raytrain.cli.job import overrides_of, read_job
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
+from raytrain.client.read_job import overrides_of, read_job
 from raytrain.errors import ExitCode
 
 if TYPE_CHECKING:
-    from raytrain.cluster.submit import Submitted
-    from raytrain.events.summary import RunSummary
+    from raytrain.client.submit import Submitted
+    from raytrain.run.summary import RunSummary
 
 
 def command(
@@ -55,7 +55,7 @@ def command(
 
         print_plan(loaded, facts, address, out)
         return None
-    from raytrain.cluster.submit import submit
+    from raytrain.client.submit import submit
 
     overrides = overrides_of(set_, name=name, workers=workers, storage=storage)
     submitted = submit(loaded, address=address, overrides=overrides, submitted_at=submitted_at, progress=out.say)
@@ -91,7 +91,7 @@ def _print_pending(submitted: Submitted, out: Output) -> None:
 
 def _begun(submitted: Submitted) -> RunSummary:
     """What is known of the run when the cluster has just taken it."""
-    from raytrain.cli.runs import begun
+    from raytrain.client.known_run import begun
 
     summary, spec = begun(submitted.record), submitted.request.spec
     summary.workers = spec.scaling.workers

@@ -26,11 +26,11 @@ def command(
 
     It stays up until raytrain down. Submit starts it by itself when there is no cluster.
     """
-    from raytrain.cluster import local
+    from raytrain.cluster.local import local_cluster
 
     out = Output(json=wants_json(json, output), quiet=quiet)
-    before = local.running()
-    cluster = local.start(cpus=cpus, gpus=gpus, progress=out.say)
+    before = local_cluster.running()
+    cluster = local_cluster.start(cpus=cpus, gpus=gpus, progress=out.say)
     if out.json:
         out.result_json(
             {

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from raytrain import formatting
 from raytrain.cli import options
-from raytrain.cli.job import read_job
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
+from raytrain.client.read_job import read_job
 from raytrain.errors import Problem, UsageError
-from raytrain.events import figures
 
 if TYPE_CHECKING:
     from raytrain.spec.checks import JobFacts
-    from raytrain.spec.schema import JobSpec
+    from raytrain.spec.job import JobSpec
 
 SCHEMA_VERSION = 1
 
@@ -59,6 +59,6 @@ def _checks(spec: JobSpec, facts: JobFacts) -> Iterator[str]:
         yield "the data's names; its rows are counted on the cluster"
     else:
         splits = {name: rows for name, rows in vars(facts.rows).items() if rows}
-        yield "the data: " + ", ".join(f"{figures.count(rows)} {name} rows" for name, rows in splits.items())
+        yield "the data: " + ", ".join(f"{formatting.count(rows)} {name} rows" for name, rows in splits.items())
     batch = f"global batch {spec.fit.global_batch_size}"
-    yield f"the shards: {figures.plural(spec.scaling.workers, 'worker')}, {batch}"
+    yield f"the shards: {formatting.plural(spec.scaling.workers, 'worker')}, {batch}"

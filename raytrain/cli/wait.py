@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from raytrain.cli import options, runs
+from raytrain.cli import options
 from raytrain.cli.attend import attend
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
+from raytrain.client import known_run
 from raytrain.errors import ExitCode
 
 
@@ -23,5 +24,5 @@ def command(
     0 SUCCEEDED, 10 FAILED, 11 STOPPED, 12 unknown, 124 when --timeout passed.
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
-    record = runs.find(run, address=address, storage=storage)
-    return attend(record, runs.begun(record), out, timeout_s=timeout)
+    record = known_run.find(run, address=address, storage=storage)
+    return attend(record, known_run.begun(record), out, timeout_s=timeout)

@@ -6,16 +6,17 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from raytrain.cli import options, runs
+from raytrain.cli import options
 from raytrain.cli.attend import attend, may_resubmit, resubmit
+from raytrain.cli.display.run_result import exit_code
 from raytrain.cli.follow import Deadline, say_detached
 from raytrain.cli.options import Format, wants_json
-from raytrain.cli.outcome import exit_code
 from raytrain.cli.output import Output
+from raytrain.client import known_run
+from raytrain.client.watch import Gatherer, Idle, StatusChange, Verdict, watch
 from raytrain.errors import ExitCode, StateUnknown
-from raytrain.events.types import SCHEMA_VERSION, Event
-from raytrain.run import Reason, RunStatus
-from raytrain.watcher import Gatherer, Idle, StatusChange, Verdict, watch
+from raytrain.run.events import SCHEMA_VERSION, Event
+from raytrain.run.run_status import Reason, RunStatus
 
 
 def command(
@@ -35,14 +36,14 @@ def command(
     Exit code 0 SUCCEEDED, 10 FAILED, 11 STOPPED, 12 unknown, 124 when --timeout passed.
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
-    record = runs.find(run, address=address, storage=storage)
+    record = known_run.find(run, address=address, storage=storage)
     if not out.json:
-        summary = runs.begun(record)
+        summary = known_run.begun(record)
         return attend(record, summary, out, stream=sys.stdout, timeout_s=timeout, verbose=verbose, resubmits=True)
     deadline = Deadline(record.run, timeout)
     try:
         while True:
-            gatherer = runs.gatherer(record)
+            gatherer = known_run.gatherer(record)
             try:
                 last = _print_events(gatherer, out, deadline)
             except StateUnknown:  # where the cluster answers, it was started anew and knows no job of the old one

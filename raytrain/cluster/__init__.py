@@ -1,1 +1,1 @@
-"""What the client knows of a cluster: where it is, how to talk to it, what to send it, how to start one here."""
+"""A cluster seen from outside: where it is, how to talk to it, what it can hold, what is submitted to it."""

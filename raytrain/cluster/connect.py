@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from raytrain.cluster import local, machine
 from raytrain.cluster.address import DASHBOARD_PORT, OWN_SOURCE, Address, LocalHead, resolve_address
 from raytrain.cluster.auth import find_token
+from raytrain.cluster.http import Transport
 from raytrain.cluster.jobs_api import JobsApi
-from raytrain.cluster.transport import Transport
+from raytrain.cluster.local import local_cluster, machine
 from raytrain.errors import ClusterError, ClusterUnreachable, Problem
 
 Progress = Callable[[str], None]
@@ -70,11 +70,11 @@ def connect(
                     fix="raytrain up starts one here; --address names one elsewhere",
                 )
             )
-        started = local.start(environ=environ, progress=progress)
+        started = local_cluster.start(environ=environ, progress=progress)
         address = Address(url=started.url, source=address.source, is_loopback=True)
     api = JobsApi(address.url, token=find_token(environ))
     api.versions()
-    ours = local.running(environ)
+    ours = local_cluster.running(environ)
     is_ours = ours is not None and ours.url == address.url
     return Connection(
         address=address, api=api, is_ours=is_ours, shares_this_machine=is_ours or _runs_here(address, api)
@@ -89,7 +89,7 @@ def connect_to(url: str, environ: Mapping[str, str] | None = None) -> JobsApi:
 
 def _heads(environ: Mapping[str, str]) -> list[LocalHead]:
     """The heads on this machine, our own first. Those that raytrain keeps for another state directory are not ours."""
-    own = local.running(environ)
+    own = local_cluster.running(environ)
     found = machine.running_heads()
     heads = [LocalHead(url=own.url, source=OWN_SOURCE)] if own else []
     heads += [head for head in found if not head.of_raytrain and not (own and head.url == own.url)]

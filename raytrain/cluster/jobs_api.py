@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from raytrain.cluster.http import Transport, last_line, was_lost
 from raytrain.cluster.submission import FINGERPRINT, Submission
-from raytrain.cluster.transport import Transport, last_line, was_lost
 from raytrain.errors import ClusterError, NotFound, Problem
-from raytrain.run import RunStatus
+from raytrain.run.run_status import RunStatus
 
 # The driver mirrors a run's events into this file of the session's log folder, for clients that cannot see the storage.
 MIRROR = "raytrain-{submission_id}.jsonl"

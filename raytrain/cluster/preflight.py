@@ -17,7 +17,7 @@ from raytrain.errors import ClusterIncompatible, Problem, SpecError
 from raytrain.spec.placement import LITTLE, needs_in_words, needs_of, room
 
 if TYPE_CHECKING:
-    from raytrain.spec.schema import ScalingSpec
+    from raytrain.spec.job import ScalingSpec
 
 ALLOW_SKEW = "RAYTRAIN_ALLOW_VERSION_SKEW"
 # At least the first and below the second, as in pyproject.toml; a test holds the two together.

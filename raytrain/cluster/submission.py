@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from raytrain import __version__
-from raytrain.cluster.words import data_words, model_words
 from raytrain.errors import SpecError
-from raytrain.run import submission_id
-from raytrain.spec.secrets import secret_problems
+from raytrain.run.run_id import submission_id
+from raytrain.spec.describe_job import data_words, model_words
+from raytrain.spec.secret_checks import secret_problems
 
 if TYPE_CHECKING:
+    from raytrain.spec.job import JobSpec
     from raytrain.spec.request import JobRequest
-    from raytrain.spec.schema import JobSpec
 
 ENTRYPOINT = "python -m raytrain.driver"
 FINGERPRINT = "raytrain_fingerprint"

@@ -14,14 +14,16 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raytrain.events.lease import LeaseKeeper, LeaseTaken, claim
-from raytrain.events.store import write_whole
-from raytrain.job_log import say
-from raytrain.object_store import ObjectStore
-from raytrain.run import RunPaths, RunStatus, submission_id
+from raytrain.files import write_whole
+from raytrain.run.copy_output import copy_output
+from raytrain.run.job_log import say
+from raytrain.run.lease import LeaseKeeper, LeaseTaken, claim
+from raytrain.run.object_store import ObjectStore
+from raytrain.run.run_id import submission_id
+from raytrain.run.run_paths import RunPaths
+from raytrain.run.run_status import RunStatus
 from raytrain.spec.request import REQUEST_FILE, JobRequest
-from raytrain.worker.checkpoints.stored import mirrored
-from raytrain.worker.logs import copy_output
+from raytrain.worker.checkpoints.object_storage import mirrored
 
 if TYPE_CHECKING:
     from raytrain.driver.recorder import Recorder
@@ -30,7 +32,7 @@ _ENVIRONMENT = {
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # `raytrain.driver.monitor` and `stop` watch the nodes
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # `raytrain.driver.group_monitor` and `stop` watch the nodes
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
@@ -125,11 +127,11 @@ def _run(request: JobRequest, paths: RunPaths, folder: Path, refusal: OSError | 
 def _run_recorded(
     request: JobRequest, paths: RunPaths, recorder: Recorder, folder: Path, refusal: OSError | None
 ) -> RunStatus:
-    from raytrain.driver.job import run_job, storage_refused
-    from raytrain.events import types
+    from raytrain.driver.train_task import run_job, storage_refused
+    from raytrain.run import events
 
     recorder.record(
-        types.Submitted,
+        events.Submitted,
         name=request.spec.name,
         workers=request.spec.scaling.workers,
         global_batch_size=request.spec.fit.global_batch_size,

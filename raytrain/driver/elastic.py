@@ -1,15 +1,16 @@
 """How many workers a group is to have, where the job leaves a choice.
 
-Runs in: the driver. Pure; `raytrain.driver.job` starts the group and `raytrain.driver.monitor` asks for a larger one.
+Runs in: the driver. Pure; `raytrain.driver.worker_groups` starts the group and `raytrain.driver.group_monitor` asks for
+a larger one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from raytrain.spec.job import ScalingSpec
 from raytrain.spec.placement import LITTLE, needs_of, room
-from raytrain.spec.schema import ScalingSpec
-from raytrain.spec.tiers import Tier
+from raytrain.spec.tier_choice import Tier
 
 # After a group has ended Ray takes a moment to free what it held; a smaller size is settled on only after this.
 SETTLE_S = 5.0
@@ -21,7 +22,7 @@ GROW_EVERY_S = 60.0
 def workers_that_fit(nodes: Sequence[Mapping[str, float]], scaling: ScalingSpec, tier: Tier) -> int:
     """How many workers the nodes have room for, beside the CPU that those need who read while workers train.
 
-    Which `raytrain.spec.tiers.check_free_cpus` insists on: a size that left none would be refused.
+    Which `raytrain.spec.tier_choice.check_free_cpus` insists on: a size that left none would be refused.
 
     Args:
         nodes: what is free of each.

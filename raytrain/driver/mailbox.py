@@ -12,7 +12,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raytrain.worker.messages import Message
+from raytrain.protocol import Message
 
 
 @dataclass(frozen=True, kw_only=True)

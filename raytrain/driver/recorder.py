@@ -13,18 +13,19 @@ from pathlib import Path
 from time import time
 from typing import Any
 
-from raytrain.driver.gauges import Gauges
-from raytrain.driver.metrics_file import MetricsFile
-from raytrain.events import types
-from raytrain.events.lines import event_line, final_line
-from raytrain.events.store import EventWriter, read_events, write_whole
-from raytrain.events.summary import RunSummary, summarize
-from raytrain.job_log import say
-from raytrain.run import RunPaths
+from raytrain import protocol
+from raytrain.driver.sinks.gauges import Gauges
+from raytrain.driver.sinks.metrics_file import MetricsFile
+from raytrain.files import write_whole
+from raytrain.run import events
+from raytrain.run.event_lines import event_line, final_line
+from raytrain.run.event_log import EventWriter, read_events
+from raytrain.run.job_log import say
+from raytrain.run.run_paths import RunPaths
+from raytrain.run.summary import RunSummary, summarize
 from raytrain.spec.request import JobRequest
 from raytrain.spec.shards import ShardPlan
-from raytrain.worker import messages
-from raytrain.worker.stopping import Pause
+from raytrain.worker.early_stopping import Pause
 
 
 class Recorder:
@@ -58,7 +59,7 @@ class Recorder:
         """Exports metrics through Ray; needs `ray.init`."""
         self._gauges = Gauges(self._request.run)
 
-    def record(self, kind: type[types.Event], **fields: Any) -> None:
+    def record(self, kind: type[events.Event], **fields: Any) -> None:
         """Writes one event, prints the line it is worth, and brings the other files up to date."""
         moment = fields.pop("time", None) or time()
         event = kind(run=self._request.run, attempt=self._request.attempt, time=moment, **fields)
@@ -68,8 +69,8 @@ class Recorder:
                 with _survived():
                     writer.append(event)
             with _survived():
-                write_whole(self._paths.status, types.json_line(self.summary.to_json()))
-            if isinstance(event, (types.EpochEnd, types.Restored)):
+                write_whole(self._paths.status, events.json_line(self.summary.to_json()))
+            if isinstance(event, (events.EpochEnd, events.Restored)):
                 with _survived():
                     self._metrics.follow(self.summary)
         line = event_line(event, self.summary) or final_line(event)
@@ -79,7 +80,7 @@ class Recorder:
     def phase(self, name: str, moment: float | None = None) -> None:
         moment = moment or time()
         if name not in self.summary.phases:
-            self.record(types.Phase, name=name, since_submit_s=moment - self._request.submitted_at, time=moment)
+            self.record(events.Phase, name=name, since_submit_s=moment - self._request.submitted_at, time=moment)
 
     def sharded(self, plans: Mapping[str, ShardPlan], tier: str) -> None:
         """How the workers of a group divide each split's rows among them."""
@@ -92,54 +93,54 @@ class Recorder:
             }
             for split, plan in plans.items()
         }
-        self.record(types.Sharded, splits=splits, tier=tier)
+        self.record(events.Sharded, splits=splits, tier=tier)
 
-    def take(self, message: messages.Message) -> None:
+    def take(self, message: protocol.Message) -> None:
         """Turns one message of a worker into the events it stands for."""
         match message:
-            case messages.PhaseDone():
+            case protocol.PhaseDone():
                 self._take_phase(message)
-            case messages.EpochDone():
+            case protocol.EpochDone():
                 self._record_epoch(message)
-            case messages.Built():
+            case protocol.Built():
                 self.record(
-                    types.ModelBuilt,
+                    events.ModelBuilt,
                     parameters=message.parameters,
                     trainable_parameters=message.trainable_parameters,
                 )
-            case messages.CheckpointWritten():
+            case protocol.CheckpointWritten():
                 self.record(
-                    types.CheckpointSaved,
+                    events.CheckpointSaved,
                     epoch=message.epoch,
                     path=message.path,
                     seconds=message.seconds,
                     step=message.step,
                     blocked_s=message.blocked_s,
                 )
-            case messages.CheckpointFailed():
-                self.record(types.CheckpointFailed, epoch=message.epoch, why=message.why, given_up=message.given_up)
-            case messages.CheckpointBroken(rank=0):
-                self.record(types.CheckpointSkipped, path=message.path, why=message.why)
-            case messages.RestoredFrom():
+            case protocol.CheckpointFailed():
+                self.record(events.CheckpointFailed, epoch=message.epoch, why=message.why, given_up=message.given_up)
+            case protocol.CheckpointBroken(rank=0):
+                self.record(events.CheckpointSkipped, path=message.path, why=message.why)
+            case protocol.RestoredFrom():
                 self._catch_up(message.reports)
-                self.record(types.Restored, epoch=message.epoch, path=message.path, step=message.step)
-            case messages.StopDecided(reason=Pause.RESIZE | Pause.FALL_BACK):
+                self.record(events.Restored, epoch=message.epoch, path=message.path, step=message.step)
+            case protocol.StopDecided(reason=Pause.RESIZE | Pause.FALL_BACK):
                 pass  # the driver says itself what follows
-            case messages.StopDecided():
+            case protocol.StopDecided():
                 self.record(
-                    types.EarlyStop,
+                    events.TrainingEnded,
                     epoch=message.epoch,
                     reason=message.reason,
                     message=message.text,
                     best=message.best,
                     step=message.step,
                 )
-            case messages.Tested():
-                self.record(types.TestEnd, metrics=message.metrics)
-            case messages.ModelWritten():
-                self.record(types.ModelSaved, path=message.path)
-            case messages.Notice():
-                self.record(types.Warned, message=message.text)
+            case protocol.Tested():
+                self.record(events.TestEnd, metrics=message.metrics)
+            case protocol.ModelWritten():
+                self.record(events.ModelSaved, path=message.path)
+            case protocol.Notice():
+                self.record(events.Warned, message=message.text)
 
     def begin_group(self, workers: int) -> None:
         """A worker group of this size begins."""
@@ -152,24 +153,24 @@ class Recorder:
             with _survived():
                 writer.close()
 
-    def _take_phase(self, message: messages.PhaseDone) -> None:
+    def _take_phase(self, message: protocol.PhaseDone) -> None:
         ranks = self._phase_ranks[message.name]
         ranks.add(message.rank)
         if len(ranks) == self._workers:
             self.phase(message.name, message.time)
 
-    def _catch_up(self, reports: list[messages.EpochDone]) -> None:
+    def _catch_up(self, reports: list[protocol.EpochDone]) -> None:
         """Records what was trained and saved while no driver noted it, or not in this life of the epoch."""
         for report in reports:
             noted = self.summary.epochs.get(report.epoch, {})
             if noted.get("epoch_s") != max(report.rank_seconds):
                 self._record_epoch(report)
 
-    def _record_epoch(self, report: messages.EpochDone) -> None:
+    def _record_epoch(self, report: protocol.EpochDone) -> None:
         seconds = max(report.rank_seconds)
         speeds = [rows / took_s for rows, took_s in zip(report.rank_rows, report.rank_seconds, strict=True)]
         self.record(
-            types.EpochEnd,
+            events.EpochEnd,
             epoch=report.epoch,
             metrics=report.metrics,
             seconds=seconds,

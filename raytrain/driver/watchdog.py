@@ -1,6 +1,6 @@
 """Decides whether a worker group hangs, and which rank holds it up.
 
-Runs in: the driver. The rule is pure; `raytrain.driver.monitor` asks it every second and obeys.
+Runs in: the driver. The rule is pure; `raytrain.driver.group_monitor` asks it every second and obeys.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from raytrain.driver.pulse import RankState
-from raytrain.spec.schema import WatchdogSpec
+from raytrain.driver.rank_progress import RankState
+from raytrain.spec.job import WatchdogSpec
 
 # A step may take so many times the median one before it counts as hung.
 _MEDIAN_STEPS = 20

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from raytrain.errors import Problem, SpecError
-from raytrain.spec.code import code_problems
-from raytrain.spec.columns import column_problems
-from raytrain.spec.data import DataSpec
+from raytrain.spec.code_checks import code_problems
+from raytrain.spec.column_checks import column_problems
+from raytrain.spec.data_spec import DataSpec
+from raytrain.spec.job import JobSpec
+from raytrain.spec.line_numbers import Places
 from raytrain.spec.load import LoadedJob
-from raytrain.spec.places import Places
-from raytrain.spec.schema import JobSpec
+from raytrain.spec.peek.inspect_source import SourceFacts, inspect_source
 from raytrain.spec.shards import ShardPlan, SplitCounts, fraction_of, plan_shards
-from raytrain.spec.source import Source
-from raytrain.spec.sources import SourceFacts, inspect_source
+from raytrain.spec.source_kinds import Source
 
 SPLITS = ("train", "validation", "test")
 _UNKNOWN = SourceFacts(rows=None, columns=None)

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from raytrain.spec.schema import JobSpec
-from raytrain.spec.strict import OneKind
-from raytrain.spec.values import PythonRef
+from raytrain.spec.job import JobSpec
+from raytrain.spec.pydantic_bases import OneKind
+from raytrain.spec.value_types import PythonRef
 
 
 def job_json_schema() -> dict[str, Any]:

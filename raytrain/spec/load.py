@@ -14,16 +14,16 @@ from typing import Any, TextIO
 from pydantic import ValidationError
 
 from raytrain.errors import NotFound, Problem, SpecError, UsageError
-from raytrain.object_store import SCHEMES, is_object_store
+from raytrain.run.object_store import SCHEMES, is_object_store
+from raytrain.spec.file_errors import local_path, looking_up
+from raytrain.spec.job import JobSpec
+from raytrain.spec.line_numbers import Loc, Places, dotted
 from raytrain.spec.overrides import INT_KEYED, apply_override, parse_override
-from raytrain.spec.places import Loc, Places, dotted
+from raytrain.spec.peek.inspect_source import source_columns
 from raytrain.spec.problems import problems_of
-from raytrain.spec.reading import local_path, looking_up
-from raytrain.spec.schema import JobSpec
-from raytrain.spec.secrets import secret_problems
-from raytrain.spec.sources import source_columns
-from raytrain.spec.wording import did_you_mean, shown
-from raytrain.spec.yaml_source import read_yaml
+from raytrain.spec.secret_checks import secret_problems
+from raytrain.spec.strict_yaml import read_yaml
+from raytrain.spec.suggest import did_you_mean, shown
 
 JOB_FILE = "job.yaml"
 STDIN = "standard input"

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from raytrain.errors import Problem, SpecError, UsageError
-from raytrain.spec.fields import model_at
-from raytrain.spec.places import Loc, Places, dotted
-from raytrain.spec.strict import OneKind
-from raytrain.spec.wording import shown
-from raytrain.spec.yaml_source import read_yaml
+from raytrain.spec.line_numbers import Loc, Places, dotted
+from raytrain.spec.pydantic_bases import OneKind
+from raytrain.spec.schema_lookup import model_at
+from raytrain.spec.strict_yaml import read_yaml
+from raytrain.spec.suggest import shown
 
 # Maps whose keys are whole numbers; in any other place a number is a list's index.
 INT_KEYED: tuple[Loc, ...] = (("fit", "class_weight"),)

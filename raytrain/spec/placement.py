@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from raytrain.spec.schema import ScalingSpec
+from raytrain.spec.job import ScalingSpec
 
 # Ray counts resources in ten-thousandths.
 LITTLE = 1e-4

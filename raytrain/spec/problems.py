@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from raytrain.errors import Problem
-from raytrain.spec.fields import homes, keys_of, meaning, model_at
-from raytrain.spec.places import Loc, Places, dotted
-from raytrain.spec.wording import did_you_mean, shown
+from raytrain.spec.line_numbers import Loc, Places, dotted
+from raytrain.spec.schema_lookup import homes, keys_of, meaning, model_at
+from raytrain.spec.suggest import did_you_mean, shown
 
 _TYPE_WORDS = {
     "string_type": "a string",

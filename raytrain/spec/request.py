@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from raytrain.spec.schema import JobSpec
-from raytrain.spec.strict import Strict
+from raytrain.spec.job import JobSpec
+from raytrain.spec.pydantic_bases import Strict
 
 REQUEST_FILE = ".raytrain/job.json"
 BASE_MODEL_FILE = ".raytrain/base.keras"

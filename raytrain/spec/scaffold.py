@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from raytrain.errors import Problem, UsageError
-from raytrain.spec.values import check_name
-from raytrain.spec.yaml_source import parse_scalar
+from raytrain.spec.strict_yaml import parse_scalar
+from raytrain.spec.value_types import check_name
 
 _JOB = """\
 # A raytrain job. Check it with `raytrain validate NAME`, run it with `raytrain submit NAME`.

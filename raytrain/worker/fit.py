@@ -16,30 +16,32 @@ import keras
 import tensorflow as tf
 from keras.src.random.seed_generator import global_seed_generator
 
-from raytrain.run import Reason, RunPaths
-from raytrain.spec.schema import JobSpec
-from raytrain.worker import components, fault, messages, model_file
-from raytrain.worker.adapt import adapt_layers
+from raytrain import protocol
+from raytrain.data.packed import Arrays
+from raytrain.data.tiers.readers import Reader
+from raytrain.run.run_paths import RunPaths
+from raytrain.run.run_status import Reason
+from raytrain.spec.job import JobSpec
+from raytrain.worker import fault_injection, keras_objects, model_file
+from raytrain.worker.adapt_layers import adapt_layers
+from raytrain.worker.build_model import build_model
+from raytrain.worker.callback_order import Hooks, make_hooks
 from raytrain.worker.checkpoints import checkpoint
-from raytrain.worker.checkpoints.fall_back import FallBacks
-from raytrain.worker.checkpoints.restoring import newest_checkpoint
-from raytrain.worker.checkpoints.saving import FLUSH_S
-from raytrain.worker.checkpoints.stored import publish_checkpoint
-from raytrain.worker.checkpoints.writer import Writer
-from raytrain.worker.exact import steps
-from raytrain.worker.exact.batch_norm import plain_layers, synchronized
-from raytrain.worker.exact.mending import build_if_possible, mend
+from raytrain.worker.checkpoints.checkpoint_hook import FLUSH_S
+from raytrain.worker.checkpoints.checkpoint_writer import Writer
+from raytrain.worker.checkpoints.learning_rate_cut import FallBacks
+from raytrain.worker.checkpoints.object_storage import publish_checkpoint
+from raytrain.worker.checkpoints.restore_checkpoint import newest_checkpoint
+from raytrain.worker.early_stopping import Pause
+from raytrain.worker.exact import step_functions
+from raytrain.worker.exact.batch_normalization import plain_layers, synchronized
+from raytrain.worker.exact.keras_patches import build_if_possible, mend
+from raytrain.worker.feed import Feed
 from raytrain.worker.heartbeat import Position
-from raytrain.worker.hooks import Hooks, make_hooks
-from raytrain.worker.model import build_model
-from raytrain.worker.pulse import Left
-from raytrain.worker.reporting import Channel, scalars
-from raytrain.worker.rows.feed import Feed
-from raytrain.worker.rows.feeds import make_feeds, set_steps_per_execution
-from raytrain.worker.rows.packed import Arrays
-from raytrain.worker.rows.readers import Reader
-from raytrain.worker.setup import own_address, release_port
-from raytrain.worker.stopping import Pause
+from raytrain.worker.open_feeds import make_feeds, set_steps_per_execution
+from raytrain.worker.process_setup import own_address, release_port
+from raytrain.worker.reporting_hook import Channel, scalars
+from raytrain.worker.step_sync import TrainingLeft
 from raytrain.worker.strategy import join
 from raytrain.worker.user_callbacks import act_on_batches, for_rank, go_on_after
 from raytrain.worker.variables import deciding
@@ -72,7 +74,9 @@ class WorkerJob:
 def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
     """Builds, fits, tests and saves; returns why training ended."""
     spec, rank = job.spec, job.rank
-    injector = fault.Injector(fault.from_environment(os.environ), root=job.paths.root, rank=rank, group=job.group)
+    injector = fault_injection.Injector(
+        fault_injection.from_environment(os.environ), root=job.paths.root, rank=rank, group=job.group
+    )
     _phase(channel, rank, "tensorflow")
     injector.take_port(own_address())
     strategy = join(gpus_per_worker=spec.scaling.gpus_per_worker)
@@ -84,7 +88,7 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
     model = build_model(spec, job.folder, strategy, base_model=job.base_model)
     adapt_layers(model, spec, feeds["train"].all_rows, strategy)
     notice = _chief_notice(channel, rank)
-    declared = components.callbacks(spec.callbacks, job.folder)
+    declared = keras_objects.callbacks(spec.callbacks, job.folder)
     set_steps_per_execution(model, spec, feeds, wants_batches=act_on_batches(declared))
     fall_backs = FallBacks(count=job.fall_backs, factor=spec.divergence.learning_rate_factor)
     fall_backs.lower_schedules(model, declared)
@@ -115,7 +119,9 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
     return reason
 
 
-def _writer(job: WorkerJob, channel: Channel, injector: fault.Injector, ending: contextlib.ExitStack) -> Writer | None:
+def _writer(
+    job: WorkerJob, channel: Channel, injector: fault_injection.Injector, ending: contextlib.ExitStack
+) -> Writer | None:
     """The chief's writer of checkpoints, which is waited for as `ending` ends."""
     if job.rank != 0:
         return None
@@ -153,7 +159,7 @@ def _fit(
             callbacks=hooks.in_order,
             verbose=0,
         )
-    except Left:
+    except TrainingLeft:
         hooks.leave(model)
     return Reason(stopped) if stopped else hooks.reporting.reason
 
@@ -199,10 +205,10 @@ def _finish(
     if "test" in feeds and reason is not Reason.STOPPED_BY_USER:
         metrics = model.evaluate(feeds["test"], return_dict=True, verbose=0, callbacks=[hooks.pulse])
         if job.rank == 0:
-            channel.send(messages.Tested(rank=0, time=time(), metrics=scalars(metrics)))
+            channel.send(protocol.Tested(rank=0, time=time(), metrics=scalars(metrics)))
     saved = model_file.save_model(model, job.paths, rank=job.rank, notice=_chief_notice(channel, job.rank))
     if job.rank == 0:
-        channel.send(messages.ModelWritten(rank=0, time=time(), path=job.paths.shown(saved)))
+        channel.send(protocol.ModelWritten(rank=0, time=time(), path=job.paths.shown(saved)))
 
 
 def _use_own_steps(
@@ -213,20 +219,20 @@ def _use_own_steps(
     *,
     always_pooled: bool,
 ) -> None:
-    if model.jit_compile and not steps.can_jit(strategy):
+    if model.jit_compile and not step_functions.can_jit(strategy):
         notice("jit_compile is left out: XLA cannot compile what workers on CPUs exchange")
     tested = [feed for split, feed in feeds.items() if split != "train"]
 
-    def make_train_function(force: bool = False) -> steps.Function:
+    def make_train_function(force: bool = False) -> step_functions.Function:
         if model.train_function is None or force:
-            model.train_function = steps.make_train_function(
+            model.train_function = step_functions.make_train_function(
                 model, strategy, static_batch=not feeds["train"].has_partial_batch, always_pooled=always_pooled
             )
         return model.train_function  # type: ignore[no-any-return]
 
-    def make_test_function(force: bool = False) -> steps.Function:
+    def make_test_function(force: bool = False) -> step_functions.Function:
         if model.test_function is None or force:
-            model.test_function = steps.make_test_function(
+            model.test_function = step_functions.make_test_function(
                 model, strategy, static_batch=not any(feed.has_partial_batch for feed in tested)
             )
         return model.test_function  # type: ignore[no-any-return]
@@ -254,7 +260,7 @@ def _announce_model(model: keras.Model, job: WorkerJob, channel: Channel) -> Non
         return
     trainable = sum(int(variable.shape.num_elements()) for variable in _tensors(model.trainable_variables))
     parameters = sum(int(variable.shape.num_elements()) for variable in _tensors(model.weights))
-    channel.send(messages.Built(rank=0, time=time(), parameters=parameters, trainable_parameters=trainable))
+    channel.send(protocol.Built(rank=0, time=time(), parameters=parameters, trainable_parameters=trainable))
     notice = _chief_notice(channel, job.rank)
     try:
         model_file.write_summary(model, job.paths.summary)
@@ -275,10 +281,10 @@ def _chief_notice(channel: Channel, rank: int) -> Callable[[str], None]:
 
     def notice(text: str) -> None:
         if rank == 0:
-            channel.send(messages.Notice(rank=0, time=time(), text=text))
+            channel.send(protocol.Notice(rank=0, time=time(), text=text))
 
     return notice
 
 
 def _phase(channel: Channel, rank: int, name: str) -> None:
-    channel.send(messages.PhaseDone(rank=rank, time=time(), name=name))
+    channel.send(protocol.PhaseDone(rank=rank, time=time(), name=name))

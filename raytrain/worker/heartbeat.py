@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from time import monotonic, perf_counter, time
 
-from raytrain.worker import messages
+from raytrain import protocol
 
 EVERY_S = 1.0
 STACKS_SIGNAL = signal.SIGUSR1
@@ -23,8 +23,8 @@ _MEDIAN_OF = 51
 
 
 @dataclass(frozen=True, kw_only=True)
-class Where:
-    """`phase`: see `raytrain.worker.messages.Heartbeat`. `advanced_at`: on this process's monotonic clock."""
+class Reached:
+    """`phase`: see `raytrain.protocol.Heartbeat`. `advanced_at`: on this process's monotonic clock."""
 
     phase: str
     epoch: int
@@ -36,14 +36,14 @@ class Position:
     """Where the training thread is; it sets, any other thread reads, and `touch`es when rows come in."""
 
     def __init__(self) -> None:
-        self._reached = Where(phase="setup", epoch=0, step=0, advanced_at=monotonic())
+        self._reached = Reached(phase="setup", epoch=0, step=0, advanced_at=monotonic())
         self._touched_at = 0.0
         self._first_s: float | None = None
         self._times_s: deque[float] = deque(maxlen=_MEDIAN_OF)
         self._marked = perf_counter()
 
     @property
-    def now(self) -> Where:
+    def now(self) -> Reached:
         reached = self._reached
         return replace(reached, advanced_at=max(reached.advanced_at, self._touched_at))
 
@@ -54,7 +54,7 @@ class Position:
         return statistics.median(times) if times else self._first_s
 
     def reach(self, phase: str, epoch: int = 0, step: int = 0) -> None:
-        self._reached = Where(phase=phase, epoch=epoch, step=step, advanced_at=monotonic())
+        self._reached = Reached(phase=phase, epoch=epoch, step=step, advanced_at=monotonic())
         self._marked = perf_counter()
 
     def begin_steps(self) -> None:
@@ -77,7 +77,7 @@ class Position:
 
 
 @contextlib.contextmanager
-def beating(position: Position, send: Callable[[messages.Message], None], *, rank: int) -> Iterator[None]:
+def beating(position: Position, send: Callable[[protocol.Message], None], *, rank: int) -> Iterator[None]:
     """Sends a heartbeat about once a second until the block ends."""
     ended = threading.Event()
 
@@ -85,7 +85,7 @@ def beating(position: Position, send: Callable[[messages.Message], None], *, ran
         while not ended.wait(EVERY_S):
             now = position.now
             send(
-                messages.Heartbeat(
+                protocol.Heartbeat(
                     rank=rank,
                     time=time(),
                     phase=now.phase,

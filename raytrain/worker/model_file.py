@@ -15,9 +15,9 @@ from time import monotonic, sleep
 
 import keras
 
-from raytrain.events.store import write_whole
-from raytrain.object_store import ObjectStore, join
-from raytrain.run import RunPaths
+from raytrain.files import write_whole
+from raytrain.run.object_store import ObjectStore, join
+from raytrain.run.run_paths import RunPaths
 from raytrain.worker.checkpoints import backoff
 from raytrain.worker.working_directory import PREFIX
 

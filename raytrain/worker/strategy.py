@@ -1,6 +1,6 @@
 """Joins this process to the others under MultiWorkerMirroredStrategy, one replica a process.
 
-Runs in: every Train worker, after `raytrain.worker.setup` has set the process up.
+Runs in: every Train worker, after `raytrain.worker.process_setup` has set the process up.
 """
 
 from __future__ import annotations

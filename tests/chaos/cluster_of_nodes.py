@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from raytrain.cluster.machine import free_port
+from raytrain.cluster.local.machine import free_port
 from tests.integration.conftest import Cli
 
 

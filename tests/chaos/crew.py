@@ -18,9 +18,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from raytrain.run import RunPaths
-from raytrain.worker import messages, setup
-from raytrain.worker.fault import ALLOW, VARIABLE
+from raytrain import protocol
+from raytrain.run.run_paths import RunPaths
+from raytrain.worker import process_setup
+from raytrain.worker.fault_injection import ALLOW, VARIABLE
 from tests.worker.pool import Case, free_addresses
 
 _LIMIT_S = 120.0
@@ -37,7 +38,7 @@ class Group:
         reason: why training ended; empty where it did not come to its end.
     """
 
-    sent: dict[int, list[messages.Message]] = field(default_factory=dict)
+    sent: dict[int, list[protocol.Message]] = field(default_factory=dict)
     lost: list[int] = field(default_factory=list)
     reason: str = ""
     errors: list[str] = field(default_factory=list)
@@ -49,7 +50,7 @@ class Group:
     @property
     def restored(self) -> tuple[int, int] | None:
         """Whole epochs and steps of the next one that the group began with."""
-        [*_, last] = [None, *self.of(messages.RestoredFrom)]
+        [*_, last] = [None, *self.of(protocol.RestoredFrom)]
         return None if last is None else (last.epoch + 1, last.step)
 
 
@@ -69,7 +70,7 @@ class Training:
         return {
             done.epoch: done.metrics | ({} if done.learning_rate is None else {"learning_rate": done.learning_rate})
             for group in self.groups
-            for done in group.of(messages.EpochDone)
+            for done in group.of(protocol.EpochDone)
         }
 
     def equals(self, other: Training) -> bool:
@@ -79,16 +80,16 @@ class Training:
             ours.reason == theirs.reason
             and self.history == other.history
             and [weight.tobytes() for weight in ours.weights] == [weight.tobytes() for weight in theirs.weights]
-            and [done.metrics for done in ours.of(messages.Tested)]
-            == [done.metrics for done in theirs.of(messages.Tested)]
+            and [done.metrics for done in ours.of(protocol.Tested)]
+            == [done.metrics for done in theirs.of(protocol.Tested)]
         )
 
 
 def fork_server() -> multiprocessing.context.ForkServerContext:
     """Where the processes of these tests come from; the server is one for all of them, and imports before it forks."""
-    os.environ.update(setup.thread_environment(1))
+    os.environ.update(process_setup.thread_environment(1))
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["raytrain.worker.fit", "raytrain.cluster.submit", "raytrain.spec.load"])
+    context.set_forkserver_preload(["raytrain.worker.fit", "raytrain.client.submit", "raytrain.spec.load"])
     return context
 
 
@@ -176,7 +177,7 @@ class _Channel:
         self._connection, self._asks, self._questions = connection, asks, 0
         self._lock = threading.Lock()
 
-    def send(self, message: messages.Message) -> None:
+    def send(self, message: protocol.Message) -> None:
         self.tell("message", message)
 
     def tell(self, kind: str, value: Any) -> None:
@@ -195,8 +196,8 @@ def _work(
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     channel = _Channel(connection, case.asks)
     try:
-        setup.configure(addresses, rank)
-        setup.finish_import()
+        process_setup.configure(addresses, rank)
+        process_setup.finish_import()
         import keras
 
         from raytrain.worker.fit import WorkerJob, train

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from raytrain.events import types
-from raytrain.run import RunStatus
+from raytrain.run import events
+from raytrain.run.run_status import RunStatus
 from tests.chaos.conftest import up
 from tests.chaos.life import (
     STEP_S,
@@ -62,12 +62,12 @@ class Disturbed:
 
     def _quiet(self, began: float) -> float:
         """The moment of the last step of the group that was disturbed."""
-        restored = self.life.events(types.Restored)
+        restored = self.life.events(events.Restored)
         started = [event.time for event in restored if event.time > began]
         return started[0] if started else wait_for(self._restored_after(began), "checkpoint restored", 120, self.life)
 
     def _restored_after(self, began: float) -> Any:
-        return lambda: next((event.time for event in self.life.events(types.Restored) if event.time > began), None)
+        return lambda: next((event.time for event in self.life.events(events.Restored) if event.time > began), None)
 
     def kill(self) -> None:
         os.kill(self.chance.choice(self.life.workers()), signal.SIGKILL)
@@ -75,10 +75,10 @@ class Disturbed:
 
     def hang(self) -> None:
         """Stopped between two steps, so that the other rank waits within the all-reduce."""
-        rank = len(self.life.events(types.Hung)) % 2
+        rank = len(self.life.events(events.Hung)) % 2
         began = time.time()
         os.kill(self.life.workers()[rank], signal.SIGSTOP)
-        hung = self.life.wait_for_event(types.Hung, count=self.counts["hang"], within_s=HANG_LIMIT_S + 40)
+        hung = self.life.wait_for_event(events.Hung, count=self.counts["hang"], within_s=HANG_LIMIT_S + 40)
         self.noticed_s["watchdog"].append(hung.time - began)
         stacks = Path(hung.stacks).read_text() if hung.stacks else ""
         shown = [f"rank {other}" for other in range(2) if f"=== rank {other}" not in stacks]
@@ -126,13 +126,13 @@ class Disturbed:
         self.logs_lost_s.append(max(0.0, lost))
 
     def _committed(self) -> tuple[int, int]:
-        saved = self.life.events(types.CheckpointSaved)
+        saved = self.life.events(events.CheckpointSaved)
         return max((event.epoch + 1, event.step) for event in saved)
 
     def _go_on(self, committed: tuple[int, int] | None = None) -> None:
-        restored = len(self.life.events(types.Restored))
+        restored = len(self.life.events(events.Restored))
         self.life.resume()
-        first = self.life.wait_for_event(types.Restored, count=restored + 1)
+        first = self.life.wait_for_event(events.Restored, count=restored + 1)
         if committed is not None and (first.epoch + 1, first.step) < committed:
             self.lost_epochs.append(f"{committed} was saved, {(first.epoch + 1, first.step)} restored")
 

@@ -20,12 +20,13 @@ from typing import Any, TypeVar
 
 import psutil
 
-from raytrain.cluster.local_record import read_record
-from raytrain.cluster.processes import cluster_processes
-from raytrain.events import types
-from raytrain.events.lease import read_leases
-from raytrain.events.store import read_events
-from raytrain.run import RunPaths, RunStatus
+from raytrain.cluster.local.cluster_processes import cluster_processes
+from raytrain.cluster.local.cluster_record import read_record
+from raytrain.run import events
+from raytrain.run.event_log import read_events
+from raytrain.run.lease import read_leases
+from raytrain.run.run_paths import RunPaths
+from raytrain.run.run_status import RunStatus
 from tests.integration.conftest import Cli
 
 STEPS = 6
@@ -191,16 +192,16 @@ class Life:
 
     def workers(self) -> list[int]:
         """The pids of the present worker group, by rank."""
-        return [int(place["pid"]) for place in self.events(types.Placed)[-1].ranks]
+        return [int(place["pid"]) for place in self.events(events.Placed)[-1].ranks]
 
     def driver(self) -> int:
         return read_leases(self.paths)[-1].pid
 
     def all_pids(self) -> dict[int, float]:
         """Every process that the run had, and a moment at which it had begun: the machine gives numbers anew."""
-        drivers = {event.attempt: event.time for event in self.events(types.Submitted)}
+        drivers = {event.attempt: event.time for event in self.events(events.Submitted)}
         pids = {lease.pid: drivers.get(lease.attempt, 0.0) for lease in read_leases(self.paths)}
-        for placed in self.events(types.Placed):
+        for placed in self.events(events.Placed):
             pids |= {int(place["pid"]): placed.time for place in placed.ranks}
         return pids
 

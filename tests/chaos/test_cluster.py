@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from raytrain.cluster.connect import connect_to
-from raytrain.events import types
-from raytrain.run import RunStatus
+from raytrain.run import events
+from raytrain.run.run_status import RunStatus
 from tests.chaos.life import (
     MODEL,
     TRUTH,
@@ -56,11 +56,11 @@ def test_a_bug_of_the_users(where: str, cli: Cli, tmp_path: Path) -> None:
     life.wait_until_over()
     TRUTH.check(life, RunStatus.FAILED, "user_code")
     told = life.status()
-    finished = life.events(types.RunFinished)[-1].time
+    finished = life.events(events.RunFinished)[-1].time
     moments = [float(text) for text in (beside(job, "ticks") / "raised").read_text().split()]
     error = told["error"]
     place = f"{Path(str(error['file'])).name}:{error['line']}"
-    groups = len(life.events(types.AttemptStarted))
+    groups = len(life.events(events.GroupStarted))
     found(
         10,
         f"raised in {where}: {groups} attempt, {place}, {finished - min(moments):.1f} s after the raise",
@@ -78,7 +78,7 @@ def test_a_crash_at_the_same_step(step_s: float, cli: Cli, tmp_path: Path) -> No
     life = Life(cli, cli.submit_detached(job), job)
     life.wait_until_over()
     TRUTH.check(life, RunStatus.FAILED, "worker_lost")
-    groups = len(life.events(types.AttemptStarted))
+    groups = len(life.events(events.GroupStarted))
     kind = life.status()["error"]["kind"]
     assert kind == "WorkerLost", "nothing is known but that it is gone"
     found(
@@ -116,8 +116,8 @@ def test_room_that_does_not_come(cli: Cli, tmp_path: Path) -> None:
     life.wait_until_over()
     api.stop(other)
     TRUTH.check(life, RunStatus.FAILED, "resources")
-    queued = life.events(types.Queued)
-    waited = life.events(types.RunFinished)[-1].time - life.events(types.AttemptStarted)[0].time
+    queued = life.events(events.Queued)
+    waited = life.events(events.RunFinished)[-1].time - life.events(events.GroupStarted)[0].time
     found(
         13,
         f"no room for {limit_s:.0f} s: ended after {waited:.1f} s, having said it waits for"
@@ -160,7 +160,9 @@ def test_a_kill_between_two_epochs(cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(not FULL, reason="one more run; what it must free is freed in tests/driver/test_controller.py")
+@pytest.mark.skipif(
+    not FULL, reason="one more run; what it must free is freed in tests/driver/test_train_controller.py"
+)
 def test_a_controller_that_dies(cli: Cli, tmp_path: Path) -> None:
     """Three of the cluster's four CPUs are reserved in its name: no other group has room while they are."""
     job = write_job(tmp_path / "controlled", scaling={"workers": 3}, fit={"epochs": 6})

@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
+from raytrain.client.submit import submit
 from raytrain.cluster.connect import connect_to
-from raytrain.cluster.submit import submit
-from raytrain.events import types
-from raytrain.run import RunStatus
+from raytrain.run import events
+from raytrain.run.run_status import RunStatus
 from raytrain.spec.load import load_job
 from tests.chaos.crew import Crew, fork_server
 from tests.chaos.disturbed import HANG_LIMIT_S, Disturbed, replace_address
@@ -125,14 +125,14 @@ def _go_through(disturbed: Disturbed, plan: list[str], told: list[str]) -> None:
     run = disturbed.run
     disturbed.life.wait_for_tick()
     jobs = [info for info in connect_to(disturbed.cli.url).jobs() if info.metadata.get("raytrain_run") == run]
-    drivers = disturbed.life.events(types.Submitted)
+    drivers = disturbed.life.events(events.Submitted)
     found(
         14,
         f"{SUBMITS} submits at once, {SUBMITS // 2} replies lost: {len(jobs)} job, {len(drivers)} driver",
         held=len(jobs) == len(drivers) == 1 and told == [run] * SUBMITS,
     )
     if FULL:
-        failed = [event.error for event in disturbed.life.events(types.AttemptFailed)]
+        failed = [event.error for event in disturbed.life.events(events.GroupFailed)]
         kinds = ", ".join(f"{error['kind']}: {error['message']}" for error in failed)
         found(12, f"on Ray: a port that was taken: {kinds}", held=[error["kind"] for error in failed] == ["PortTaken"])
     for kind in plan:
@@ -207,8 +207,8 @@ def _enter(disturbed: Disturbed, calm: End, count: int) -> None:
         held=not told and lost_s <= 5,
     )
     cost_s = statistics.median(noticed["kill"])
-    blocked_s = statistics.median(event.blocked_s for event in life.events(types.CheckpointSaved) if event.step == 0)
-    within_s = statistics.median(event.blocked_s for event in life.events(types.CheckpointSaved) if event.step > 0)
+    blocked_s = statistics.median(event.blocked_s for event in life.events(events.CheckpointSaved) if event.step == 0)
+    within_s = statistics.median(event.blocked_s for event in life.events(events.CheckpointSaved) if event.step > 0)
     share = blocked_s / (STEPS * STEP_S)
     # The full form has a kill a minute for twenty minutes; here a run is killed as soon as it is up again.
     estimate = f"a kill costs {cost_s:.1f} s: {max(0.0, 1 - cost_s / 60):.0%} useful at one a minute; "

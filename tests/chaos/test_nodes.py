@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from raytrain.run import RunStatus
+from raytrain.run.run_status import RunStatus
 from tests.chaos.cluster_of_nodes import Nodes
 from tests.chaos.crew import Crew
 from tests.chaos.ends import end_of, undisturbed_end

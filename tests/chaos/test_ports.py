@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 
 import pytest
 
-from raytrain.worker import setup
+from raytrain.worker import process_setup
 from tests.chaos.crew import Crew, fork_server
 from tests.chaos.table import FULL, found
 
@@ -47,13 +47,13 @@ def port_thief() -> Iterator[None]:
 def _join(rank: int, connection: Connection) -> None:
     """Runs in a worker's process: what `KerasBackend` has it do, up to the first collective."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    connection.send(setup.hold_port("127.0.0.1"))
-    setup.configure(connection.recv(), rank)
-    setup.finish_import()
+    connection.send(process_setup.hold_port("127.0.0.1"))
+    process_setup.configure(connection.recv(), rank)
+    process_setup.finish_import()
     from raytrain.worker.strategy import join, sum_over_workers
 
     strategy = join(gpus_per_worker=0)
-    setup.release_port()
+    process_setup.release_port()
     connection.send(sum_over_workers(strategy, [1.0]))
     connection.recv()  # stays while others may still fetch their part of the sum; `starts` ends it
 

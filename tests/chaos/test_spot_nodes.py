@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raytrain.events import types
-from raytrain.run import RunStatus
+from raytrain.run import events
+from raytrain.run.run_status import RunStatus
 from tests.chaos.cluster_of_nodes import Nodes
 from tests.chaos.crew import Crew
 from tests.chaos.ends import end_of, undisturbed_end
@@ -44,7 +44,7 @@ def test_a_workers_node_that_goes_after_a_notice(
     assert nodes.places_of("Mailbox") == [nodes.head.node_id], "it goes with the driver, not with a worker"
     going = nodes.spot_under(life.workers()[1])
     nodes.announce_end(going, within_s=NOTICE_S)
-    restored = life.wait_for_event(types.Restored)
+    restored = life.wait_for_event(events.Restored)
     life.wait_for_tick(after=restored.time)
     assert going not in [nodes.spot_under(pid) for pid in life.workers()]
     nodes.remove(going)
@@ -54,7 +54,7 @@ def test_a_workers_node_that_goes_after_a_notice(
     found(
         2,
         f"a worker's node announced its end: {again} steps again, {charged} restarts charged",
-        held=again <= 1 and charged == 0 and not life.events(types.AttemptFailed),
+        held=again <= 1 and charged == 0 and not life.events(events.GroupFailed),
     )
     found(1, f"a worker's node announced its end: end {'bit-equal' if same else 'another'}", held=same)
 
@@ -100,16 +100,16 @@ def test_a_run_that_shrinks_and_grows(start_nodes: Callable[[int], Nodes], crew:
     life = Life(cli, cli.submit_detached(job), job)
     life.wait_for_tick(epoch=1, step=5)
     nodes.remove(nodes.spot_under(life.workers()[1]))
-    life.wait_for_event(types.Resized)
-    restored = life.wait_for_event(types.Restored)
+    life.wait_for_event(events.Resized)
+    restored = life.wait_for_event(events.Restored)
     life.wait_for_tick(after=restored.time)
     nodes.add_spot()
-    life.wait_for_event(types.Resized, count=2, within_s=180)
+    life.wait_for_event(events.Resized, count=2, within_s=180)
     TRUTH.check(life, RunStatus.SUCCEEDED, "completed")
-    sizes = [(event.before, event.workers) for event in life.events(types.Resized)]
-    grown = life.events(types.Restored)[-1]
+    sizes = [(event.before, event.workers) for event in life.events(events.Resized)]
+    grown = life.events(events.Restored)[-1]
     assert grown.step == 0, "it grows at an epoch's edge"
-    assert any("up to rounding" in event.message for event in life.events(types.Warned)), "the promise is told"
+    assert any("up to rounding" in event.message for event in life.events(events.Warned)), "the promise is told"
     assert life.status()["global_batch_size"] == 16
     end = end_of(life)
     once = [row["epoch"] for row in end.history] == list(range(epochs))
@@ -135,7 +135,7 @@ def test_a_driver_that_is_lost_and_then_told_to_end(cli: Cli, crew: Crew, tmp_pa
     life.wait_for_tick(epoch=1)
     (job / "model.py").write_text("raise ValueError('no longer the job that was submitted')")
     os.kill(life.driver(), signal.SIGKILL)
-    restored = life.wait_for_event(types.Restored)
+    restored = life.wait_for_event(events.Restored)
     life.wait_for_tick(after=restored.time)
     os.kill(life.driver(), signal.SIGTERM)
     _, told = waiting.communicate(timeout=60)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raytrain.run import Reason
+from raytrain.run.run_status import Reason
 from raytrain.worker.checkpoints import checkpoint
 from tests.chaos.crew import Crew, Training
 from tests.chaos.table import found, points

@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("raytrain.watcher.GRACE_S", 0.5)  # a stand-in's log needs no time to come through
+    monkeypatch.setattr("raytrain.client.watch.GRACE_S", 0.5)  # a stand-in's log needs no time to come through
     monkeypatch.setenv("RAYTRAIN_STATE_DIR", str(tmp_path / "state"))
     for name in (
         "RAYTRAIN_ADDRESS",

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from raytrain.events import types
-from raytrain.events.store import EventWriter
-from raytrain.run import RunPaths
+from raytrain.run import events
+from raytrain.run.event_log import EventWriter
+from raytrain.run.run_paths import RunPaths
 
 RUN = "digits-20261120-0715-4f2a"
 SUBMITTED_AT = 1_790_000_000.0
 
 
-def beginning(workers: int = 2, epochs: int = 3, storage: str = "/runs/" + RUN) -> list[types.Event]:
+def beginning(workers: int = 2, epochs: int = 3, storage: str = "/runs/" + RUN) -> list[events.Event]:
     """Everything before the first epoch."""
     head: dict[str, Any] = {"run": RUN, "attempt": 1}
     phases = ("driver", "data", "workers", "tensorflow", "model", "first_step")
@@ -22,7 +22,7 @@ def beginning(workers: int = 2, epochs: int = 3, storage: str = "/runs/" + RUN) 
         "validation": {"rows": 180, "steps": 6, "rows_per_worker": [90, 90], "dropped": 0},
     }
     return [
-        types.Submitted(
+        events.Submitted(
             **head,
             time=SUBMITTED_AT + 1,
             name="digits",
@@ -33,20 +33,20 @@ def beginning(workers: int = 2, epochs: int = 3, storage: str = "/runs/" + RUN) 
             submitted_at=SUBMITTED_AT,
             dashboard_url=f"http://127.0.0.1:8265/#/jobs/{RUN}",
         ),
-        types.AttemptStarted(**head, time=SUBMITTED_AT + 2, workers=workers),
-        types.Sharded(**head, time=SUBMITTED_AT + 3, splits=splits),
+        events.GroupStarted(**head, time=SUBMITTED_AT + 2, workers=workers),
+        events.Sharded(**head, time=SUBMITTED_AT + 3, splits=splits),
         *(
-            types.Phase(**head, time=SUBMITTED_AT + 3 + number, name=name, since_submit_s=3.0 + number)
+            events.Phase(**head, time=SUBMITTED_AT + 3 + number, name=name, since_submit_s=3.0 + number)
             for number, name in enumerate(phases)
         ),
     ]
 
 
-def epoch(number: int, **metrics: float | None) -> types.EpochEnd:
+def epoch(number: int, **metrics: float | None) -> events.EpochEnd:
     """The end of epoch `number`, counted from 0; its loss falls from epoch to epoch."""
     loss = 0.5 / (number + 1)
     values = {"loss": loss, "accuracy": 0.9, "val_loss": loss + 0.1, "val_accuracy": 0.88} | metrics
-    return types.EpochEnd(
+    return events.EpochEnd(
         run=RUN,
         attempt=1,
         time=SUBMITTED_AT + 10 + number,
@@ -62,28 +62,28 @@ def epoch(number: int, **metrics: float | None) -> types.EpochEnd:
     )
 
 
-def ending(status: str = "SUCCEEDED", reason: str = "completed", **error: object) -> list[types.Event]:
+def ending(status: str = "SUCCEEDED", reason: str = "completed", **error: object) -> list[events.Event]:
     """What follows the last epoch."""
     head: dict[str, Any] = {"run": RUN, "attempt": 1}
     time = SUBMITTED_AT + 20
     whole = {"kind": None, "message": None, "rank": None, "file": None, "line": None, "fix": None, "traceback": None}
-    finished = types.RunFinished(
+    finished = events.RunFinished(
         **head, time=time, status=status, reason=reason, error=whole | error if error else None
     )
     if status != "SUCCEEDED":
         return [finished]
     return [
-        types.TestEnd(**head, time=time, metrics={"loss": 0.21, "accuracy": 0.955}),
-        types.ModelSaved(**head, time=time, path=f"/runs/{RUN}/model.keras"),
+        events.TestEnd(**head, time=time, metrics={"loss": 0.21, "accuracy": 0.955}),
+        events.ModelSaved(**head, time=time, path=f"/runs/{RUN}/model.keras"),
         finished,
     ]
 
 
-def whole_life(epochs: int = 3) -> list[types.Event]:
+def whole_life(epochs: int = 3) -> list[events.Event]:
     return [*beginning(epochs=epochs), *(epoch(number) for number in range(epochs)), *ending()]
 
 
-def write_log(directory: Path, events: list[types.Event]) -> None:
+def write_log(directory: Path, events: list[events.Event]) -> None:
     """Appends to the event log of the run in `directory`, as the driver does."""
     writer = EventWriter(RunPaths(directory).events)
     for event in events:

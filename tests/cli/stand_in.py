@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from raytrain.events import types
+from raytrain.run import events
 from raytrain.spec.request import REQUEST_FILE, JobRequest
 from tests.cli import lives
 
@@ -38,7 +38,7 @@ class Life:
         job_log: what the driver prints.
     """
 
-    events: list[types.Event] = field(default_factory=lives.whole_life)
+    events: list[events.Event] = field(default_factory=lives.whole_life)
     status: str = "SUCCEEDED"
     message: str = ""
     error_type: str | None = None
@@ -111,8 +111,8 @@ class StandIn:
         else:
             job.status, job.message, job.error_type = life.status, life.message, life.error_type
 
-    def _write(self, job: Job, event: types.Event, directory: Path) -> None:
-        job.mirror.append(types.to_line(event))
+    def _write(self, job: Job, event: events.Event, directory: Path) -> None:
+        job.mirror.append(events.to_line(event))
         if self.life.in_directory:
             lives.write_log(directory, [event])
 
@@ -123,15 +123,15 @@ class StandIn:
             thread.join(5)
 
 
-def _of(event: types.Event, request: JobRequest, directory: Path) -> types.Event:
+def _of(event: events.Event, request: JobRequest, directory: Path) -> events.Event:
     """The event as if the submitted run had written it."""
     moment = request.submitted_at + event.time - lives.SUBMITTED_AT
     mine: dict[str, Any] = {"run": request.run, "attempt": request.attempt, "time": moment}
-    if isinstance(event, types.Submitted):
+    if isinstance(event, events.Submitted):
         spec = request.spec
         mine |= {"name": spec.name, "storage": str(directory), "submitted_at": request.submitted_at}
         mine |= {"epochs": spec.fit.epochs, "workers": spec.scaling.workers, "dashboard_url": request.dashboard_url}
-    if isinstance(event, types.ModelSaved):
+    if isinstance(event, events.ModelSaved):
         mine["path"] = str(directory / "model.keras")
     return replace(event, **mine)
 

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from raytrain.cli.main import app
-from raytrain.run import RunPaths
+from raytrain.run.run_paths import RunPaths
 from tests.cli import lives
 from tests.cli.stand_in import Life, StandIn, stand_in_cluster
 from tests.permissions import give_up_root

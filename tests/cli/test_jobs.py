@@ -133,7 +133,7 @@ class TestPlan:
 
     def test_starts_no_cluster(self, job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("raytrain.cluster.connect._heads", lambda environ: [])
-        monkeypatch.setattr("raytrain.cluster.local.start", lambda **_: pytest.fail("started a cluster"))
+        monkeypatch.setattr("raytrain.cluster.local.local_cluster.start", lambda **_: pytest.fail("started a cluster"))
 
         result = raytrain("plan", str(job))
         told = json.loads(raytrain("plan", str(job), "--json").stdout)

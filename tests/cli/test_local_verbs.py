@@ -31,9 +31,9 @@ def local(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         was_up, state.up = state.up is not None, None
         return was_up
 
-    monkeypatch.setattr("raytrain.cluster.local.start", start)
-    monkeypatch.setattr("raytrain.cluster.local.stop", stop)
-    monkeypatch.setattr("raytrain.cluster.local.running", lambda: state.up)
+    monkeypatch.setattr("raytrain.cluster.local.local_cluster.start", start)
+    monkeypatch.setattr("raytrain.cluster.local.local_cluster.stop", stop)
+    monkeypatch.setattr("raytrain.cluster.local.local_cluster.running", lambda: state.up)
     return state
 
 

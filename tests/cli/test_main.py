@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from raytrain import __version__
 from raytrain.cli.main import VERBS, app, load_verb
-from raytrain.cluster.index import RunRecord, remember
+from raytrain.client.registry import RunRecord, remember
 
 runner = CliRunner()
 

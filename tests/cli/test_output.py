@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raytrain import formatting
 from raytrain.cli.output import Output, clean, columns, is_terminal
-from raytrain.events import figures
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_columns_keep_one_line_a_row() -> None:
     [(0.12341, "0.1234"), (0.0, "0.0000"), (1.2345e-5, "1.234e-05"), (2.5e7, "2.500e+07"), (None, "nan")],
 )
 def test_metric(value: float | None, expected: str) -> None:
-    assert figures.metric(value) == expected
+    assert formatting.metric(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -110,15 +110,15 @@ def test_metric(value: float | None, expected: str) -> None:
     [(0.412, "0.41s"), (37.61, "37.6s"), (250.0, "4m10s"), (7500.0, "2h05m"), (None, "-")],
 )
 def test_seconds(value: float | None, expected: str) -> None:
-    assert figures.seconds(value) == expected
+    assert formatting.seconds(value) == expected
 
 
 @pytest.mark.parametrize(
     ("value", "expected"), [(312, "312 B"), (4300, "4.2 KiB"), (1.4e6, "1.3 MiB"), (5e10, "46.6 GiB")]
 )
 def test_size(value: float, expected: str) -> None:
-    assert figures.size(value) == expected
+    assert formatting.size(value) == expected
 
 
 def test_plural() -> None:
-    assert [figures.plural(count, "epoch") for count in (0, 1, 2)] == ["0 epochs", "1 epoch", "2 epochs"]
+    assert [formatting.plural(count, "epoch") for count in (0, 1, 2)] == ["0 epochs", "1 epoch", "2 epochs"]

@@ -102,7 +102,7 @@ def test_a_verb_that_cannot_be_imported_is_a_bug() -> None:
         [
             sys.executable,
             "-c",
-            "import sys; sys.modules['raytrain.cli.tails'] = None\n"
+            "import sys; sys.modules['raytrain.client.log_tail'] = None\n"
             "sys.argv = ['raytrain', 'status', 'x']; from raytrain.cli.main import main; main()",
         ],
         capture_output=True,

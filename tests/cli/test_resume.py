@@ -16,11 +16,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from raytrain.cli.main import app
-from raytrain.cluster.index import remembered
+from raytrain.client.registry import remembered
+from raytrain.client.watch import Gatherer, watch
 from raytrain.errors import StateUnknown
-from raytrain.run import RunPaths
+from raytrain.run.run_paths import RunPaths
 from raytrain.spec.request import BASE_MODEL_FILE
-from raytrain.watcher import Gatherer, watch
 from tests.cli import lives
 from tests.cli.stand_in import Job, Life, StandIn, stand_in_cluster
 
@@ -95,7 +95,7 @@ def test_a_job_that_ray_has_not_seen_end_yet_is_waited_for(cluster: StandIn, sto
 def test_a_job_that_goes_on_though_its_run_has_ended(
     cluster: StandIn, stopped: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("raytrain.cluster.resume._JOB_ENDS_WITHIN_S", 0.1)
+    monkeypatch.setattr("raytrain.client.attempts._JOB_ENDS_WITHIN_S", 0.1)
     cluster.jobs[stopped].status = "RUNNING"
 
     result = raytrain("resume", stopped)
@@ -215,7 +215,7 @@ def test_a_run_that_goes_on_is_not_resumed_on_another_cluster(
     cluster: StandIn, stopped: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`--address` says where the run is to go on, not where it was."""
-    monkeypatch.setattr("raytrain.cluster.resume._JOB_ENDS_WITHIN_S", 0.1)
+    monkeypatch.setattr("raytrain.client.attempts._JOB_ENDS_WITHIN_S", 0.1)
     cluster.jobs[stopped].status = "RUNNING"
     with stand_in_cluster() as other:
         result = raytrain("resume", stopped, "--address", other.url)
@@ -313,9 +313,9 @@ def overtake(moment: str, cluster: StandIn, life: Life, monkeypatch: pytest.Monk
     ("moment", "life"),
     [
         pytest.param("raytrain.cli.attend.may_resubmit", Life(pause_s=0.1), id="before it looks"),
-        pytest.param("raytrain.cluster.again.next_attempt", Life(pause_s=0.1), id="before it counts"),
-        pytest.param("raytrain.cluster.again.next_attempt", Life(), id="before it counts, and is over already"),
-        pytest.param("raytrain.cluster.submit._send", Life(pause_s=0.1), id="before it sends"),
+        pytest.param("raytrain.client.resume.next_attempt", Life(pause_s=0.1), id="before it counts"),
+        pytest.param("raytrain.client.resume.next_attempt", Life(), id="before it counts, and is over already"),
+        pytest.param("raytrain.client.submit._send", Life(pause_s=0.1), id="before it sends"),
     ],
 )
 def test_who_is_overtaken_follows_the_attempt_that_another_command_submitted(
@@ -335,7 +335,7 @@ def test_who_is_overtaken_follows_the_attempt_that_another_command_submitted(
 def test_who_watches_in_json_follows_it_too(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with stand_in_cluster(LOST) as cluster:
         run = raytrain("submit", str(job), "--address", cluster.url, "--set", "restarts.driver=1", "-d").stdout.strip()
-        overtake("raytrain.cluster.submit._send", cluster, Life(), monkeypatch)
+        overtake("raytrain.client.submit._send", cluster, Life(), monkeypatch)
         result = raytrain("watch", run, "--json")
 
     assert result.exit_code == 0, result.stderr

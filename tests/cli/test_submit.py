@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from raytrain.cli.main import app
-from raytrain.events.types import Event
+from raytrain.run.events import Event
 from tests.cli import lives
 from tests.cli.stand_in import Life, StandIn, stand_in_cluster
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from raytrain.cluster import connect as module
-from raytrain.cluster import machine
 from raytrain.cluster.address import LocalHead
 from raytrain.cluster.connect import connect, locate
+from raytrain.cluster.local import machine
 from raytrain.errors import ClusterUnreachable
 from tests.cluster.stand_in import Answer, StandIn
 

@@ -12,7 +12,7 @@ from raytrain.cluster import jobs_api
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.submission import FINGERPRINT, Submission
 from raytrain.errors import ClusterError, ClusterUnreachable, NotFound
-from raytrain.run import RunStatus
+from raytrain.run.run_status import RunStatus
 from tests.cluster.stand_in import Answer, StandIn
 
 SUBMISSION = Submission(

@@ -14,7 +14,7 @@ from raytrain.cluster import preflight
 from raytrain.cluster.jobs_api import JobsApi, NodeInfo, Versions
 from raytrain.cluster.preflight import check_cluster, installed_ray, placement, version_problems
 from raytrain.errors import ClusterIncompatible, SpecError
-from raytrain.spec.schema import ScalingSpec
+from raytrain.spec.job import ScalingSpec
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from raytrain.cluster.submission import FINGERPRINT, Submission, build_submission
-from raytrain.cluster.words import data_words, model_words
 from raytrain.errors import SpecError
+from raytrain.spec.describe_job import data_words, model_words
+from raytrain.spec.job import JobSpec
 from raytrain.spec.request import JobRequest
-from raytrain.spec.schema import JobSpec
 
 
 def spec(**fields: Any) -> JobSpec:

@@ -20,8 +20,8 @@ os.environ["TF_CONFIG"] = json.dumps(
 import keras, tensorflow as tf
 from raytrain.spec.shards import plan_shards
 from raytrain.worker.exact import pooling, steps
-from raytrain.worker.rows.feed import Feed
-from raytrain.worker.exact.mending import mend
+from raytrain.worker.feed import Feed
+from raytrain.worker.exact.keras_patches import mend
 from raytrain.worker.strategy import join
 
 rank = int(sys.argv[1])

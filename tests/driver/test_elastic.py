@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from raytrain.driver.elastic import first_size, should_grow, workers_that_fit
-from raytrain.spec.schema import ScalingSpec
-from raytrain.spec.tiers import Tier, check_free_cpus
+from raytrain.spec.job import ScalingSpec
+from raytrain.spec.tier_choice import Tier, check_free_cpus
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from raytrain.driver.__main__ import keep_job, open_directory
-from raytrain.run import RunPaths
+from raytrain.run.run_paths import RunPaths
 from raytrain.spec.request import REQUEST_FILE
 from tests.permissions import give_up_root
 
@@ -66,7 +66,7 @@ def test_what_belongs_to_someone_else_is_refused(name: str, mode: int, paths: Ru
     program = f"""
 from pathlib import Path
 from raytrain.driver.__main__ import open_directory
-from raytrain.run import RunPaths
+from raytrain.run.run_paths import RunPaths
 print(open_directory(RunPaths(Path({str(paths.root)!r}))).strerror)
 """
     done = subprocess.run(

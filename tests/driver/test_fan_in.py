@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from raytrain.events import types
-from raytrain.run import RunPaths, RunStatus
-from raytrain.watcher import Gatherer, look
-from tests.benchmarks import fan_in
+from benchmarks import fan_in
+from raytrain.client.watch import Gatherer, look
+from raytrain.run import events
+from raytrain.run.run_paths import RunPaths
+from raytrain.run.run_status import RunStatus
 
 RANKS, SECONDS = 1000, 2 * fan_in.EPOCH_S
 
@@ -27,7 +28,7 @@ def test_nothing_that_a_thousand_ranks_say_is_lost(tmp_path: Path) -> None:
     epochs = SECONDS // fan_in.EPOCH_S
     assert found.epochs == epochs
     paths = RunPaths.of(tmp_path, fan_in.RUN)
-    events, verdict = look(Gatherer(fan_in.RUN, paths=paths))
+    seen, verdict = look(Gatherer(fan_in.RUN, paths=paths))
     assert (verdict.status, verdict.final) == (RunStatus.SUCCEEDED, True)
-    ends = [event for event in events if isinstance(event, types.EpochEnd)]
+    ends = [event for event in seen if isinstance(event, events.EpochEnd)]
     assert [len(end.rank_seconds) for end in ends] == [RANKS] * epochs

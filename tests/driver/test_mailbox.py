@@ -4,7 +4,7 @@ import threading
 from time import perf_counter
 
 from raytrain.driver.mailbox import Mailbox, WorkerProcess
-from raytrain.worker.messages import Finished, Message, Notice
+from raytrain.protocol import Finished, Message, Notice
 
 
 def notice(text: str) -> Message:

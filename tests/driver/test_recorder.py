@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from raytrain import protocol
 from raytrain.driver.recorder import Recorder
-from raytrain.events import types
-from raytrain.events.store import read_events
-from raytrain.run import RunPaths
+from raytrain.run import events
+from raytrain.run.event_log import read_events
+from raytrain.run.run_paths import RunPaths
+from raytrain.spec.job import JobSpec
 from raytrain.spec.request import JobRequest
-from raytrain.spec.schema import JobSpec
-from raytrain.worker import messages
 
 RUN = "case-20261120-0715-4f2a"
 SUBMITTED = 1000.0
@@ -51,7 +51,7 @@ def open_recorder(paths: RunPaths) -> Iterator[Open]:
         recorder = Recorder(request, paths, mirror=mirror)
         opened.append(recorder)
         recorder.record(
-            types.Submitted,
+            events.Submitted,
             name="case",
             workers=workers,
             global_batch_size=32,
@@ -66,8 +66,8 @@ def open_recorder(paths: RunPaths) -> Iterator[Open]:
         recorder.close()
 
 
-def epoch_done(epoch: int = 0, **fields: Any) -> messages.EpochDone:
-    message = messages.EpochDone(
+def epoch_done(epoch: int = 0, **fields: Any) -> protocol.EpochDone:
+    message = protocol.EpochDone(
         rank=0,
         time=1010.0 + epoch,
         epoch=epoch,
@@ -94,33 +94,33 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
     ("message", "event"),
     [
         (
-            messages.Built(rank=0, time=1.0, parameters=10, trainable_parameters=8),
+            protocol.Built(rank=0, time=1.0, parameters=10, trainable_parameters=8),
             {"type": "model_built", "parameters": 10, "trainable_parameters": 8},
         ),
         (
-            messages.CheckpointWritten(rank=0, time=1.0, epoch=4, path="/c", seconds=0.5),
+            protocol.CheckpointWritten(rank=0, time=1.0, epoch=4, path="/c", seconds=0.5),
             {"type": "checkpoint_saved", "epoch": 4, "path": "/c", "seconds": 0.5},
         ),
         (
-            messages.CheckpointBroken(rank=0, time=1.0, path="/c", why="torn"),
+            protocol.CheckpointBroken(rank=0, time=1.0, path="/c", why="torn"),
             {"type": "checkpoint_skipped", "path": "/c", "why": "torn"},
         ),
         (
-            messages.RestoredFrom(rank=0, time=1.0, epoch=3, path="/c"),
+            protocol.RestoredFrom(rank=0, time=1.0, epoch=3, path="/c"),
             {"type": "restored", "epoch": 3, "path": "/c"},
         ),
         (
-            messages.StopDecided(rank=0, time=1.0, epoch=3, reason="early_stopped", text="no better", best=None),
+            protocol.StopDecided(rank=0, time=1.0, epoch=3, reason="early_stopped", text="no better", best=None),
             {"type": "early_stop", "epoch": 3, "reason": "early_stopped", "message": "no better", "best": None},
         ),
-        (messages.Tested(rank=0, time=1.0, metrics={"loss": 1.0}), {"type": "test_end", "metrics": {"loss": 1.0}}),
-        (messages.ModelWritten(rank=0, time=1.0, path="/m"), {"type": "model_saved", "path": "/m"}),
-        (messages.Notice(rank=1, time=1.0, text="mind"), {"type": "warned", "message": "mind"}),
+        (protocol.Tested(rank=0, time=1.0, metrics={"loss": 1.0}), {"type": "test_end", "metrics": {"loss": 1.0}}),
+        (protocol.ModelWritten(rank=0, time=1.0, path="/m"), {"type": "model_saved", "path": "/m"}),
+        (protocol.Notice(rank=1, time=1.0, text="mind"), {"type": "warned", "message": "mind"}),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_a_message_becomes_the_event_it_stands_for(
-    message: messages.Message, event: dict[str, Any], open_recorder: Open, paths: RunPaths
+    message: protocol.Message, event: dict[str, Any], open_recorder: Open, paths: RunPaths
 ) -> None:
     open_recorder(attempt=2).take(message)
     written = json_lines(paths.events)[-1]
@@ -131,7 +131,7 @@ def test_a_message_becomes_the_event_it_stands_for(
 def test_a_broken_checkpoint_is_told_of_once_though_every_rank_finds_it(open_recorder: Open, paths: RunPaths) -> None:
     recorder = open_recorder()
     for rank in (1, 0):
-        recorder.take(messages.CheckpointBroken(rank=rank, time=1.0, path="/c", why="torn"))
+        recorder.take(protocol.CheckpointBroken(rank=rank, time=1.0, path="/c", why="torn"))
     assert kinds(paths) == ["submitted", "checkpoint_skipped"]
 
 
@@ -141,7 +141,7 @@ def test_an_epoch_lasts_as_long_as_its_slowest_rank(
     recorder = open_recorder(workers=3)
     recorder.take(epoch_done(rank_seconds=[2.0, 3.0, 4.0], rank_rows=[30, 31, 32], rank_wait_s=[0.0, 0.01, 0.02]))
     event = read_events(paths.events)[-1]
-    assert isinstance(event, types.EpochEnd)
+    assert isinstance(event, events.EpochEnd)
     assert event.rank_seconds == [2.0, 3.0, 4.0]
     assert event.seconds == 4.0
     assert event.rank_rows_per_s == [30 / 2, 31 / 3, 32 / 4]
@@ -152,8 +152,8 @@ def test_an_epoch_lasts_as_long_as_its_slowest_rank(
     assert capsys.readouterr().out == "epoch 1/3 loss=0.5000 val_loss=0.7500 4.00s 23 rows/s\n"
 
 
-def restored(epoch: int, *reports: messages.EpochDone) -> messages.RestoredFrom:
-    return messages.RestoredFrom(rank=0, time=1020.0, epoch=epoch, path="/c", reports=list(reports))
+def restored(epoch: int, *reports: protocol.EpochDone) -> protocol.RestoredFrom:
+    return protocol.RestoredFrom(rank=0, time=1020.0, epoch=epoch, path="/c", reports=list(reports))
 
 
 def test_epochs_that_a_checkpoint_tells_of_and_no_driver_noted_are_noted(open_recorder: Open, paths: RunPaths) -> None:
@@ -185,12 +185,12 @@ def test_an_epoch_that_was_noted_of_a_life_that_was_left_is_noted_as_it_came_to_
 
 def test_a_phase_is_done_when_the_last_rank_is_past_it_and_only_once(open_recorder: Open, paths: RunPaths) -> None:
     recorder = open_recorder()
-    recorder.take(messages.PhaseDone(rank=0, time=1003.0, name="model"))
+    recorder.take(protocol.PhaseDone(rank=0, time=1003.0, name="model"))
     assert kinds(paths) == ["submitted"]
-    recorder.take(messages.PhaseDone(rank=1, time=1005.0, name="model"))
+    recorder.take(protocol.PhaseDone(rank=1, time=1005.0, name="model"))
     for rank in (0, 1):  # another group of workers passes it again
-        recorder.take(messages.PhaseDone(rank=rank, time=1100.0, name="model"))
-    phases = [event for event in read_events(paths.events) if isinstance(event, types.Phase)]
+        recorder.take(protocol.PhaseDone(rank=rank, time=1100.0, name="model"))
+    phases = [event for event in read_events(paths.events) if isinstance(event, events.Phase)]
     assert [(phase.name, phase.since_submit_s) for phase in phases] == [("model", 5.0)]
 
 
@@ -201,7 +201,7 @@ def test_status_and_metrics_follow_every_event(open_recorder: Open, paths: RunPa
         return json.loads(paths.status.read_text())  # type: ignore[no-any-return]
 
     assert (status()["run"], status()["status"], status()["epochs"]) == (RUN, "PENDING", 0)
-    recorder.record(types.AttemptStarted, workers=2)
+    recorder.record(events.GroupStarted, workers=2)
     assert status()["status"] == "RUNNING"
     for epoch in range(2):
         recorder.take(epoch_done(epoch, metrics={"loss": 1.0 - epoch / 4}))
@@ -211,7 +211,7 @@ def test_status_and_metrics_follow_every_event(open_recorder: Open, paths: RunPa
         (0, 1.0, 1),
         (1, 0.75, 1),
     ]
-    recorder.record(types.RunFinished, status="SUCCEEDED", reason="completed")
+    recorder.record(events.RunFinished, status="SUCCEEDED", reason="completed")
     assert (status()["status"], status()["reason"]) == ("SUCCEEDED", "completed")
     assert status() == json.loads(json.dumps(recorder.summary.to_json()))
     assert not [file for file in paths.root.iterdir() if file.name.startswith(".")]
@@ -230,7 +230,7 @@ def test_epochs_after_the_restored_one_leave_the_metrics(open_recorder: Open, pa
     recorder = open_recorder(workers=1)
     for epoch in range(3):
         recorder.take(epoch_done(epoch))
-    recorder.take(messages.RestoredFrom(rank=0, time=1.0, epoch=0, path="/c"))
+    recorder.take(protocol.RestoredFrom(rank=0, time=1.0, epoch=0, path="/c"))
     assert [row["epoch"] for row in json_lines(paths.metrics)] == [0]
     recorder.take(epoch_done(1, metrics={"loss": 0.25}))
     assert [(row["epoch"], row["loss"]) for row in json_lines(paths.metrics)] == [(0, 0.5), (1, 0.25)]
@@ -238,13 +238,13 @@ def test_epochs_after_the_restored_one_leave_the_metrics(open_recorder: Open, pa
 
 def test_an_attempt_that_follows_keeps_the_events_of_the_one_before(open_recorder: Open, paths: RunPaths) -> None:
     first = open_recorder()
-    first.record(types.AttemptStarted, workers=2)
+    first.record(events.GroupStarted, workers=2)
     first.take(epoch_done())
     first.close()
     with paths.events.open("a") as torn:
         torn.write('{"type": "epoch_end", "epo')
     second = open_recorder(attempt=2)
-    second.record(types.AttemptStarted, workers=2)
+    second.record(events.GroupStarted, workers=2)
     second.take(epoch_done(1))
     attempts = [(event.type, event.attempt) for event in read_events(paths.events)]
     assert attempts == [
@@ -276,15 +276,15 @@ def test_a_log_that_is_closed_takes_no_more(open_recorder: Open) -> None:
     recorder = open_recorder()
     recorder.close()
     with pytest.raises(ValueError, match="closed file"):
-        recorder.record(types.Warned, message="too late")
+        recorder.record(events.Warned, message="too late")
 
 
 def test_a_restart_without_a_checkpoint_forgets_the_lost_groups_epochs(open_recorder: Open, paths: RunPaths) -> None:
     recorder = open_recorder(workers=1)
-    recorder.record(types.AttemptStarted, workers=1)
+    recorder.record(events.GroupStarted, workers=1)
     recorder.take(epoch_done(0))
     recorder.take(epoch_done(1))
-    recorder.record(types.AttemptStarted, workers=1, restart=1)
+    recorder.record(events.GroupStarted, workers=1, restart=1)
     recorder.take(epoch_done(0))
     assert [row["epoch"] for row in json_lines(paths.metrics)] == [0]
 
@@ -308,5 +308,5 @@ def test_an_output_that_takes_no_line_costs_no_event(
     output: Any, open_recorder: Open, paths: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", output)
-    open_recorder().record(types.Warned, message="é")
+    open_recorder().record(events.Warned, message="é")
     assert kinds(paths) == ["submitted", "warned"]

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from raytrain.driver.pulse import RankState
+from raytrain.driver.rank_progress import RankState
 from raytrain.driver.watchdog import find_hang, limit_s
-from raytrain.spec.schema import WatchdogSpec
+from raytrain.spec.job import WatchdogSpec
 
 LIMITS = WatchdogSpec(setup=600.0, step=60.0, checkpoint=300.0)
 

@@ -18,18 +18,18 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
-from raytrain.cluster import local
+from raytrain.client.upload.package import pack_job, pack_raytrain
+from raytrain.client.upload.upload_plan import list_upload
 from raytrain.cluster.connect import connect, locate
 from raytrain.cluster.jobs_api import MIRROR, JobInfo, JobsApi
-from raytrain.cluster.local_record import LocalCluster
-from raytrain.cluster.package import pack_job, pack_raytrain
+from raytrain.cluster.local import local_cluster
+from raytrain.cluster.local.cluster_processes import cluster_processes
+from raytrain.cluster.local.cluster_record import LocalCluster
 from raytrain.cluster.preflight import check_cluster, installed_ray, this_python
-from raytrain.cluster.processes import cluster_processes
 from raytrain.cluster.submission import FINGERPRINT, Submission
-from raytrain.cluster.upload import list_upload
 from raytrain.errors import ClusterError, NotFound, SpecError, UploadTooLarge
-from raytrain.run import RunStatus
-from raytrain.spec.schema import ScalingSpec
+from raytrain.run.run_status import RunStatus
+from raytrain.spec.job import ScalingSpec
 
 Environ = dict[str, str]
 _END_WITHIN_S = 60.0
@@ -71,12 +71,14 @@ def cluster(environ: Environ) -> Iterator[LocalCluster]:
     """Two start at once, as two `raytrain submit` do; there must be one cluster."""
     steps: list[str] = []
     with ThreadPoolExecutor(2) as pool:
-        starts = [pool.submit(local.start, environ=environ, timeout_s=180, progress=steps.append) for _ in range(2)]
+        starts = [
+            pool.submit(local_cluster.start, environ=environ, timeout_s=180, progress=steps.append) for _ in range(2)
+        ]
         first, second = [start.result() for start in starts]
     assert first == second
     assert len(steps) == 1
     yield first
-    local.stop(environ)
+    local_cluster.stop(environ)
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +130,8 @@ def wait_for(api: JobsApi, submission_id: str, *statuses: RunStatus) -> JobInfo:
 
 
 def test_a_second_start_finds_the_first(cluster: LocalCluster, environ: Environ) -> None:
-    assert local.running(environ) == cluster
-    assert local.start(environ=environ) == cluster
+    assert local_cluster.running(environ) == cluster
+    assert local_cluster.start(environ=environ) == cluster
     assert sorted(process.name for process in cluster.processes) == ["dashboard.py", "gcs_server", "raylet"]
     here = locate(None, environ)
     assert (here.url, here.source) == (cluster.url, "the local cluster that raytrain started")
@@ -240,12 +242,12 @@ def test_stopping_ends_all_of_it_and_nothing_else(
     members = cluster_processes(cluster.mark, session=cluster.session)
     assert {os.getsid(member.pid) for member in members} > {cluster.session}
 
-    assert local.stop(environ) is True
+    assert local_cluster.stop(environ) is True
 
     assert [member for member in members if member.is_running() and member.status() != psutil.STATUS_ZOMBIE] == []
     assert cluster_processes(cluster.mark, session=None) == []
-    assert local.running(environ) is None
-    assert local.stop(environ) is False
+    assert local_cluster.running(environ) is None
+    assert local_cluster.stop(environ) is False
     assert not Path(cluster.temp_dir).exists()
     assert bystander.poll() is None
     bystander.kill()

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raytrain.events.store import read_events
-from raytrain.events.types import EpochEnd
+from raytrain.run.event_log import read_events
+from raytrain.run.events import EpochEnd
 from tests.integration.conftest import JOBS, Cli, read_json_lines
 
 LONG = ("--set", "fit.epochs=3000")

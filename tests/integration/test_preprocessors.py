@@ -14,7 +14,7 @@ import pytest
 import ray
 from ray.data import preprocessors as rays
 
-from tests.driver.preprocess.tables import features, job
+from tests.data.preprocess.tables import features, job
 
 pytestmark = [
     pytest.mark.usefixtures("cluster"),

@@ -17,10 +17,10 @@ import pytest
 
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.submission import FINGERPRINT, Submission
-from raytrain.events.lease import read_leases
-from raytrain.events.store import read_events
-from raytrain.events.types import CheckpointSaved, EpochEnd, Restored
-from raytrain.run import RunPaths
+from raytrain.run.event_log import read_events
+from raytrain.run.events import CheckpointSaved, EpochEnd, Restored
+from raytrain.run.lease import read_leases
+from raytrain.run.run_paths import RunPaths
 from tests.integration.conftest import JOBS, Cli
 from tests.integration.test_first_run import wait_for_epochs, worker_pids
 

@@ -16,10 +16,10 @@ import pytest
 import ray
 from PIL import Image
 
-from raytrain.driver.rows.columns import to_arrays
-from raytrain.driver.sources import read_table
+from raytrain.data.columns.arrow_to_numpy import to_arrays
+from raytrain.data.sources import read_table
 from raytrain.errors import UserCodeError
-from raytrain.spec.source import Source
+from raytrain.spec.source_kinds import Source
 from tests.integration.conftest import Cli
 
 pytestmark = [

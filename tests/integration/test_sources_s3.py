@@ -18,11 +18,11 @@ import pytest
 import ray
 from pyarrow import fs
 
-from raytrain.driver.sources import read_source, read_table, rows_per_file
+from raytrain.data.sources import read_source, read_table, rows_per_file
 from raytrain.errors import UserCodeError
-from raytrain.spec.source import Source
-from raytrain.spec.sources import SourceFacts, inspect_source
-from tests.driver.sources.test_reading import write_image
+from raytrain.spec.peek.inspect_source import SourceFacts, inspect_source
+from raytrain.spec.source_kinds import Source
+from tests.data.sources.test_reading import write_image
 
 pytestmark = [pytest.mark.usefixtures("cluster"), pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 

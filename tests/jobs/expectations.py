@@ -18,9 +18,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from raytrain.events.store import read_events
-from raytrain.events.types import EarlyStop, EpochEnd
-from raytrain.run import RunPaths
+from raytrain.run.event_log import read_events
+from raytrain.run.events import EpochEnd, TrainingEnded
+from raytrain.run.run_paths import RunPaths
 from raytrain.spec.load import load_job
 
 JOBS = Path(__file__).parents[2] / "jobs"
@@ -112,7 +112,7 @@ def check_digits_regularized(obj: Json, run_dir: Path) -> None:
     for epoch, value in enumerate(values):
         if value < values[best] - rule.min_delta:
             best = epoch
-    (stop,) = [event for event in read_events(RunPaths(run_dir).events) if isinstance(event, EarlyStop)]
+    (stop,) = [event for event in read_events(RunPaths(run_dir).events) if isinstance(event, TrainingEnded)]
     assert stop.best is not None
     assert (stop.best["epoch"], stop.best["monitor"]) == (best, rule.monitor)
     assert math.isclose(stop.best["value"], values[best], rel_tol=1e-6)

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from raytrain.spec.load import load_job
-from raytrain.worker.user_code import load_reference
+from raytrain.user_code import load_reference
 from tests.jobs.expectations import saved_weights
 
 

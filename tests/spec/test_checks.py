@@ -4,9 +4,9 @@ import pytest
 
 from raytrain.errors import Problem
 from raytrain.spec.checks import JobFacts, check_counts, check_job, plan_splits, split_rows
-from raytrain.spec.data import DataSpec
+from raytrain.spec.data_spec import DataSpec
+from raytrain.spec.job import JobSpec
 from raytrain.spec.load import load_job
-from raytrain.spec.schema import JobSpec
 from raytrain.spec.shards import SplitCounts
 from tests.spec.conftest import Write, refused
 

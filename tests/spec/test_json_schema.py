@@ -6,7 +6,7 @@ import pytest
 from raytrain.spec.json_schema import job_json_schema
 from raytrain.spec.load import load_job
 from raytrain.spec.scaffold import scaffold
-from raytrain.spec.yaml_source import read_yaml
+from raytrain.spec.strict_yaml import read_yaml
 from tests.spec.conftest import JOB_YAML, Write, refused
 
 jsonschema = pytest.importorskip("jsonschema")

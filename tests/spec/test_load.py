@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from raytrain.errors import NotFound, RaytrainError, SpecError, UsageError
+from raytrain.spec.job import JobSpec
 from raytrain.spec.load import STDIN, load_job
-from raytrain.spec.schema import JobSpec
 from tests.spec.conftest import JOB_YAML, Write, refused
 
 ROWS = "model: model.py:build_model\nstorage: /runs\ndata: "

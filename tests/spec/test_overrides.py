@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from raytrain.errors import SpecError, UsageError
+from raytrain.spec.line_numbers import Places
 from raytrain.spec.overrides import apply_override, parse_override
-from raytrain.spec.places import Places
 
 
 def applied(data: dict[str, Any], *texts: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from raytrain.spec.job import ScalingSpec
 from raytrain.spec.placement import needs_in_words, needs_of, room
-from raytrain.spec.schema import ScalingSpec
 
 
 def test_needs_leave_out_what_is_not_asked_for() -> None:

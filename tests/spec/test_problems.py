@@ -4,9 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from raytrain.errors import Problem
-from raytrain.spec.places import Places
+from raytrain.spec.job import JobSpec
+from raytrain.spec.line_numbers import Places
 from raytrain.spec.problems import problems_of
-from raytrain.spec.schema import JobSpec
 
 BASE: dict[str, Any] = {"name": "a", "model": "model.py:f", "data": {"train": {"sklearn": "digits"}}}
 

@@ -5,9 +5,9 @@ import pytest
 
 from raytrain.errors import UsageError
 from raytrain.spec.checks import check_job
+from raytrain.spec.job import JobSpec
 from raytrain.spec.load import load_job
 from raytrain.spec.scaffold import scaffold
-from raytrain.spec.schema import JobSpec
 
 
 @pytest.mark.parametrize("name", ["digits", "my-job_2", "123", "1e5", "null", "true"])

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from raytrain.run import RunPaths
-from raytrain.spec.schema import JobSpec
-from raytrain.worker import messages, setup
+from raytrain import protocol
+from raytrain.run.run_paths import RunPaths
+from raytrain.spec.job import JobSpec
+from raytrain.worker import process_setup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ class Outcome:
     learning_rates: list[float] = field(default_factory=list)
     test: dict[str, float] = field(default_factory=dict)
     reason: str = ""
-    sent: list[messages.Message] = field(default_factory=list)
+    sent: list[protocol.Message] = field(default_factory=list)
     error: str = ""
 
     def of(self, kind: type[Any]) -> list[Any]:
@@ -124,11 +125,11 @@ def free_addresses(count: int) -> list[str]:
 
 class _Channel:
     def __init__(self, asks: dict[int, str]) -> None:
-        self.sent: list[messages.Message] = []
+        self.sent: list[protocol.Message] = []
         self._asks = asks
         self._questions = 0
 
-    def send(self, message: messages.Message) -> None:
+    def send(self, message: protocol.Message) -> None:
         self.sent.append(message)
 
     def asked(self) -> str:
@@ -137,12 +138,12 @@ class _Channel:
 
 
 def _serve(rank: int, addresses: list[str], connection: Connection) -> None:
-    os.environ.update(setup.thread_environment(1))
+    os.environ.update(process_setup.thread_environment(1))
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     answer: Callable[[Case, Path], Outcome]
     if addresses:
-        setup.configure(addresses, rank)
-        setup.finish_import()
+        process_setup.configure(addresses, rank)
+        process_setup.finish_import()
 
         def answer(case: Case, root: Path) -> Outcome:
             return _train(case, root, rank, len(addresses))
@@ -159,13 +160,13 @@ def _serve(rank: int, addresses: list[str], connection: Connection) -> None:
 def _train(case: Case, root: Path, rank: int, workers: int) -> Outcome:
     import keras
 
-    from raytrain.worker import fault
-    from raytrain.worker.checkpoints.writer import Writer
+    from raytrain.worker import fault_injection
+    from raytrain.worker.checkpoints.checkpoint_writer import Writer
     from raytrain.worker.fit import WorkerJob, train
 
     keras.backend.clear_session(free_memory=False)
     Writer.patience_s = 30.0  # every checkpoint that is due is there, however short an epoch is
-    os.environ.update({fault.VARIABLE: case.fault, fault.ALLOW: "1"})
+    os.environ.update({fault_injection.VARIABLE: case.fault, fault_injection.ALLOW: "1"})
     paths = RunPaths(root)
     paths.root.mkdir(parents=True, exist_ok=True)
     channel = _Channel(case.asks)
@@ -182,7 +183,7 @@ def _train(case: Case, root: Path, rank: int, workers: int) -> Outcome:
         with _noted(history):
             reason = train(job, channel)
         rates = [epoch.pop("learning_rate", None) for epoch in history]
-        tested = [message.metrics for message in channel.sent if isinstance(message, messages.Tested)]
+        tested = [message.metrics for message in channel.sent if isinstance(message, protocol.Tested)]
         model = keras.saving.load_model(paths.model) if rank == 0 and paths.model.exists() else None
         return Outcome(
             weights=model.get_weights() if model else [],
@@ -197,13 +198,15 @@ def _train(case: Case, root: Path, rank: int, workers: int) -> Outcome:
 @contextlib.contextmanager
 def _noted(history: list[dict[str, float]]) -> Iterator[None]:
     """Keeps what every rank's reporting hook is told of each epoch, of which only the chief's makes reports."""
-    from raytrain.worker import reporting
+    from raytrain.worker import reporting_hook
 
-    hook, told = reporting.ReportingHook, reporting.ReportingHook.on_epoch_end
+    hook, told = reporting_hook.ReportingHook, reporting_hook.ReportingHook.on_epoch_end
 
     def on_epoch_end(self: Any, epoch: int, logs: Any = None) -> None:
         rate = getattr(self.model.optimizer, "learning_rate", None)
-        history.append({**({} if rate is None else {"learning_rate": float(rate)}), **reporting.scalars(logs or {})})
+        history.append(
+            {**({} if rate is None else {"learning_rate": float(rate)}), **reporting_hook.scalars(logs or {})}
+        )
         told(self, epoch, logs)
 
     with mock.patch.object(hook, "on_epoch_end", on_epoch_end):
@@ -214,12 +217,12 @@ def _rows_of(case: Case, rank: int, workers: int) -> dict[str, Any]:
     """What a rank reads each split from."""
     import numpy as np
 
-    from raytrain.driver.rows.dealing import owning_ranks
+    from raytrain.data.packed import map_arrays, row_count
+    from raytrain.data.tiers.cache import Cache
+    from raytrain.data.tiers.dealing import owning_ranks
+    from raytrain.data.tiers.readers import Cached
     from raytrain.spec.checks import plan_splits
     from raytrain.spec.shards import SplitCounts
-    from raytrain.worker.rows.cache import Cache
-    from raytrain.worker.rows.packed import map_arrays, row_count
-    from raytrain.worker.rows.readers import Cached
 
     if not case.cached:
         return case.splits
@@ -241,8 +244,8 @@ def _plain_keras(case: Case, root: Path) -> Outcome:
     import numpy as np
     import tensorflow as tf
 
-    from raytrain.worker.reporting import scalars
-    from raytrain.worker.rows.readers import epoch_order
+    from raytrain.data.tiers.readers import epoch_order
+    from raytrain.worker.reporting_hook import scalars
 
     keras.backend.clear_session(free_memory=False)
     spec = case.job_spec(1)
@@ -301,7 +304,7 @@ class _EpochInTurn:
 
 
 def _by_epoch(history: dict[str, list[Any]], validation_freq: int) -> list[dict[str, float]]:
-    from raytrain.worker.reporting import scalars
+    from raytrain.worker.reporting_hook import scalars
 
     epochs = len(history["loss"])
     rows: list[dict[str, Any]] = [{} for _ in range(epochs)]

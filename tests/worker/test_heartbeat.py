@@ -9,20 +9,21 @@ from dataclasses import replace
 
 import pytest
 
-from raytrain.worker import heartbeat, messages
+from raytrain import protocol
+from raytrain.worker import heartbeat
 from raytrain.worker.heartbeat import Position, beating
 
 
 def test_a_thread_that_hangs_is_told_of_with_how_long_it_has_not_advanced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "EVERY_S", 0.02)
-    sent: list[messages.Message] = []
+    sent: list[protocol.Message] = []
     position = Position()
     with beating(position, sent.append, rank=3):
         position.advance(0, 5)
         time.sleep(0.2)  # the training thread hangs
     assert len(sent) > 3
     last = sent[-1]
-    assert isinstance(last, messages.Heartbeat)
+    assert isinstance(last, protocol.Heartbeat)
     assert (last.rank, last.phase, last.epoch, last.step) == (3, "train", 0, 5)
     assert 0.1 < last.stalled_s < 5
     count = len(sent)
@@ -33,13 +34,13 @@ def test_a_thread_that_hangs_is_told_of_with_how_long_it_has_not_advanced(monkey
 @pytest.mark.parametrize("step_s", [3600.0, -3600.0])
 def test_a_clock_that_is_set_neither_makes_a_hang_nor_hides_one(step_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "EVERY_S", 0.02)
-    sent: list[messages.Message] = []
+    sent: list[protocol.Message] = []
     position = Position()
     monkeypatch.setattr(heartbeat, "time", lambda: time.time() + step_s)
     with beating(position, sent.append, rank=0):
         time.sleep(0.2)
     last = sent[-1]
-    assert isinstance(last, messages.Heartbeat)
+    assert isinstance(last, protocol.Heartbeat)
     assert 0.1 < last.stalled_s < 5
 
 

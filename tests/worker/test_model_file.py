@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from raytrain.run import RunPaths
+from raytrain.run.run_paths import RunPaths
 from raytrain.worker import model_file
 from raytrain.worker.checkpoints import backoff
 from raytrain.worker.model_file import StorageError, publish, save_model

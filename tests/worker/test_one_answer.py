@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raytrain.worker.messages import EpochDone
+from raytrain.protocol import EpochDone
 from tests.worker.conftest import Pools
 from tests.worker.pool import Case, Outcome
 

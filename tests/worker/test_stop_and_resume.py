@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from raytrain.worker import messages
+from raytrain import protocol
 from raytrain.worker.checkpoints.checkpoint import read
 from tests.conformance.cases import MODELS, make
 from tests.worker.conftest import Pools
@@ -33,7 +33,7 @@ def test_early_stopping_stops_all_ranks_after_the_same_epoch_and_restores_the_be
     best = int(np.argmin(losses))
     assert {outcome.reason for outcome in outcomes} == {"early_stopped"}
     assert [len(outcome.history) for outcome in outcomes] == [best + 3] * 2
-    [stop] = outcomes[0].of(messages.StopDecided)
+    [stop] = outcomes[0].of(protocol.StopDecided)
     assert stop.best == {"epoch": best, "monitor": "val_loss", "value": losses[best]}
     until_best = replace(tried, spec=tried.spec | {"fit": tried.spec["fit"] | {"epochs": best + 1}})
     [at_best, _] = pools(2).run(until_best, tmp_path / "until-best")
@@ -159,8 +159,8 @@ def test_a_run_that_goes_on_from_a_checkpoint_ends_as_if_never_cut(
         _cut_after(tmp_path / "whole", root, epoch)
         resumed = pools(workers).run(whole, root)[0]
         assert not resumed.error, resumed.error
-        [restored] = resumed.of(messages.RestoredFrom)
-        assert restored.reports == undisturbed.of(messages.EpochDone)[: epoch + 1]
+        [restored] = resumed.of(protocol.RestoredFrom)
+        assert restored.reports == undisturbed.of(protocol.EpochDone)[: epoch + 1]
         assert [len(report.rank_seconds) for report in restored.reports] == [workers] * (epoch + 1)
         resumed.history = undisturbed.history[: epoch + 1] + resumed.history
         assert_same(resumed, undisturbed, tolerance=0)
@@ -173,9 +173,9 @@ def test_a_torn_checkpoint_is_passed_over(pools: Pools, tmp_path: Path) -> None:
     newest = tmp_path / "torn/checkpoints/epoch-000001/variables.npz"
     newest.write_bytes(newest.read_bytes()[:100])
     resumed = pools(1).run(whole, tmp_path / "torn")[0]
-    [broken] = resumed.of(messages.CheckpointBroken)
+    [broken] = resumed.of(protocol.CheckpointBroken)
     assert "variables.npz" in broken.why
-    [restored] = resumed.of(messages.RestoredFrom)
+    [restored] = resumed.of(protocol.RestoredFrom)
     assert restored.epoch == 0
     resumed.history = undisturbed.history[:1] + resumed.history
     assert_same(resumed, undisturbed, tolerance=0)

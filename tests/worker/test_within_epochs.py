@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raytrain.worker import messages
-from raytrain.worker.checkpoints.checkpoint import Place
+from raytrain import protocol
+from raytrain.worker.checkpoints.checkpoint import CheckpointName
 from tests.worker.conftest import Pools
 from tests.worker.pool import Case, Outcome
 from tests.worker.test_one_answer import MLP, assert_same, case
@@ -65,10 +65,10 @@ def watched(place: Path, every: int = 1) -> Case:
 
 def cut_at(whole: Path, root: Path, place: Path) -> None:
     """The run directory as a kill right after the checkpoint `place` would have left it."""
-    last = Place.parse(place.name)
+    last = CheckpointName.parse(place.name)
     assert last is not None
     for saved in (whole / "checkpoints").iterdir():
-        found = Place.parse(saved.name)
+        found = CheckpointName.parse(saved.name)
         if found is not None and found <= last:
             shutil.copytree(saved, root / "checkpoints" / saved.name)
 
@@ -88,15 +88,18 @@ def test_a_run_cut_after_a_step_ends_as_if_never_cut(workers: int, each: int, po
     assert not undisturbed.error, undisturbed.error
     seen = {path.name: path.read_text() for path in (tmp_path / "seen").iterdir()}
     assert len(seen) == workers
-    places = sorted((tmp_path / "whole/checkpoints").iterdir(), key=lambda path: Place.parse(path.name) or Place(0))
+    places = sorted(
+        (tmp_path / "whole/checkpoints").iterdir(),
+        key=lambda path: CheckpointName.parse(path.name) or CheckpointName(0),
+    )
     assert len(places) == 15  # 5 steps an epoch
     for place in places[:-1:each]:
         cut_at(tmp_path / "whole", tmp_path / place.name, place)
         outcomes = pools(workers).run(whole, tmp_path / place.name)
         assert_goes_on(outcomes[0], undisturbed)
-        [restored] = outcomes[0].of(messages.RestoredFrom)
+        [restored] = outcomes[0].of(protocol.RestoredFrom)
         assert restored.path.endswith(place.name)
-        assert restored.reports == undisturbed.of(messages.EpochDone)[: restored.epoch + 1]
+        assert restored.reports == undisturbed.of(protocol.EpochDone)[: restored.epoch + 1]
         now = {path.name: path.read_text() for path in (tmp_path / "seen").iterdir()}
         if restored.step or workers == 1:  # at an epoch's end all ranks get the chief's, which saw its own batches
             assert now == seen
@@ -106,7 +109,7 @@ def test_a_run_cut_after_a_step_ends_as_if_never_cut(workers: int, each: int, po
 PACED = """
 import functools, json, os, pathlib, time
 import keras, tensorflow as tf
-from raytrain.worker.rows.feed import Feed
+from raytrain.worker.feed import Feed
 RANK = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
 @keras.saving.register_keras_serializable()
 class Sleep(keras.layers.Layer):
@@ -148,7 +151,7 @@ def chunks_seen(place: Path, workers: int) -> list[list[int]]:
 
 
 def steps_saved(root: Path) -> list[int]:
-    places = [Place.parse(path.name) for path in (root / "checkpoints").iterdir()]
+    places = [CheckpointName.parse(path.name) for path in (root / "checkpoints").iterdir()]
     return sorted(place.step for place in places if place is not None)
 
 
@@ -168,7 +171,7 @@ def test_long_steps_are_left_often_and_alike_on_all_ranks(pools: Pools, tmp_path
     tried = replace(paced(tmp_path / "seen", 0.12, train=LONG, epochs=1), asks={4: "stop"})
     outcomes = pools(2).run(tried, tmp_path / "run")
     assert {outcome.reason for outcome in outcomes} == {"stopped_by_user"}, outcomes[0].error
-    [stop] = outcomes[0].of(messages.StopDecided)
+    [stop] = outcomes[0].of(protocol.StopDecided)
     assert stop.step < 20
     assert max(steps for _, steps in chunks_seen(tmp_path / "seen", 2)) <= 2
 
@@ -232,7 +235,7 @@ def test_another_number_of_workers_or_steps_goes_on_from_the_epochs_end(
     other = case(epochs=2, batch=batch, checkpoint={"keep": 99, "every_steps": 1})
     outcome = pools(workers).run(other, tmp_path / "cut")[0]
     assert not outcome.error, outcome.error
-    restored = outcome.of(messages.RestoredFrom)
+    restored = outcome.of(protocol.RestoredFrom)
     assert [(message.epoch, message.step) for message in restored] == [(0, 0)]
     assert len(outcome.history) == 1
 
@@ -253,7 +256,7 @@ def test_a_stop_is_acted_on_within_the_epoch_and_resumed_to_the_bit(workers: int
     undisturbed = pools(workers).run(whole, tmp_path / "whole")[0]
     stopped = pools(workers).run(replace(whole, asks={7: "stop"}), tmp_path / "stopped")
     assert {outcome.reason for outcome in stopped} == {"stopped_by_user"}, stopped[0].error
-    [stop] = stopped[0].of(messages.StopDecided)
+    [stop] = stopped[0].of(protocol.StopDecided)
     assert (stop.epoch, stop.step) == (1, 2)  # four questions within the first epoch, one at its end, two more
     assert (tmp_path / "stopped/model.keras").exists()
     assert not stopped[0].test
@@ -276,7 +279,7 @@ def test_a_loss_that_is_no_number_ends_the_epoch_on_all_ranks_at_the_same_step(p
     tried = watched(tmp_path / "seen", every=2)
     outcomes = pools(2).run(replace(tried, fault="rank=1,epoch=1,step=2,kind=nan"), tmp_path / "run")
     assert [outcome.reason for outcome in outcomes] == ["diverged"] * 2, outcomes[0].error
-    [stop] = outcomes[0].of(messages.StopDecided)
+    [stop] = outcomes[0].of(protocol.StopDecided)
     assert (stop.epoch, stop.step) == (1, 3)
     assert "step 3 of epoch 2" in stop.text
     newest = max(path.name for path in (tmp_path / "run/checkpoints").iterdir())

@@ -27,7 +27,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
-from raytrain.worker import messages
+from raytrain import protocol
 
 _NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?(?:\.(\d+))?")
 _CALLBACK = re.compile(r"callback-(\d+)\.npz")
@@ -36,7 +36,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, order=True)
-class Place:
+class CheckpointName:
     """Where in the training a checkpoint was taken, which names its directory; later ones are greater.
 
     Attributes:
@@ -50,7 +50,7 @@ class Place:
     again: int = 0
 
     @classmethod
-    def parse(cls, name: str) -> Place | None:
+    def parse(cls, name: str) -> CheckpointName | None:
         match = _NAME.fullmatch(name)
         if match is None:
             return None
@@ -85,9 +85,9 @@ class Snapshot:
     ranks: list[bytes] = field(default_factory=list)
 
     @property
-    def reports(self) -> list[messages.EpochDone]:
+    def reports(self) -> list[protocol.EpochDone]:
         """What the chief told of the newest epochs; the driver may have died before it noted them."""
-        return [messages.EpochDone(**report) for report in self.state.get("reports", [])]
+        return [protocol.EpochDone(**report) for report in self.state.get("reports", [])]
 
 
 def write(root: Path, snapshot: Snapshot, *, keep: int, at: Callable[[str], None] = lambda point: None) -> Path:
@@ -114,7 +114,9 @@ def write(root: Path, snapshot: Snapshot, *, keep: int, at: Callable[[str], None
     return final
 
 
-def kept(places: Sequence[Place], *, newest: Place, best_epoch: int | None, keep: int) -> set[Place]:
+def kept(
+    places: Sequence[CheckpointName], *, newest: CheckpointName, best_epoch: int | None, keep: int
+) -> set[CheckpointName]:
     """Which checkpoints stay when `newest` has just been written.
 
     The newest `keep`, the newest at an epoch's end (which another number of workers can go on from, too) and the best
@@ -218,7 +220,7 @@ def _fill(folder: Path, snapshot: Snapshot, at: Callable[[str], None]) -> None:
     at("flushed")
 
 
-def _prune(root: Path, newest: Place, *, best_epoch: int | None, keep: int, at: Callable[[str], None]) -> None:
+def _prune(root: Path, newest: CheckpointName, *, best_epoch: int | None, keep: int, at: Callable[[str], None]) -> None:
     """Removes the checkpoints that are not `kept`, and what killed writers left."""
     places = _places(root)
     for old in set(places) - kept(places, newest=newest, best_epoch=best_epoch, keep=keep):
@@ -229,15 +231,15 @@ def _prune(root: Path, newest: Place, *, best_epoch: int | None, keep: int, at: 
         at(f"{left.name} removed")
 
 
-def _free_place(root: Path, snapshot: Snapshot) -> Place:
-    place = Place(snapshot.epoch + 1, snapshot.step)
+def _free_place(root: Path, snapshot: Snapshot) -> CheckpointName:
+    place = CheckpointName(snapshot.epoch + 1, snapshot.step)
     same = [other.again for other in _places(root) if replace(other, again=0) == place]
     return replace(place, again=max(same) + 1) if same else place
 
 
-def _places(root: Path) -> list[Place]:
+def _places(root: Path) -> list[CheckpointName]:
     names = [path.name for path in root.iterdir()] if root.is_dir() else []
-    return [place for name in names if (place := Place.parse(name)) is not None and place.name == name]
+    return [place for name in names if (place := CheckpointName.parse(name)) is not None and place.name == name]
 
 
 def _named(arrays: Sequence[Array]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Metrics of the user's own classes whose states do not add up: a running maximum, a number a batch.
 
-Runs in: every Train worker. `raytrain.worker.exact.mending` puts these in the place of what Keras has.
+Runs in: every Train worker. `raytrain.worker.exact.keras_patches` puts these in the place of what Keras has.
 
 The states of the workers' metrics are summed where a result is asked for. Where that would not be the state of one
-process, which is tried (`raytrain.worker.exact.reach`), every worker updates its state from all workers' rows.
+process, which is tried (`raytrain.worker.exact.row_dependence`), every worker updates its state from all workers' rows.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 import keras
 from keras import tree
 
-from raytrain.worker.exact import this_step
-from raytrain.worker.exact.pooling import keep_alike
-from raytrain.worker.exact.reach import adds_up
+from raytrain.worker.exact import current_step
+from raytrain.worker.exact.metric_pooling import keep_alike
+from raytrain.worker.exact.row_dependence import adds_up
 from raytrain.worker.exact.whole_batch import can_be_sent, gathered
 
 _tried: dict[Any, tuple[keras.metrics.Metric, bool]] = {}
@@ -28,7 +28,7 @@ def update_over_all_rows(update_state: Callable[..., Any]) -> Callable[..., Any]
 
     @functools.wraps(update_state)
     def update(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not this_step.is_shared() or this_step.is_conditional():
+        if not current_step.is_shared() or current_step.is_conditional():
             return update_state(self, *args, **kwargs)
         leaves = tree.flatten((args, kwargs))
         rows = [leaf for leaf in leaves if leaf is not None]
@@ -38,7 +38,7 @@ def update_over_all_rows(update_state: Callable[..., Any]) -> Callable[..., Any]
         sent = iter(gathered(rows))
         all_rows = [None if leaf is None else next(sent) for leaf in leaves]
         args, kwargs = tree.pack_sequence_as((args, kwargs), all_rows)
-        with this_step.over_all_rows():
+        with current_step.over_all_rows():
             return update_state(self, *args, **kwargs)
 
     return update

@@ -1,10 +1,11 @@
 """Losses and metrics whose numbers depend on more than one row: computed from all workers' rows, by each worker alike.
 
-Runs in: every Train worker. `raytrain.worker.exact.mending` puts these in the place of what Keras has.
+Runs in: every Train worker. `raytrain.worker.exact.keras_patches` puts these in the place of what Keras has.
 
 What gives a number for each row, or the mean of such numbers, needs only the rows at hand. For a quotient of sums
 (Dice) or a contrast of pairs the labels and predictions of a step cross the network, and the gradients by the
-predictions come back. Keras' own functions are known; those of the user's are tried (`raytrain.worker.exact.reach`).
+predictions come back. Keras' own functions are known; those of the user's are tried
+(`raytrain.worker.exact.row_dependence`).
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from keras.src import backend
 from keras.src.losses import losses
 
 from raytrain.errors import Problem, UserCodeError
-from raytrain.worker.exact import this_step
-from raytrain.worker.exact.reach import Reach, reach_of
-from raytrain.worker.exact.reduction import sum_over_workers, sum_with_gradient
-from raytrain.worker.exact.replacing import is_of_keras, replaced
+from raytrain.worker.exact import current_step
+from raytrain.worker.exact.gradient_reduction import sum_over_workers, sum_with_gradient
+from raytrain.worker.exact.patching import is_of_keras, replaced
+from raytrain.worker.exact.row_dependence import Reach, reach_of
 
 Call = Callable[..., Any]
 
@@ -41,7 +42,7 @@ def loss_over_batch(call_loss: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(call_loss)
     def over_batch(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not this_step.is_shared():
+        if not current_step.is_shared():
             return call_loss(self, *args, **kwargs)
         with replaced(self, "call", _over_batch(self.call, self, _function_of(self))):
             return call_loss(self, *args, **kwargs)
@@ -55,7 +56,7 @@ def own_call_over_batch(own: Call) -> Call:
     @functools.wraps(own)
     def over_batch(self: Any, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         call = functools.partial(own, self)
-        if sample_weight is not None or not this_step.is_shared():
+        if sample_weight is not None or not current_step.is_shared():
             return call(y_true, y_pred, sample_weight)
         return _over_batch(call, self, own)(y_true, y_pred)
 
@@ -68,7 +69,7 @@ def metric_over_batch(update_state: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(update_state)
     def over_batch(self: Any, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         is_weighted = sample_weight is not None or backend.get_keras_mask(y_pred) is not None
-        if is_weighted or not this_step.is_shared() or isinstance(self._fn, keras.losses.Loss):
+        if is_weighted or not current_step.is_shared() or isinstance(self._fn, keras.losses.Loss):
             return update_state(self, y_true, y_pred, sample_weight)
         with replaced(self, "_fn", _over_batch(self._fn, self, self._fn)):
             return update_state(self, y_true, y_pred, sample_weight)
@@ -91,7 +92,7 @@ def _over_batch(call: Call, owner: Any, function: Any) -> Call:
 
     def over_batch(y_true: Any, y_pred: Any, **kwargs: Any) -> Any:
         rows = tree.flatten((y_true, y_pred))
-        if this_step.is_conditional() or not all(map(can_be_sent, rows)):
+        if current_step.is_conditional() or not all(map(can_be_sent, rows)):
             return call(y_true, y_pred, **kwargs)
         reach = _reach(functools.partial(call, **kwargs), owner, function, y_true, y_pred)
         if reach in (Reach.ROW, Reach.MEAN):
@@ -99,12 +100,12 @@ def _over_batch(call: Call, owner: Any, function: Any) -> Call:
         _check_gradients_come_back(owner)
         parts = _Parts(rows)
         y_true, y_pred = tree.pack_sequence_as((y_true, y_pred), parts.gathered())
-        with this_step.over_all_rows():
+        with current_step.over_all_rows():
             values = call(y_true, y_pred, **kwargs)
         if reach is Reach.ROWS:
             return parts.own(values)
         is_sum = getattr(owner, "reduction", None) == "sum" and values.shape.rank
-        return values * tf.cast(this_step.share(), values.dtype) if is_sum else values
+        return values * tf.cast(current_step.share(), values.dtype) if is_sum else values
 
     return over_batch
 
@@ -149,7 +150,7 @@ def _check_gradients_come_back(owner: Any) -> None:
     Raises:
         UserCodeError: the loss stands in a `tf.function` of a step that is run eagerly.
     """
-    if isinstance(owner, keras.losses.Loss) and this_step.is_nested_in_eager():
+    if isinstance(owner, keras.losses.Loss) and current_step.is_nested_in_eager():
         raise UserCodeError(
             Problem(
                 got=f"the loss {owner.name}, which is of a whole batch, in a tf.function of a step that is run eagerly",
@@ -168,7 +169,7 @@ class _Parts:
         strategy = tf.distribute.get_strategy()
         workers, rank = strategy.num_replicas_in_sync, strategy.cluster_resolver.task_id
         self._tensors = tensors
-        self._own = tf.stack([tf.shape(tensor)[0] for tensor in tensors]) * tf.cast(this_step.share() > 0, tf.int32)
+        self._own = tf.stack([tf.shape(tensor)[0] for tensor in tensors]) * tf.cast(current_step.share() > 0, tf.int32)
         counts = self._own[:, None] * tf.one_hot(rank, workers, dtype=tf.int32)[None, :]
         [counts] = sum_over_workers([counts])  # (tensors, workers)
         self._before = tf.reduce_sum(counts[:, :rank], axis=1)
@@ -199,4 +200,4 @@ class _Parts:
         ends = tf.stack([self._before[index], self._after[index]])
         paddings = tf.pad(ends[None, :], [[0, tensor.shape.rank - 1], [0, 0]])
         padded = tf.pad(tensor[: self._own[index]], paddings)
-        return tf.ensure_shape(padded, [this_step.length_over_all_rows(tensor), *tensor.shape[1:]])
+        return tf.ensure_shape(padded, [current_step.length_over_all_rows(tensor), *tensor.shape[1:]])

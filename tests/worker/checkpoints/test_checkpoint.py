@@ -16,7 +16,7 @@ import pytest
 
 from raytrain.worker.checkpoints.checkpoint import (
     MANIFEST,
-    Place,
+    CheckpointName,
     Snapshot,
     assign_all,
     kept,
@@ -173,47 +173,82 @@ def test_why_a_checkpoint_is_passed_over_names_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "name"),
     [
-        (Place(1), "epoch-000000"),
-        (Place(4), "epoch-000003"),
-        (Place(0, 7), "epoch-000000-step-000007"),
-        (Place(4, 12), "epoch-000004-step-000012"),
-        (Place(4, 12, 2), "epoch-000004-step-000012.2"),
-        (Place(1_000_001, 0, 1), "epoch-1000000.1"),
+        (CheckpointName(1), "epoch-000000"),
+        (CheckpointName(4), "epoch-000003"),
+        (CheckpointName(0, 7), "epoch-000000-step-000007"),
+        (CheckpointName(4, 12), "epoch-000004-step-000012"),
+        (CheckpointName(4, 12, 2), "epoch-000004-step-000012.2"),
+        (CheckpointName(1_000_001, 0, 1), "epoch-1000000.1"),
     ],
 )
-def test_a_directorys_name_says_when_it_was_taken(place: Place, name: str) -> None:
+def test_a_directorys_name_says_when_it_was_taken(place: CheckpointName, name: str) -> None:
     assert place.name == name
-    assert Place.parse(name) == place
+    assert CheckpointName.parse(name) == place
 
 
 def test_later_moments_are_greater() -> None:
-    in_order = [Place(0, 1), Place(0, 12), Place(1), Place(1, 0, 1), Place(1, 3), Place(2)]
+    in_order = [
+        CheckpointName(0, 1),
+        CheckpointName(0, 12),
+        CheckpointName(1),
+        CheckpointName(1, 0, 1),
+        CheckpointName(1, 3),
+        CheckpointName(2),
+    ]
     assert sorted(in_order, reverse=True) == in_order[::-1]
 
 
 @pytest.mark.parametrize(
     ("places", "best_epoch", "keep", "stay"),
     [
-        pytest.param([Place(1), Place(2), Place(3)], None, 2, [Place(2), Place(3)], id="the newest"),
-        pytest.param([Place(1), Place(2), Place(3)], 0, 1, [Place(1), Place(3)], id="and the best"),
-        pytest.param([Place(1), Place(2), Place(3)], 2, 2, [Place(2), Place(3)], id="the best among the newest"),
-        pytest.param([Place(2), Place(3)], 0, 1, [Place(3)], id="a best that is gone"),
         pytest.param(
-            [Place(1), Place(2), Place(2, 1), Place(2, 2)],
+            [CheckpointName(1), CheckpointName(2), CheckpointName(3)],
+            None,
+            2,
+            [CheckpointName(2), CheckpointName(3)],
+            id="the newest",
+        ),
+        pytest.param(
+            [CheckpointName(1), CheckpointName(2), CheckpointName(3)],
+            0,
+            1,
+            [CheckpointName(1), CheckpointName(3)],
+            id="and the best",
+        ),
+        pytest.param(
+            [CheckpointName(1), CheckpointName(2), CheckpointName(3)],
+            2,
+            2,
+            [CheckpointName(2), CheckpointName(3)],
+            id="the best among the newest",
+        ),
+        pytest.param([CheckpointName(2), CheckpointName(3)], 0, 1, [CheckpointName(3)], id="a best that is gone"),
+        pytest.param(
+            [CheckpointName(1), CheckpointName(2), CheckpointName(2, 1), CheckpointName(2, 2)],
             None,
             1,
-            [Place(2), Place(2, 2)],
+            [CheckpointName(2), CheckpointName(2, 2)],
             id="within an epoch, the last epoch's end besides",
         ),
-        pytest.param([Place(1), Place(2), Place(2, 0, 1)], None, 2, [Place(1), Place(2, 0, 1)], id="written again"),
+        pytest.param(
+            [CheckpointName(1), CheckpointName(2), CheckpointName(2, 0, 1)],
+            None,
+            2,
+            [CheckpointName(1), CheckpointName(2, 0, 1)],
+            id="written again",
+        ),
     ],
 )
-def test_which_checkpoints_stay(places: list[Place], best_epoch: int | None, keep: int, stay: list[Place]) -> None:
+def test_which_checkpoints_stay(
+    places: list[CheckpointName], best_epoch: int | None, keep: int, stay: list[CheckpointName]
+) -> None:
     assert sorted(kept(places, newest=places[-1], best_epoch=best_epoch, keep=keep)) == stay
 
 
 def test_what_is_later_than_the_newest_is_of_a_history_that_was_left() -> None:
-    assert kept([Place(1), Place(2), Place(3)], newest=Place(2), best_epoch=2, keep=9) == {Place(1), Place(2)}
+    assert kept(
+        [CheckpointName(1), CheckpointName(2), CheckpointName(3)], newest=CheckpointName(2), best_epoch=2, keep=9
+    ) == {CheckpointName(1), CheckpointName(2)}
 
 
 def test_what_a_worker_has_of_its_own_comes_back() -> None:

@@ -1,0 +1,1 @@
+"""What the command line shows of runs and plans: tables, lines, panels, the live picture."""

@@ -1,0 +1,81 @@
+"""What went wrong, for people and for programs: the lines of a panel, and the JSON object on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from raytrain.cli.display.run_phrases import reason_in_words
+from raytrain.errors import ExitCode, Problem, RaytrainError
+from raytrain.run.summary import RunSummary
+
+
+def error_lines(error: RaytrainError) -> Iterator[str]:
+    """The panel's lines: the message, then each problem."""
+    if error.message:
+        yield from error.message.splitlines()
+    for number, problem in enumerate(error.problems):
+        if number or error.message:
+            yield ""
+        yield from _problem_lines(problem)
+
+
+def error_object(
+    kind: str, title: str, message: str, exit_code: ExitCode, problems: Sequence[Problem] = ()
+) -> dict[str, Any]:
+    """`{"error": {…}}`, the same keys for every kind of failure."""
+    fields = ("got", "expected", "fix", "field", "file", "line")
+    listed = [{name: getattr(problem, name) for name in fields} for problem in problems]
+    body = {"kind": kind, "title": title, "message": message, "exit_code": int(exit_code), "problems": listed}
+    return {"error": body}
+
+
+def failure_title(summary: RunSummary) -> str:
+    return f"{summary.run} FAILED: {reason_in_words(summary.reason)}"
+
+
+def failure_lines(summary: RunSummary) -> Iterator[str]:
+    """Why a run failed: the user's own file and line where it is the user's code."""
+    error = summary.error or {}
+    place = ":".join(str(error[key]) for key in ("file", "line") if error.get(key))
+    rank = f"on rank {error['rank']}" if error.get("rank") is not None else ""
+    where = ", ".join(part for part in (place, error.get("field"), rank) if part)
+    if where:
+        yield where
+    if error.get("got"):
+        yield from _labelled("got", str(error["got"]))
+        yield from _labelled("expected", str(error.get("expected") or ""))
+    else:
+        yield from _raised(error).splitlines()
+    if error.get("fix"):
+        yield from _labelled("to mend", str(error["fix"]))
+
+
+def _raised(error: dict[str, Any]) -> str:
+    """`NameError: name 'hiden' is not defined`; the kind alone, or the message alone, where that is all."""
+    kind, message = str(error.get("kind") or ""), str(error.get("message") or "")
+    builtin = kind.endswith(("Error", "Exception", "Exit")) and kind not in message
+    return f"{kind}: {message}" if builtin and message else message or kind or "no reason was given"
+
+
+def failure_object(summary: RunSummary) -> dict[str, Any]:
+    """The same for programs; the object on stdout has the traceback, too."""
+    error = summary.error or {}
+    kind, message = str(error.get("kind") or "RunFailed"), str(error.get("message") or "")
+    whole = error_object(kind, failure_title(summary), message, ExitCode.RUN_FAILED)
+    known = {key: error.get(key) for key in ("rank", "file", "line", "field", "fix")}
+    return {"error": whole["error"] | {"run": summary.run, "reason": summary.reason} | known}
+
+
+def _problem_lines(problem: Problem) -> Iterator[str]:
+    if problem.where:
+        yield problem.where
+    for label, text in (("got", problem.got), ("expected", problem.expected), ("to mend", problem.fix)):
+        yield from _labelled(label, text)
+
+
+def _labelled(label: str, text: str) -> Iterator[str]:
+    first, *rest = text.splitlines() or [""]
+    if first:
+        yield f"{label:<9} {first}"
+        yield from (f"{'':<9} {line}" for line in rest)

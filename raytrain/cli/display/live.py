@@ -1,0 +1,137 @@
+"""Shows a run's progress on a terminal as one live table: last epochs, progress bar, time left, best so far."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from raytrain import formatting
+from raytrain.cli.display.run_phrases import waiting_for
+from raytrain.cli.output import clean, terminal_console
+from raytrain.client.watch import Idle, StatusChange
+from raytrain.run import events
+from raytrain.run.event_lines import event_line
+from raytrain.run.summary import RunSummary
+
+_EPOCHS_SHOWN = 10
+_BAR_WIDTH = 30
+_REFRESH_PER_S = 4
+
+
+class LiveDisplay:
+    """Redraws the table a few times a second until closed, then leaves it standing."""
+
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = terminal_console(stream)
+        self._clock = clock
+        self._began_at = self._last_epoch_at = clock()
+        self._job_message = ""
+        self._summary: RunSummary | None = None
+        self._live = Live(
+            console=self._console,
+            get_renderable=self._picture,
+            refresh_per_second=_REFRESH_PER_S,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+
+    def show(self, item: events.Event | StatusChange | Idle, summary: RunSummary) -> None:
+        self._summary = summary
+        if isinstance(item, StatusChange):
+            self._job_message = item.message
+            if item.silent:
+                self.note(item.message)
+        elif isinstance(item, events.EpochEnd):
+            self._last_epoch_at = self._clock()
+        elif isinstance(item, events.Event) and (line := event_line(item, summary)):
+            self.note(line)
+
+    def note(self, line: str) -> None:
+        """Prints a line above the table."""
+        self._console.print(Text(clean(line)))
+
+    def close(self) -> None:
+        self._live.stop()
+
+    def _picture(self) -> RenderableType:
+        if self._summary is None:
+            return Text("")
+        now = self._clock()
+        return picture(
+            self._summary,
+            waited_s=now - self._began_at,
+            since_epoch_s=now - self._last_epoch_at,
+            job_message=self._job_message,
+        )
+
+
+def picture(summary: RunSummary, *, waited_s: float, since_epoch_s: float, job_message: str = "") -> RenderableType:
+    """The table as it stands: a head line, the last epochs, and what goes on now."""
+    parts: list[RenderableType] = [_head(summary)]
+    if summary.epochs:
+        parts.append(_epochs(summary))
+    if not summary.status.is_terminal:
+        now = _progress(summary, since_epoch_s) if summary.epochs else _waiting(summary, waited_s, job_message)
+        parts.append(now)
+    return Group(*parts)
+
+
+def _head(summary: RunSummary) -> Text:
+    style = {"SUCCEEDED": "green", "FAILED": "red", "STOPPED": "yellow"}.get(summary.status, "cyan")
+    head = Text.assemble((clean(summary.run), "bold"), "  ", (str(summary.status), style))
+    if summary.workers:
+        head.append(f"  {formatting.plural(summary.workers, 'worker')}, global batch {summary.global_batch_size}")
+    if summary.rows:
+        head.append(f", {formatting.count(summary.rows.get('train'))} rows")
+    return head
+
+
+def _waiting(summary: RunSummary, waited_s: float, job_message: str) -> RenderableType:
+    return Spinner("line", Text(f"{clean(waiting_for(summary, job_message))}  {waited_s:.0f}s"))
+
+
+def _epochs(summary: RunSummary) -> Table:
+    rows = summary.epoch_rows()
+    names = summary.metric_names()
+    best = summary.best["epoch"] if summary.best else None
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("epoch", *names, "time", "rows/s"):
+        table.add_column(Text(clean(name)), justify="right", no_wrap=True)
+    for row in rows[-_EPOCHS_SHOWN:]:
+        number = f"{row['epoch'] + 1}/{summary.epochs_planned}" if summary.epochs_planned else str(row["epoch"] + 1)
+        cells = [formatting.metric(row.get(name)) for name in names]
+        pace = [formatting.seconds(row["epoch_s"]), formatting.count(row["rows_per_s"])]
+        table.add_row(number, *cells, *pace, style="green" if row["epoch"] == best else None)
+    return table
+
+
+def _progress(summary: RunSummary, since_epoch_s: float) -> RenderableType:
+    planned = max(summary.epochs_planned or 0, len(summary.epochs))
+    done = max(summary.epochs) + 1
+    epoch_s = statistics.median([row["epoch_s"] for row in summary.epoch_rows()[-5:]])
+    part = min(since_epoch_s / epoch_s, 1.0) if epoch_s and done < planned else 0.0
+    left_s = max(0.0, (planned - done - part) * epoch_s)
+    line = Table.grid(padding=(0, 2))
+    cells: list[RenderableType] = [
+        ProgressBar(total=planned, completed=done + part, width=_BAR_WIDTH),
+        Text(f"{done}/{planned}"),
+        Text(f"{formatting.seconds(left_s)} left" if done < planned else "evaluating and saving"),
+    ]
+    if summary.best:
+        best = summary.best
+        name = clean(str(best["monitor"]))
+        cells.append(Text(f"best {name} {formatting.metric(best['value'])} (epoch {best['epoch'] + 1})", style="green"))
+    if summary.patience_left is not None:
+        cells.append(Text(f"patience {summary.patience_left}"))
+    line.add_row(*cells)
+    return line

@@ -1,0 +1,223 @@
+"""Sends a job to a cluster: everything that can be refused is refused before anything is started or sent."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raytrain import __version__
+from raytrain.client.attempts import fingerprint, keep_request, spec_file_of
+from raytrain.client.find_run import find_run
+from raytrain.client.registry import RunRecord, remember
+from raytrain.client.upload.base_model import base_model_of
+from raytrain.client.upload.git_commit import commit_of
+from raytrain.client.upload.package import Package, pack_job, pack_raytrain
+from raytrain.client.upload.upload_plan import UploadPlan, check_size, list_upload
+from raytrain.cluster.connect import Connection, connect
+from raytrain.cluster.jobs_api import JobsApi
+from raytrain.cluster.preflight import check_cluster, installed_ray, this_python
+from raytrain.cluster.submission import Submission, build_submission
+from raytrain.run.object_store import is_object_store
+from raytrain.run.run_id import mint_run_id, submission_id
+from raytrain.spec.request import BASE_MODEL_FILE, REQUEST_FILE, JobRequest
+
+if TYPE_CHECKING:
+    from raytrain.spec.load import LoadedJob
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitted:
+    """A run that a cluster has taken.
+
+    Attributes:
+        record: how the run is remembered on this machine.
+        warnings: what the user should know, though it did not stop the job.
+    """
+
+    record: RunRecord
+    connection: Connection
+    request: JobRequest
+    submission: Submission
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def run(self) -> str:
+        return self.record.run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """What of a job travels: the files of its folder and the model it starts from."""
+
+    plan: UploadPlan
+    base_model: Path | None
+
+
+def prepare(job: LoadedJob, environ: Mapping[str, str] | None = None, *, base_model: Path | None = None) -> Upload:
+    """What would be uploaded, checked; no cluster is asked. Also the part of `raytrain plan` that concerns it.
+
+    Args:
+        job: the job, read and checked.
+        environ: this process's own environment when left out.
+        base_model: the model it starts from; looked for where the spec says when left out.
+
+    Raises:
+        SpecError, NotFound, UploadTooLarge: as `list_upload`, `base_model_of` and `check_size` say.
+    """
+    spec = job.spec
+    base_model = base_model or base_model_of(spec, job.folder, lambda ref: find_run(ref, environ=environ))
+    plan = list_upload(job.folder, [*spec.environment.exclude, *_own_storage(spec.storage, job.folder)])
+    check_size(plan, more_bytes=base_model.stat().st_size if base_model else 0)
+    return Upload(plan=plan, base_model=base_model)
+
+
+def submit(
+    job: LoadedJob,
+    *,
+    base_model: Path | None = None,
+    address: str | None = None,
+    run: str | None = None,
+    attempt: int = 1,
+    last_by_user: int | None = None,
+    begun_at: float | None = None,
+    overrides: Sequence[str] = (),
+    submitted_at: float | None = None,
+    environ: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Submitted:
+    """Sends a job to its cluster, started first where there is none, and returns once the cluster has taken it.
+
+    Args:
+        job: the job, read and checked.
+        base_model: as in `prepare`.
+        address: what `--address` was given.
+        run: the run's id, when this is a further attempt of one.
+        attempt: counted from 1.
+        last_by_user: the last attempt that a user submitted; this one when left out.
+        begun_at: when the first attempt was submitted, where this is not the first.
+        overrides: the `--set` arguments that `job` has taken in, which a later attempt is to apply again.
+        submitted_at: when the user's command began, seconds since the epoch; now when left out.
+        environ: this process's own environment when left out.
+        progress: told in a few words what is being done.
+
+    Raises:
+        UsageError, SpecError, NotFound, ClusterError: as the steps say; nothing runs then.
+    """
+    environ = os.environ if environ is None else environ
+    tell = progress or (lambda _: None)
+    submitted_at = time.time() if submitted_at is None else submitted_at
+    parcel = prepare(job, environ, base_model=base_model)
+    connection = connect(address, environ=environ, progress=progress)
+    tell(f"using {connection.address.url} ({connection.address.source})")
+    warnings = check_cluster(connection.api, job.spec.scaling, environ, is_local=connection.is_ours)
+    run = run or mint_run_id(job.spec.name, now=datetime.fromtimestamp(submitted_at))
+    request = _request(job, connection, run, attempt, last_by_user or attempt, submitted_at, parcel, overrides)
+    submission = _send(job, connection, request, parcel, tell)
+    record = RunRecord(
+        run=request.run,
+        name=job.spec.name,
+        address=connection.address.url,
+        storage=request.storage,
+        submitted_at=begun_at or submitted_at,
+        job=str(job.folder / spec_file_of(job)) if spec_file_of(job) else "",
+        attempt=attempt,
+    )
+    warnings += _keep(record, request, environ)
+    return Submitted(record=record, connection=connection, request=request, submission=submission, warnings=warnings)
+
+
+def dashboard_page(url: str, submission: str) -> str:
+    """The page of a job in Ray's dashboard."""
+    return f"{url}/#/jobs/{submission}"
+
+
+def storage_for(storage: str, folder: Path, *, shares_this_machine: bool) -> str:
+    """The directory of runs as the cluster sees it.
+
+    On a cluster of this machine `~` is the user's home and a relative path begins at the job's folder. Elsewhere both
+    are left to the cluster, whose home and paths are its own.
+    """
+    if is_object_store(storage) or not shares_this_machine:
+        return storage
+    return os.path.normpath(folder / Path(storage).expanduser())
+
+
+def _request(
+    job: LoadedJob,
+    connection: Connection,
+    run: str,
+    attempt: int,
+    last_by_user: int,
+    submitted_at: float,
+    parcel: Upload,
+    overrides: Sequence[str],
+) -> JobRequest:
+    return JobRequest(
+        run=run,
+        attempt=attempt,
+        last_by_user=last_by_user,
+        submitted_at=submitted_at,
+        spec=job.spec,
+        storage=storage_for(job.spec.storage, job.folder, shares_this_machine=connection.shares_this_machine),
+        base_model=BASE_MODEL_FILE if parcel.base_model else None,
+        dashboard_url=dashboard_page(connection.address.url, submission_id(run, attempt)),
+        overrides=list(overrides),
+        spec_file=spec_file_of(job),
+        files=fingerprint(parcel.plan, spec_file_of(job)),
+        client={"raytrain": __version__, "python": this_python(), "ray": installed_ray()},
+    )
+
+
+def _send(job: LoadedJob, connection: Connection, request: JobRequest, parcel: Upload, tell: Progress) -> Submission:
+    extra = [(REQUEST_FILE, request.model_dump_json(indent=2).encode())]
+    if parcel.base_model:
+        extra.append((BASE_MODEL_FILE, parcel.base_model.read_bytes()))
+    ourselves, folder = pack_raytrain(), pack_job(parcel.plan, extra)
+    submission = build_submission(
+        request,
+        working_dir_uri=folder.uri,
+        raytrain_uri=ourselves.uri,
+        bin_dir=str(Path(sys.executable).parent) if connection.shares_this_machine else None,
+        commit=commit_of(job.folder),
+    )
+    tell(f"uploading {len(parcel.plan.files)} files, {len(folder.content) / 1024:,.0f} KiB")
+    for package in (ourselves, folder):
+        _upload(connection.api, package)
+    tell(f"submitting {submission.submission_id}")
+    connection.api.submit(submission)
+    return submission
+
+
+def _keep(record: RunRecord, request: JobRequest, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Remembers a run on this machine; the cluster has it already, so where that fails there is only a warning."""
+    try:
+        remember(record, environ)
+        keep_request(request, environ)
+    except OSError as error:
+        where = f"--address {record.address} --storage {record.storage}"
+        why = f"cannot be remembered on this machine ({error}): give later commands its whole id with {where}"
+        return (f"{record.run} was submitted, but {why}",)
+    return ()
+
+
+def _upload(api: JobsApi, package: Package) -> None:
+    if not api.package_exists(package.uri):
+        api.upload_package(package.uri, package.content)
+
+
+def _own_storage(storage: str, folder: Path) -> list[str]:
+    """A pattern that leaves the runs out, when they are kept inside of the job's folder."""
+    if is_object_store(storage):
+        return []
+    inside = Path(os.path.normpath(folder / Path(storage).expanduser()))
+    if inside == folder or not inside.is_relative_to(folder):
+        return []
+    return [f"/{inside.relative_to(folder).as_posix()}/"]

@@ -1,0 +1,1 @@
+"""The local cluster that raytrain starts on this machine, and no other."""

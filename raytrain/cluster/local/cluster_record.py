@@ -1,0 +1,72 @@
+"""What raytrain remembers of the local cluster that it started, in one file of the state directory."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from raytrain.cluster.local.cluster_processes import ProcessId, is_alive
+from raytrain.files import state_dir, write_whole
+
+_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalCluster:
+    """A Ray head that raytrain started on this machine.
+
+    Attributes:
+        url: the dashboard's.
+        ray_session: Ray's name of the session; also the name of its folder in `temp_dir`.
+        session: the session id (`getsid`) of the processes.
+        mark: the value of `processes.MARK` in their environment.
+        processes: those that must live for the cluster to live.
+        cpus, gpus: the logical resources it was started with; None where Ray counted the GPUs itself.
+        python: the interpreter it was started with, whose environment the jobs run in.
+    """
+
+    url: str
+    ray_session: str
+    temp_dir: str
+    session: int
+    mark: str
+    processes: tuple[ProcessId, ...]
+    started_at: float
+    cpus: int
+    gpus: int | None
+    python: str
+    log: str
+
+    @property
+    def is_alive(self) -> bool:
+        return bool(self.processes) and all(map(is_alive, self.processes))
+
+    @property
+    def session_dir(self) -> Path:
+        return Path(self.temp_dir) / self.ray_session
+
+
+def record_path(environ: Mapping[str, str] | None = None) -> Path:
+    return state_dir(environ) / "local.json"
+
+
+def read_record(environ: Mapping[str, str] | None = None) -> LocalCluster | None:
+    """The cluster on record, alive or not; None where there is no record that can be read."""
+    try:
+        body = json.loads(record_path(environ).read_text())
+        if body.pop("schema_version") != _SCHEMA_VERSION:
+            return None
+        processes = tuple(ProcessId(**process) for process in body.pop("processes"))
+        return LocalCluster(processes=processes, **body)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write_record(cluster: LocalCluster, environ: Mapping[str, str] | None = None) -> None:
+    path = record_path(environ)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    body = {"schema_version": _SCHEMA_VERSION, **dataclasses.asdict(cluster)}
+    write_whole(path, json.dumps(body, indent=2) + "\n")

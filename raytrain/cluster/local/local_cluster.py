@@ -1,0 +1,299 @@
+"""The local cluster: a real Ray head with a dashboard, started as a daemon of its own and stopped exactly.
+
+It differs from a cluster elsewhere in nothing that a job could notice: jobs reach it through the same Jobs API. It
+keeps its files in a folder of its own, listens on this machine alone, and leaves other Ray clusters on the machine be.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from raytrain.cluster.address import DASHBOARD_PORT
+from raytrain.cluster.auth import find_token
+from raytrain.cluster.http import Transport
+from raytrain.cluster.jobs_api import JobsApi
+from raytrain.cluster.local import cluster_processes
+from raytrain.cluster.local.cluster_record import LocalCluster, read_record, record_path, write_record
+from raytrain.cluster.local.lock import locked
+from raytrain.cluster.local.machine import free_port, is_free, logical_cpus, temp_dir
+from raytrain.errors import ClusterError, Problem
+from raytrain.files import state_dir
+
+START_TIMEOUT_S = 60.0
+_STOP_GRACE_S = 2.0
+_POLL_S = 0.05
+_ASK_TIMEOUT_S = 3.0
+_BIND_FAILED = "already occupied"
+# The processes without which a Ray head is none.
+_VITAL = ("gcs_server", "raylet", "dashboard.py")
+# What would turn `ray start`, or the jobs that inherit its environment, into something else.
+_NOT_INHERITED = (
+    "RAY_ADDRESS",
+    "RAY_API_SERVER_ADDRESS",
+    "RAY_START_HOOK",
+    "RAY_NAMESPACE",
+    "RAY_JOB_CONFIG_JSON_ENV_VAR",
+    "TF_CONFIG",
+)
+
+Progress = Callable[[str], None]
+
+
+def start(
+    *,
+    cpus: int | None = None,
+    gpus: int | None = None,
+    timeout_s: float = START_TIMEOUT_S,
+    progress: Progress | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> LocalCluster:
+    """The local cluster, ready to take a job: the one that runs already, or a new one.
+
+    Args:
+        cpus: logical CPUs; by default as many as this machine has, and 4 at least (see `machine.logical_cpus`). An
+            argument that a running cluster does not meet is left unheard; `down` first.
+        gpus: logical GPUs; by default those that Ray finds.
+        timeout_s: how long the start may take.
+        progress: told in a few words what is being done.
+        environ: the environment to start it with; this process's own when left out.
+
+    Raises:
+        ClusterError: it does not start; the problem quotes the end of its log.
+    """
+    environ = os.environ if environ is None else environ
+    with locked(_lock_path(environ), timeout_s=timeout_s + 10):
+        record = read_record(environ)
+        if record and record.is_alive:
+            return record
+        if record:
+            _stop(record, environ)
+        cpus = cpus or logical_cpus()
+        if progress:
+            progress(f"starting a local Ray cluster with {cpus} CPUs")
+        return _start(cpus, gpus, time.monotonic() + timeout_s, environ)
+
+
+def running(environ: Mapping[str, str] | None = None) -> LocalCluster | None:
+    """The local cluster that raytrain started, if it lives; a record that outlived its cluster counts for nothing."""
+    record = read_record(environ)
+    return record if record and record.is_alive else None
+
+
+def stop(environ: Mapping[str, str] | None = None) -> bool:
+    """Ends every process of the local cluster and forgets it; whether there was one alive.
+
+    Raises:
+        ClusterError: a process of it would not end.
+    """
+    environ = os.environ if environ is None else environ
+    if not record_path(environ).exists():
+        return False
+    with locked(_lock_path(environ), timeout_s=START_TIMEOUT_S + 10):
+        record = read_record(environ)
+        if record is None:
+            record_path(environ).unlink(missing_ok=True)
+            return False
+        return _stop(record, environ)
+
+
+class _PortTaken(Exception):
+    """Another process took the dashboard's port between our look and Ray's."""
+
+
+def _start(cpus: int, gpus: int | None, deadline: float, environ: Mapping[str, str]) -> LocalCluster:
+    ports = [DASHBOARD_PORT] if is_free(DASHBOARD_PORT) else []
+    for port in [*ports, free_port()]:
+        try:
+            return _start_on(port, cpus, gpus, deadline, environ)
+        except _PortTaken:
+            continue
+    return _start_on(free_port(), cpus, gpus, deadline, environ)
+
+
+def _start_on(port: int, cpus: int, gpus: int | None, deadline: float, environ: Mapping[str, str]) -> LocalCluster:
+    mark, folder = uuid.uuid4().hex, temp_dir()
+    log = state_dir(environ) / "local.log"
+    with log.open("wb") as output:
+        daemon = subprocess.Popen(
+            _command(port, folder, cpus, gpus),
+            env=_environment(environ, mark),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        ray_session = _wait_until_ready(url, folder, daemon, deadline, environ, log)
+    except BaseException:
+        cluster_processes.end(cluster_processes.cluster_processes(mark, session=daemon.pid), grace_s=0)
+        daemon.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    cluster = LocalCluster(
+        url=url,
+        ray_session=ray_session,
+        temp_dir=str(folder),
+        session=daemon.pid,
+        mark=mark,
+        processes=_vital_processes(mark, daemon.pid),
+        started_at=time.time(),
+        cpus=cpus,
+        gpus=gpus,
+        python=sys.executable,
+        log=str(log),
+    )
+    write_record(cluster, environ)
+    return cluster
+
+
+def _command(port: int, folder: Path, cpus: int, gpus: int | None) -> list[str]:
+    """`ray start`, on ports that no other cluster of this machine uses: 0 lets Ray choose one that is free."""
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--disable-usage-stats"]
+    options: dict[str, object] = {
+        # Said aloud, it makes `ray start` fail when the dashboard does.
+        "include-dashboard": "true",
+        "log-color": "false",
+        "node-ip-address": "127.0.0.1",
+        "port": 0,
+        "dashboard-host": "127.0.0.1",
+        "dashboard-port": port,
+        "dashboard-agent-listen-port": 0,
+        "ray-client-server-port": free_port(),
+        "min-worker-port": 0,
+        "max-worker-port": 0,
+        "temp-dir": folder,
+        "num-cpus": cpus,
+    }
+    if gpus is not None:
+        options["num-gpus"] = gpus
+    return command + [f"--{name}={value}" for name, value in options.items()]
+
+
+def _environment(environ: Mapping[str, str], mark: str) -> dict[str, str]:
+    kept = {name: value for name, value in environ.items() if name not in _NOT_INHERITED}
+    return kept | {
+        cluster_processes.MARK: mark,
+        # Jobs begin with `python`, which must be the one that has Ray and TensorFlow.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)]),
+        "RAY_AUTH_MODE": environ.get("RAY_AUTH_MODE") or "disabled",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # Keeps Ray from replacing 127.0.0.1 by the machine's address on the network, where others could reach it.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        # Workers started ahead cannot serve a job that brings its own files; they only take its CPUs at the start.
+        "RAY_enable_worker_prestart": "0",
+        "RAY_prestart_worker_first_driver": "0",
+        "RAY_metrics_report_interval_ms": environ.get("RAY_metrics_report_interval_ms", "2000"),
+        "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
+    }
+
+
+def _wait_until_ready(
+    url: str, folder: Path, daemon: subprocess.Popen[bytes], deadline: float, environ: Mapping[str, str], log: Path
+) -> str:
+    """Ray's name of the session, once the Jobs API and the agent that starts jobs answer."""
+    token = find_token(environ)
+    patient = Transport(url, token=token, connect_timeout_s=_ASK_TIMEOUT_S, read_timeout_s=_ASK_TIMEOUT_S)
+    api = JobsApi(url, transport=patient)
+    ray_session, answer = "", "nothing answers"
+    while time.monotonic() < deadline:
+        if daemon.poll():
+            if _BIND_FAILED in _tail(log):
+                raise _PortTaken
+            raise _start_failed(f"ray start ended with code {daemon.returncode}", log)
+        try:
+            ray_session = ray_session or _own_session(api, folder)
+            # `ray start` itself ends when it has started everything, shortly before or after the agent is ready.
+            if daemon.poll() == 0 and any(api.agent_ready(node.node_id) for node in api.nodes()):
+                return ray_session
+        except ClusterError as error:  # it is not ready yet; what it said last is told if it never is
+            answer = str(error)
+        time.sleep(_POLL_S)
+    raise _start_failed(f"a local Ray cluster that was not ready in time ({answer})", log)
+
+
+def _own_session(api: JobsApi, folder: Path) -> str:
+    """The session's name, which is also that of its folder; a cluster that answers with another is not ours."""
+    session = api.versions().session
+    if not (folder / session).exists():
+        raise _PortTaken
+    return session
+
+
+def _start_failed(got: str, log: Path) -> ClusterError:
+    return ClusterError(
+        Problem(
+            got=got,
+            expected="a local Ray head",
+            fix=f"its log is {log}; the last lines:\n{_tail(log)}",
+        )
+    )
+
+
+def _tail(log: Path) -> str:
+    try:
+        return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    except OSError:
+        return ""
+
+
+def _vital_processes(mark: str, session: int) -> tuple[cluster_processes.ProcessId, ...]:
+    """The processes that the record names, told from the others by their command line."""
+    import psutil
+
+    vital = []
+    for member in cluster_processes.cluster_processes(mark, session=session):
+        try:
+            words = " ".join(member.cmdline()[:3])
+        except psutil.Error:
+            continue
+        name = next((name for name in _VITAL if name in words), None)
+        known = cluster_processes.identify(member)
+        if name and known:
+            vital.append(replace(known, name=name))
+    return tuple(vital)
+
+
+def _session_of(record: LocalCluster) -> int | None:
+    """The session's id while it is surely the cluster's: later, another process may have been given the same."""
+    alive = filter(cluster_processes.is_alive, record.processes)
+    return (
+        record.session
+        if any(cluster_processes.session_of(process.pid) == record.session for process in alive)
+        else None
+    )
+
+
+def _lock_path(environ: Mapping[str, str]) -> Path:
+    return state_dir(environ) / "local.lock"
+
+
+def _stop(record: LocalCluster, environ: Mapping[str, str]) -> bool:
+    was_alive = record.is_alive
+    left = []
+    # A second look finds what was being started during the first.
+    for _ in range(3):
+        members = cluster_processes.cluster_processes(record.mark, session=_session_of(record))
+        if not members:
+            break
+        left = cluster_processes.end(members, grace_s=_STOP_GRACE_S)
+    if left:
+        raise ClusterError(
+            Problem(
+                got=f"processes of the local cluster that do not end: {', '.join(str(item.pid) for item in left)}",
+                expected="all of them to end",
+                fix="run raytrain down again",
+            )
+        )
+    record_path(environ).unlink(missing_ok=True)
+    shutil.rmtree(record.temp_dir, ignore_errors=True)
+    return was_alive

@@ -1,0 +1,1 @@
+"""Any rows anywhere, made ready to be trained on. Knows no driver and no worker."""

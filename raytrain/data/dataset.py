@@ -1,0 +1,241 @@
+"""From the spec's `data` to what the workers are fed: read, choose a tier, split, preprocess, pack.
+
+Runs in: the driver.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import ray
+from ray.data.block import BlockAccessor
+
+from raytrain.data.label_checks import unseen_classes
+from raytrain.data.packed import map_arrays
+from raytrain.data.pipeline import Pipeline
+from raytrain.data.sources import Read, explain, number_classes_alike, read_source, rows_per_file
+from raytrain.data.splits import Splitter, key_columns, make_splitter, read_key, train_rows
+from raytrain.data.tiers.capacity import free_disk_bytes, measure, spilled_bytes
+from raytrain.data.tiers.passes import PassSource, split_marks
+from raytrain.data.tiers.tier_datasets import Dataset, DealtDataset, SharedDataset, spill_notices
+from raytrain.errors import Problem, SpecError, UserCodeError
+from raytrain.spec.checks import SPLITS, check_counts
+from raytrain.spec.column_options import ColumnSpec
+from raytrain.spec.job import JobSpec
+from raytrain.spec.peek.image_folders import CHANNELS
+from raytrain.spec.shards import SplitCounts
+from raytrain.spec.source_kinds import Source
+from raytrain.spec.tier_choice import TierChoice, check_free_cpus, choose_tier
+
+_EXAMPLE_ROWS = 8
+
+
+def load_dataset(spec: JobSpec, folder: Path) -> Dataset:
+    """Makes everything the job trains on ready, in the tier that holds it.
+
+    Raises:
+        UserCodeError: the data cannot be read or fed.
+        SpecError: the true row counts do not fit the splits, the batch or the workers; or the tier that is asked for
+            does not hold the data, or its workers leave no CPU to read with.
+    """
+    scaling = spec.scaling
+    capacity = measure(scaling.workers)
+    named = {part: source for part in SPLITS if isinstance(source := getattr(spec.data, part), Source)}
+    sources = {
+        part: _LazySource.of(source, folder, part, spec.data.columns)
+        for part, source in number_classes_alike(named, folder).items()
+    }
+    tier = choose_tier(
+        sum(source.estimate_bytes() for source in sources.values()),
+        object_store_bytes=capacity.object_store_bytes,
+        worker_memory_bytes=capacity.memory_bytes,
+        local_disk_bytes=free_disk_bytes(scaling.workers),
+        cache=spec.data.cache,
+    )
+    check_free_cpus(
+        tier.tier,
+        cluster_cpus=capacity.cpus,
+        workers=scaling.min_workers or scaling.workers,
+        cpus_per_worker=scaling.cpus_per_worker,
+    )
+    pipeline = Pipeline(spec, folder)
+    if tier.tier == "shared":
+        return _load_shared(spec, sources, pipeline, tier)
+    return _load_dealt(spec, sources, pipeline, tier)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LazySource:
+    """A source and what is known of it before its rows are read."""
+
+    source: Source
+    folder: Path
+    part: str
+    told: Mapping[str, ColumnSpec]
+    read: Read
+
+    @classmethod
+    def of(cls, source: Source, folder: Path, part: str, told: Mapping[str, ColumnSpec]) -> _LazySource:
+        read = read_source(source, folder, field=f"data.{part}", told=told)
+        return cls(source=source, folder=folder, part=part, told=told, read=read)
+
+    @property
+    def field(self) -> str:
+        return f"data.{self.part}.{self.source.kind}"
+
+    def explain(self, error: Exception) -> Exception:
+        return explain(error, self.source, self.folder, f"data.{self.part}")
+
+    def estimate_bytes(self) -> int:
+        """What the rows take in memory, images in cells as the pixels that `told` makes of them."""
+        known = self.read.bytes
+        pixels = sum(math.prod(column.size) * CHANNELS[column.mode] for column in self.told.values() if column.size)
+        if known is not None and not pixels:
+            return known
+        first = self.table(rows=_EXAMPLE_ROWS)
+        row_bytes: int = max(1, first.nbytes // first.num_rows)
+        if known is None:
+            return self.rows() * max(row_bytes, pixels)
+        rows = known // row_bytes if self.read.rows is None else self.read.rows
+        return max(known, rows * pixels)
+
+    def rows_per_file(self) -> tuple[int, ...]:
+        """Of each file, if there are any; names the first that does not fit those before it."""
+        return rows_per_file(self.source, self.folder, field=f"data.{self.part}", told=self.told)
+
+    def rows(self) -> int:
+        """How many rows; reads them if no metadata tells."""
+        if self.read.rows is not None:
+            return self.read.rows
+        try:
+            counted: int = self.read.dataset.count()
+            return counted
+        except Exception as error:
+            raise self.explain(error) from error
+
+    def table(self, *, columns: Sequence[str] | None = None, rows: int | None = None) -> pa.Table:
+        """The rows, or the first ones, in the driver's memory."""
+        dataset = self.read.dataset if columns is None else self.read.dataset.select_columns(list(columns))
+        tables = list(self._tables(dataset if rows is None else dataset.limit(rows)))
+        with self.naming_files():
+            table = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+        if table.num_rows == 0:
+            raise UserCodeError(Problem(field=self.field, got="no rows", expected="at least one row"))
+        return table
+
+    @contextlib.contextmanager
+    def naming_files(self) -> Iterator[None]:
+        """Around what joins tables: names the file whose types do not fit those before it."""
+        try:
+            yield
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            self.rows_per_file()
+            raise self.explain(error) from error
+
+    def tables(self) -> Iterator[pa.Table]:
+        """All rows, a block at a time."""
+        return self._tables(self.read.dataset)
+
+    def columns(self, wanted: Callable[[list[str]], list[str]]) -> list[str]:
+        """The columns that are wanted of those that the source has."""
+        try:
+            offered = self.read.dataset.columns() or []
+        except Exception as error:
+            raise self.explain(error) from error
+        return wanted(offered)
+
+    def dataset(self, columns: list[str], order: Sequence[int] | None) -> ray.data.Dataset:
+        """These columns, the files in the order given."""
+        read = self.read
+        if order is not None:
+            files = [self.read.files[file] for file in order]
+            field = f"data.{self.part}"
+            read = read_source(self.source, self.folder, field=field, files=files, schema=read.schema, told=self.told)
+        return read.dataset.select_columns(columns)
+
+    def _tables(self, dataset: ray.data.Dataset) -> Iterator[pa.Table]:
+        try:
+            for bundle in dataset.iter_internal_ref_bundles():
+                for ref in bundle.block_refs:
+                    yield BlockAccessor.for_block(ray.get(ref)).to_arrow()
+        except Exception as error:
+            raise self.explain(error) from error
+
+
+def _load_shared(
+    spec: JobSpec, sources: Mapping[str, _LazySource], pipeline: Pipeline, tier: TierChoice
+) -> SharedDataset:
+    """Everything through the driver's memory into the object store."""
+    spilled_before = spilled_bytes()
+    tables = {part: source.table(columns=_worth_choosing(source, pipeline, spec)) for part, source in sources.items()}
+    splitter = make_splitter(spec, tables["train"].num_rows, read_key(tables["train"], spec.data))
+    counts = _counts(spec, splitter, {part: table.num_rows for part, table in tables.items()})
+    marks = splitter.of(0, tables["train"].num_rows)
+    parts = {split: tables["train"].filter(pa.array(marks == number)) for number, split in enumerate(SPLITS)}
+    parts |= {part: table for part, table in tables.items() if part != "train"}
+    pipeline.fit(lambda: iter([parts["train"]]))
+    packed = {split: pipeline.apply(table) for split, table in parts.items() if table.num_rows}
+    others = {split: arrays for split, arrays in packed.items() if split != "train"}
+    unseen = unseen_classes(packed["train"], others, spec)
+    refs = {split: ray.put(map_arrays(np.ascontiguousarray, arrays)) for split, arrays in packed.items()}
+    notices = (*unseen, *spill_notices(spilled_bytes() - spilled_before))
+    return SharedDataset(spec=spec, counts=counts, tier=tier, pipeline=pipeline, notices=notices, refs=refs)
+
+
+def _worth_choosing(source: _LazySource, pipeline: Pipeline, spec: JobSpec) -> list[str] | None:
+    """The columns to read, where a source can leave the others unread; None where it reads all of them anyway."""
+    if source.source.kind != "parquet":
+        return None
+    needed = pipeline.columns_to_read(source.read.dataset.columns())
+    return list(dict.fromkeys([*needed, *(key_columns(spec.data) if source.part == "train" else [])]))
+
+
+def _load_dealt(
+    spec: JobSpec, sources: Mapping[str, _LazySource], pipeline: Pipeline, tier: TierChoice
+) -> DealtDataset:
+    """Only what is fitted, and the column that rows are split by, passes through the driver."""
+    train = sources["train"]
+    reordered = tier.tier == "streaming" and spec.data.shuffle and len(train.read.files) > 1
+    file_rows = train.rows_per_file() if reordered else ()
+    rows = {part: source.rows() for part, source in sources.items() if part != "train"}
+    rows = {"train": sum(file_rows) if file_rows else train.rows(), **rows}
+    keys = key_columns(spec.data)
+    key = read_key(train.table(columns=keys), spec.data) if keys else None
+    splitter = make_splitter(spec, rows["train"], key)
+    counts = _counts(spec, splitter, rows)
+    with train.naming_files():
+        pipeline.fit(lambda: train_rows(train.tables(), splitter, field=train.field))
+    passes = {
+        part: PassSource(
+            field=source.field,
+            dataset=partial(source.dataset, source.columns(pipeline.columns_to_read)),
+            rows=rows[part],
+            marks=splitter.of if part == "train" else split_marks(SPLITS.index(part)),
+            file_rows=file_rows if part == "train" else (),
+            explain=source.explain,
+        )
+        for part, source in sources.items()
+    }
+    example = pipeline.apply(train.table(rows=_EXAMPLE_ROWS))
+    return DealtDataset(spec=spec, counts=counts, tier=tier, pipeline=pipeline, sources=passes, example=example)
+
+
+def _counts(spec: JobSpec, splitter: Splitter, rows: Mapping[str, int]) -> SplitCounts:
+    """Rows of each split, those of sources of their own among them.
+
+    Raises:
+        SpecError: they do not fit the batch or the workers.
+    """
+    own = {part: count for part, count in rows.items() if part != "train"}
+    counts = SplitCounts(**{part: own.get(part, getattr(splitter.counts, part)) for part in SPLITS})
+    problems = check_counts(spec, counts)
+    if problems:
+        raise SpecError(*problems)
+    return counts

@@ -1,0 +1,209 @@
+"""Decodes images: files in one folder per class, or files that a table's column names.
+
+Runs in: Ray Data tasks; names are listed, and the first image's size is read, in the driver.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image, UnidentifiedImageError
+from ray.data import Datasource, ReadTask
+from ray.data.block import BlockMetadata
+
+from raytrain.data.columns.image_cells import eight_bits
+from raytrain.data.sources.listing import Listing, list_files, open_filesystem, path_of
+from raytrain.data.sources.memory_tables import arrow_column
+from raytrain.data.sources.reason_line import reason_of
+from raytrain.errors import Problem, SpecError, UserCodeError
+from raytrain.spec.peek.image_folders import CHANNELS, class_of, classes_of
+from raytrain.spec.peek.named_files import is_uri
+from raytrain.spec.source_kinds import ImagesSource, Source
+
+_IMAGES_AT_ONCE = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pixels:
+    """From a file to its pixels, uint8 (height, width, channels).
+
+    Attributes:
+        size: height and width; images of another size are scaled to it, or refused.
+        scale: whether they are scaled.
+    """
+
+    size: tuple[int, int]
+    scale: bool
+    mode: str
+
+    def read(self, filesystem: Any, path: str) -> Any:
+        with _opened(filesystem, path) as image:
+            found = image.height, image.width
+            pixels = eight_bits(image).convert(self.mode)
+        height, width = self.size
+        if found != self.size:
+            if not self.scale:
+                raise UserCodeError(
+                    Problem(
+                        file=path,
+                        got=f"an image of {found[0]}x{found[1]} pixels (height x width)",
+                        expected=f"{height}x{width}, as the source's first image",
+                        fix="give the images a size: {path: …, size: [height, width]}",
+                    )
+                )
+            pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(pixels).reshape(height, width, CHANNELS[self.mode])
+
+    @property
+    def bytes(self) -> int:
+        return self.size[0] * self.size[1] * CHANNELS[self.mode]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeImage:
+    """One row a file: image, label, class, path; label and class where the folders are classes."""
+
+    pixels: Pixels
+    classes: tuple[str, ...] | None
+    roots: tuple[str, ...]
+
+    def __call__(self, filesystem: Any, path: str) -> Iterator[pa.Table]:
+        columns = {"image": arrow_column(self.pixels.read(filesystem, path)[None])}
+        if self.classes is not None:
+            name = class_of(path, self.roots)
+            columns["label"] = pa.array([self.classes.index(str(name))], pa.int64())
+            columns["class"] = pa.array([name], pa.string())
+        yield pa.table(columns | {"path": pa.array([path], pa.string())})
+
+
+class ImageTable(Datasource):  # type: ignore[misc]  # Ray's classes are untyped
+    """A table's rows with the images that one of its columns names, in the column `image`."""
+
+    def __init__(self, table: pa.Table, source: ImagesSource, folder: Path) -> None:
+        super().__init__()
+        assert source.size is not None
+        root = source.folder if is_uri(source.folder) else str(folder / Path(source.folder).expanduser())
+        self._filesystem, path = open_filesystem(root)
+        self._root = path.rstrip("/")
+        self._table, self._column = table, source.column
+        self._pixels = Pixels(size=(source.size[0], source.size[1]), scale=True, mode=source.mode)
+
+    def estimate_inmemory_data_size(self) -> int:
+        return int(self._table.num_rows * self._pixels.bytes)
+
+    def get_read_tasks(
+        self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
+    ) -> list[ReadTask]:
+        step = max(1, -(-self._table.num_rows // max(parallelism, 1)))
+        tasks = []
+        for start in range(0, self._table.num_rows, step):
+            rows = self._table.slice(start, step)
+            size = rows.num_rows * self._pixels.bytes
+            metadata = BlockMetadata(num_rows=rows.num_rows, size_bytes=size, input_files=None, exec_stats=None)
+            tasks.append(ReadTask(partial(self._read, rows), metadata, per_task_row_limit=per_task_row_limit))
+        return tasks
+
+    def _read(self, rows: pa.Table) -> Iterator[pa.Table]:
+        for start in range(0, rows.num_rows, _IMAGES_AT_ONCE):
+            some = rows.slice(start, _IMAGES_AT_ONCE)
+            paths = [self._path(str(name)) for name in some.column(self._column).to_pylist()]
+            images = np.stack([self._pixels.read(self._filesystem, path) for path in paths])
+            yield some.append_column("image", arrow_column(images))
+
+    def _path(self, name: str) -> str:
+        if is_uri(name):
+            return path_of(name)
+        return name if name.startswith("/") else f"{self._root}/{name}"
+
+
+def decoder_of_folders(source: ImagesSource, listing: Listing, folder: Path) -> DecodeImage:
+    """How the listed images are read; their classes are checked and, without a size, the first image's is taken.
+
+    Raises:
+        UserCodeError: an image outside the classes, or a first image that cannot be read.
+    """
+    assert source.path is not None
+    roots = _roots(source.path, folder)
+    try:
+        classes = classes_of(listing.paths, roots, source.classes)
+    except SpecError as error:
+        raise UserCodeError(*error.problems) from error
+    size = _size_of(listing.filesystem, listing.paths[0]) if source.size is None else source.size
+    pixels = Pixels(size=(size[0], size[1]), scale=source.size is not None, mode=source.mode)
+    return DecodeImage(pixels=pixels, classes=None if classes is None else tuple(classes), roots=tuple(roots))
+
+
+def images_of_table(table: pa.Table, source: ImagesSource, folder: Path, field: str) -> ImageTable:
+    """The images that a table names, yet to be read.
+
+    Raises:
+        UserCodeError: the table has no such column.
+    """
+    if source.column not in table.column_names:
+        got, expected = f"no column `{source.column}`", f"one of {', '.join(table.column_names)}"
+        raise UserCodeError(Problem(field=field, got=got, expected=expected))
+    return ImageTable(table, source, folder)
+
+
+def number_classes_alike(sources: dict[str, Source], folder: Path) -> dict[str, Source]:
+    """The sources, those of images with the classes of `train`, so that a label means the same class in each of them.
+
+    Args:
+        sources: `train`, and `validation` and `test` where they have their own.
+        folder: the job's own folder.
+    """
+    train = sources["train"]
+    if train.images is None or train.details.path is None:
+        return sources
+    paths = train.details.path
+    listing = list_files(paths, folder, kind="images", field="data.train.images")
+    classes = classes_of(listing.paths, _roots(paths, folder), train.details.classes)
+    return {part: _with_classes(source, classes, part) for part, source in sources.items()}
+
+
+def _with_classes(source: Source, classes: Sequence[str] | None, part: str) -> Source:
+    if classes is None or source.images is None or source.details.path is None:
+        return source
+    own = source.details.classes
+    if own is not None and own != list(classes)[: len(own)]:
+        fix = "leave classes out: a split has those of train"
+        raise UserCodeError(
+            Problem(
+                field=f"data.{part}.images.classes",
+                got=", ".join(own),
+                expected=f"{', '.join(classes)}, in the order of train",
+                fix=fix,
+            )
+        )
+    return Source(images=source.details.model_copy(update={"classes": list(classes)}))
+
+
+def _roots(names: str | list[str], folder: Path) -> list[str]:
+    """The folders that a source names, as the file system knows them."""
+    given = [names] if isinstance(names, str) else names
+    return [path_of(name).rstrip("/") if is_uri(name) else str(folder / Path(name).expanduser()) for name in given]
+
+
+def _size_of(filesystem: Any, path: str) -> tuple[int, int]:
+    with _opened(filesystem, path) as image:
+        return image.height, image.width
+
+
+@contextlib.contextmanager
+def _opened(filesystem: Any, path: str) -> Iterator[Image.Image]:
+    """An image, whose faults name its file; Pillow raises any of three on corrupt files."""
+    try:
+        with filesystem.open_input_file(path) as file, Image.open(file) as image:
+            yield image
+    except FileNotFoundError as error:
+        raise UserCodeError(Problem(file=path, got="no such file", expected="an image")) from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = "no image" if isinstance(error, UnidentifiedImageError) else reason_of(error)
+        raise UserCodeError(Problem(file=path, got=reason, expected="an image that can be read")) from error

@@ -1,0 +1,271 @@
+"""The files that a source names, on this machine's disks or in an object store, with the file system that opens them.
+
+Runs in: the driver.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import fs
+
+from raytrain.data.sources.reason_line import reason_of
+from raytrain.errors import Problem, SpecError, UserCodeError
+from raytrain.spec.peek.named_files import (
+    FILE_NAMES,
+    find_files,
+    glob_parts,
+    is_hidden,
+    is_uri,
+    is_wild,
+    match_glob,
+    named_twice,
+    partitions_of,
+    walk_files,
+)
+from raytrain.spec.peek.unify_schemas import check_same_columns
+
+_WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
+_ROOT = re.compile(r"[^:]*://[^/]*")
+_OF_BUCKETS = ("s3", "gs", "gcs")  # no host in their URIs
+_QUERY = re.compile(r"\?[^/?]*=.*$")  # s3://bucket/key?endpoint_override=…; a `?` without `=` is a glob's
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Files in order.
+
+    Attributes:
+        filesystem: opens them, in this process and in others.
+        paths: as the file system knows them.
+        sizes: bytes of each, compressed as they are.
+        names: the files as a user names them: paths, or URIs.
+        partitions: for each file, the values of the folders `column=value` above it, typed.
+    """
+
+    filesystem: Any
+    paths: tuple[str, ...]
+    sizes: tuple[int, ...]
+    names: tuple[str, ...]
+    partitions: tuple[dict[str, int | str], ...]
+
+    @property
+    def bytes(self) -> int:
+        return sum(self.sizes)
+
+    def select(self, names: Sequence[str]) -> Listing:
+        """These of the files, in this order."""
+        positions = {name: position for position, name in enumerate(self.names)}
+        return self.take([positions[name] for name in names])
+
+    def take(self, positions: Sequence[int]) -> Listing:
+        return Listing(
+            filesystem=self.filesystem,
+            paths=tuple(self.paths[position] for position in positions),
+            sizes=tuple(self.sizes[position] for position in positions),
+            names=tuple(self.names[position] for position in positions),
+            partitions=tuple(self.partitions[position] for position in positions),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """What metadata tells of files: the rows of each, where it does, and their bytes in memory, estimated."""
+
+    rows: tuple[int, ...] | None
+    bytes: int
+
+
+def list_files(names: str | Sequence[str], folder: Path, *, kind: str, field: str, repeats: bool = False) -> Listing:
+    """The files that `names` stand for: paths, folders and globs, of one file system.
+
+    Args:
+        names: a name or several; relative ones lie within `folder`.
+        folder: the job's own folder.
+        kind: of the source, one of `raytrain.spec.peek.named_files.FILE_NAMES`.
+        field: where the source stands in the spec, for error messages.
+        repeats: whether a file may be named twice.
+
+    Raises:
+        UserCodeError: a file is missing or named twice, or its file system cannot be reached.
+    """
+    given = [names] if isinstance(names, str) else list(names)
+    remote = [is_uri(name) for name in given]
+    if any(remote) and not all(remote):
+        both = f"{given[remote.index(True)]} beside {given[remote.index(False)]}"
+        raise UserCodeError(Problem(field=field, got=both, expected="files of one file system"))
+    if any(remote):
+        listing = _remote(given, kind, field)
+        if not repeats and (problem := named_twice(listing.names)):
+            raise UserCodeError(replace(problem, field=field))
+        return listing
+    try:
+        found = find_files(given, folder, kind=kind, repeats=repeats)
+    except SpecError as error:
+        raise UserCodeError(*(replace(problem, field=field) for problem in error.problems)) from error
+    if found is None:
+        missing = next(name for name in given if find_files(name, folder, kind=kind) is None)
+        got = f"{missing}, which {'matches no file' if is_wild(missing) else 'does not exist'} on the cluster"
+        raise UserCodeError(Problem(field=field, got=got, expected="a path that every node sees"))
+    paths = [str(path) for path in found]
+    within = [str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path) for path in found]
+    return Listing(
+        filesystem=fs.LocalFileSystem(),
+        paths=tuple(paths),
+        sizes=tuple(path.stat().st_size for path in found),
+        names=tuple(paths),
+        partitions=_typed(within),
+    )
+
+
+def _remote(uris: list[str], kind: str, field: str) -> Listing:
+    first = uris[0]
+    try:
+        if (other := next((uri for uri in uris if not _share_system(first, uri)), None)) is not None:
+            raise UserCodeError(
+                Problem(field=field, got=f"{other} beside {first}", expected="files of one file system")
+            )
+        filesystem = open_filesystem(first)[0]
+        files: list[fs.FileInfo] = []
+        names: list[str] = []
+        for uri in uris:
+            path = path_of(uri)
+            found = _expand(filesystem, path.rstrip("/"), kind)
+            if not found:
+                got = f"{uri}, {_missing(filesystem, path, kind)}"
+                raise UserCodeError(Problem(field=field, got=got, expected=f"at least one {kind} file"))
+            files += found
+            names += [_uri_of(info.path, uri) for info in found]
+    except (OSError, pa.ArrowException, ValueError, ImportError) as error:
+        got = f"{first}, which cannot be reached: {reason_of(error)}"
+        fix = "give the cluster its credentials and endpoint in environment.env_vars"
+        raise UserCodeError(
+            Problem(field=field, got=got, expected="a URI that the cluster can read", fix=fix)
+        ) from error
+    return Listing(
+        filesystem=filesystem,
+        paths=tuple(info.path for info in files),
+        sizes=tuple(info.size or 0 for info in files),
+        names=tuple(names),
+        partitions=_typed([info.path for info in files]),
+    )
+
+
+def open_filesystem(name: str) -> tuple[Any, str]:
+    """The file system of a path or URI, and the path within it, as it stands: a glob remains one.
+
+    Arrow's own for s3, gs, hdfs and abfs; fsspec's for any other, such as hf.
+    """
+    if not is_uri(name):
+        return fs.LocalFileSystem(), name
+    return _open(*_root_and_query(name))[0], path_of(name)
+
+
+def path_of(uri: str) -> str:
+    """A URI's path as its file system knows it: `bucket/x` of `gs://anonymous@bucket/x`, `/x` of `hdfs://host/x`."""
+    root, query = _root_and_query(uri)
+    top, below = _top_of(root, query), _QUERY.sub("", uri)[len(root) :].lstrip("/")
+    return top + below if top.endswith("/") or not top else f"{top}/{below}".rstrip("/")
+
+
+def _uri_of(path: str, uri: str) -> str:
+    """The file at `path` as a user names it who named the files by `uri`."""
+    root, query = _root_and_query(uri)
+    return f"{root}/{path.removeprefix(_top_of(root, query)).lstrip('/')}{query}"
+
+
+def _share_system(one: str, other: str) -> bool:
+    """Whether what opens one URI's files opens the other's: by the same host and credentials, whatever the bucket."""
+    (root, query), (other_root, other_query) = _root_and_query(one), _root_and_query(other)
+    (scheme, _, top), (other_scheme, _, other_top) = root.partition("://"), other_root.partition("://")
+    if (scheme, query) != (other_scheme, other_query):
+        return False
+    if scheme in _OF_BUCKETS:
+        return top.rpartition("@")[0] == other_top.rpartition("@")[0]
+    return root == other_root or bool(_open(root, query)[0].equals(_open(other_root, other_query)[0]))
+
+
+def _root_and_query(uri: str) -> tuple[str, str]:
+    """Of `s3://bucket/key?region=x`, `s3://bucket` and `?region=x`."""
+    plain, query = _QUERY.sub("", uri), "".join(_QUERY.findall(uri))
+    return _ROOT.findall(plain)[0], query
+
+
+@functools.cache
+def _top_of(root: str, query: str) -> str:
+    """Where the paths of a file system's URIs begin, such as the bucket's name."""
+    top = _open(root, query)[1]
+    return top.rstrip("/") or top[:1]
+
+
+def _open(root: str, query: str) -> tuple[Any, str]:
+    uri = f"{root}/{query}"
+    try:
+        found: tuple[Any, str] = fs.FileSystem.from_uri(uri)
+    except pa.ArrowInvalid as error:
+        if "Unrecognized filesystem" not in str(error):
+            raise
+        import fsspec
+
+        filesystem, path = fsspec.core.url_to_fs(uri)
+        found = fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
+    return found
+
+
+def _expand(filesystem: Any, path: str, kind: str) -> list[Any]:
+    """The files of a path, folder or glob of a file system, sorted; none where nothing is there."""
+    if is_wild(path):
+        root = "".join(takewhile(lambda part: not is_wild(part), re.findall(r"[^/]*/", path)))
+        root = root.rstrip("/") or root[:1]
+        pattern = glob_parts(path.removeprefix(root))
+        below = len(PurePosixPath(root).parts)
+        return [info for info in _walk(filesystem, root) if match_glob(PurePosixPath(info.path).parts[below:], pattern)]
+    info = filesystem.get_file_info(path)
+    if info.type == fs.FileType.File:
+        return [info]
+    if info.type == fs.FileType.NotFound:
+        return []
+    belongs = FILE_NAMES[kind].search
+    return [file for file in _walk(filesystem, path) if belongs(file.base_name)]
+
+
+def _walk(filesystem: Any, root: str) -> list[Any]:
+    if isinstance(filesystem, fs.LocalFileSystem):  # a URI `file://`, whose links end where those of a path do
+        walked = walk_files(Path(root), lambda parts: not is_hidden(parts)) if Path(root).is_dir() else ()
+        wanted: Any = [str(Path(root, *parts)) for parts in walked]
+    else:
+        wanted = fs.FileSelector(root, recursive=True, allow_not_found=True)
+    found = [info for info in filesystem.get_file_info(wanted) if info.type == fs.FileType.File]
+    below = len(PurePosixPath(root).parts)
+    return sorted(
+        (info for info in found if not is_hidden(PurePosixPath(info.path).parts[below:])), key=lambda info: info.path
+    )
+
+
+def _missing(filesystem: Any, path: str, kind: str) -> str:
+    if is_wild(path):
+        return "which matches no file"
+    exists = filesystem.get_file_info(path.rstrip("/")).type != fs.FileType.NotFound
+    return f"a folder without {kind} files" if exists else "which does not exist"
+
+
+def _typed(paths: Sequence[str]) -> tuple[dict[str, int | str], ...]:
+    """A partition column is of whole numbers where every folder's value is one, written as numbers are; else text.
+
+    Raises:
+        SpecError: a file that lies in other partitions than the first.
+    """
+    partitions = [partitions_of(path) for path in paths]
+    for path, values in zip(paths, partitions, strict=True):
+        check_same_columns(list(values), path, list(partitions[0]), paths[0])
+    whole = {name for name in partitions[0] if all(_WHOLE.fullmatch(values[name]) for values in partitions)}
+    return tuple(
+        {name: int(value) if name in whole else value for name, value in values.items()} for values in partitions
+    )

@@ -1,0 +1,112 @@
+"""Reads parquet with Ray Data's own reader, which splits large files, where all files have the same types.
+
+Runs in: the driver, and the Ray Data tasks it starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import ray.data
+from pyarrow import parquet
+from ray.data.datasource.partitioning import Partitioning, PartitionStyle
+
+from raytrain.data.sources.file_reading import Format, files_dataset
+from raytrain.data.sources.listing import Listing, Size
+from raytrain.data.sources.reason_line import reason_of
+from raytrain.errors import Problem, UserCodeError
+from raytrain.spec.peek.unify_schemas import unify_schemas
+
+_FOOTERS_AT_ONCE = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Footer:
+    """What a file's end tells: its rows, the bytes of its columns unpacked, and their types."""
+
+    rows: int
+    bytes: int
+    schema: pa.Schema
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footers:
+    """What the footers of all files tell.
+
+    Attributes:
+        schema: the one of all files, where their types differ.
+    """
+
+    size: Size
+    schema: pa.Schema | None = None
+
+
+def parquet_dataset(listing: Listing, schema: pa.Schema | None = None) -> ray.data.Dataset:
+    """The rows of the files, in order.
+
+    Args:
+        schema: that their columns are cast to; Ray's reader would take the first file's for all.
+    """
+    if schema is not None:
+        return files_dataset(listing, Format(kind="parquet", decode=DecodeParquet(schema=schema)))
+    whole = {name: int for values in listing.partitions for name, value in values.items() if isinstance(value, int)}
+    return ray.data.read_parquet(
+        list(listing.paths),
+        filesystem=listing.filesystem,
+        partitioning=Partitioning(PartitionStyle.HIVE, field_types=whole),
+        file_extensions=None,
+    )
+
+
+def read_footers(listing: Listing) -> Footers:
+    """What the footers of all files tell.
+
+    Raises:
+        UserCodeError: a file is no parquet.
+        SpecError: a file has other columns than the first, or types that do not fit.
+    """
+    with ThreadPoolExecutor(_FOOTERS_AT_ONCE) as pool:
+        footers = list(pool.map(lambda path: _footer(listing.filesystem, path), listing.paths))
+    merged = unify_schemas([footer.schema for footer in footers], listing.paths)
+    agree = all(
+        footer.schema.field(name).type == merged.field(name).type for footer in footers for name in merged.names
+    )
+    size = Size(rows=tuple(footer.rows for footer in footers), bytes=sum(footer.bytes for footer in footers))
+    return Footers(size=size, schema=None if agree else merged)
+
+
+def _footer(filesystem: Any, path: str) -> _Footer:
+    try:
+        with filesystem.open_input_file(path) as file:
+            metadata = parquet.read_metadata(file)
+            groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+            return _Footer(
+                rows=metadata.num_rows,
+                bytes=sum(group.total_byte_size for group in groups),
+                schema=metadata.schema.to_arrow_schema(),
+            )
+    except (OSError, pa.ArrowException) as error:
+        raise UserCodeError(Problem(file=path, got=reason_of(error), expected="a parquet file")) from error
+
+
+def decode_parquet(filesystem: Any, path: str) -> Iterator[pa.Table]:
+    """One file's rows: how a corrupt page is traced to its file, which Ray Data's reader does not name."""
+    with filesystem.open_input_file(path) as file:
+        for batch in parquet.ParquetFile(file).iter_batches():
+            yield pa.Table.from_batches([batch])
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeParquet:
+    """One file's rows in the types of all files together."""
+
+    schema: pa.Schema
+
+    def __call__(self, filesystem: Any, path: str) -> Iterator[pa.Table]:
+        names = self.schema.names
+        for table in decode_parquet(filesystem, path):
+            yield table.select(names).cast(self.schema)

@@ -1,0 +1,225 @@
+"""Reads the spec's sources with Ray Data: lazily as a Ray Dataset, or at once as an Arrow table.
+
+Runs in: the driver, and the Ray Data tasks it starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+from ray.data.dataset import MaterializedDataset
+
+from raytrain.data.sources.file_kinds import FILE_KINDS, format_of, listing_of, size_of
+from raytrain.data.sources.file_reading import files_dataset, survey_files, task_count
+from raytrain.data.sources.image_files import images_of_table
+from raytrain.data.sources.lakes import lake_rows, query_rows
+from raytrain.data.sources.memory_tables import inline_table, sklearn_table
+from raytrain.data.sources.parquet_files import parquet_dataset, read_footers
+from raytrain.data.sources.read_errors import explain
+from raytrain.data.sources.user_rows import rows_of_user
+from raytrain.errors import Problem, RaytrainError, UserCodeError
+from raytrain.spec.column_options import ColumnSpec
+from raytrain.spec.peek.unify_schemas import unify_schemas
+from raytrain.spec.source_kinds import Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """A source, ready to be read by Ray Data tasks.
+
+    Attributes:
+        dataset: the rows in the source's own order.
+        files: the source's files in order; empty where it has none.
+        schema: the one of all files, where parquet files have different types.
+        rows: how many rows, where metadata tells without reading.
+        bytes: estimated bytes in memory, where that is known without reading.
+    """
+
+    dataset: ray.data.Dataset
+    files: tuple[str, ...] = ()
+    rows: int | None = None
+    bytes: int | None = None
+    schema: pa.Schema | None = None
+
+
+def read_source(
+    source: Source,
+    folder: Path,
+    *,
+    field: str,
+    files: Sequence[str] | None = None,
+    schema: pa.Schema | None = None,
+    told: Mapping[str, ColumnSpec] | None = None,
+) -> Read:
+    """A source as a Ray Dataset that nobody has begun to read: names are listed and metadata is read, no more.
+
+    The rows of a query alone are read at once.
+
+    Args:
+        folder: the job's own folder; relative paths start there.
+        field: where the source stands in the spec (`data.train`), for error messages.
+        files: these of the source's files, in this order; rows and bytes are not told then.
+        schema: `Read.schema` of the whole source, where `files` are given.
+        told: what the spec says of columns.
+
+    Raises:
+        UserCodeError: the source is missing, or metadata shows what cannot be read.
+    """
+    _keep_row_order()
+    try:
+        if _has_files(source):
+            return _read_files(source, folder, f"{field}.{source.kind}", files, schema, told)
+        return _read(source, folder, f"{field}.{source.kind}")
+    except (ray.exceptions.RayError, RaytrainError) as error:
+        raise explain(error, source, folder, field) from error
+    except (OSError, pa.ArrowException, ValueError) as error:
+        if source.code:
+            raise  # by the user's own function, whose line the traceback has
+        raise explain(error, source, folder, field) from error
+
+
+def read_table(source: Source, folder: Path, *, field: str) -> pa.Table:
+    """All rows of a source at once, for data that fits the driver's memory.
+
+    Raises:
+        UserCodeError: the source is missing, unreadable or empty, or what a function returned holds no rows.
+    """
+    read = read_source(source, folder, field=field)
+    try:
+        tables = ray.get(read.dataset.to_arrow_refs())
+    except (OSError, pa.ArrowException, ray.exceptions.RayError, ValueError) as error:
+        raise explain(error, source, folder, field) from error
+    try:
+        table = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        rows_per_file(source, folder, field=field)  # names the file whose types differ
+        raise explain(error, source, folder, field) from error
+    if table.num_rows == 0:
+        raise UserCodeError(Problem(field=f"{field}.{source.kind}", got="no rows", expected="at least one row"))
+    return table
+
+
+def rows_per_file(
+    source: Source,
+    folder: Path,
+    *,
+    field: str,
+    files: Sequence[str] | None = None,
+    told: Mapping[str, ColumnSpec] | None = None,
+) -> tuple[int, ...]:
+    """The rows of each file: from metadata for parquet, numpy and images, else by reading them all once in Ray Data.
+
+    A source that `read_source` gives no files for has none here.
+
+    Args:
+        files: these of the source's files, in this order; all by default.
+        told: what the spec says of columns.
+
+    Raises:
+        UserCodeError: a file is corrupt, or has other columns or types than those before it.
+    """
+    _keep_row_order()
+    try:
+        return _count(source, folder, f"{field}.{source.kind}", files, told)
+    except (OSError, pa.ArrowException, ray.exceptions.RayError, ValueError, RaytrainError) as error:
+        raise explain(error, source, folder, field) from error
+
+
+def _count(
+    source: Source,
+    folder: Path,
+    field: str,
+    files: Sequence[str] | None,
+    told: Mapping[str, ColumnSpec] | None,
+) -> tuple[int, ...]:
+    if not _has_files(source):
+        return ()
+    whole = listing_of(source, folder, field)
+    listing = whole if files is None else whole.select(files)
+    if source.parquet:
+        return read_footers(listing).size.rows or ()
+    form = format_of(source, whole, folder, field, told)
+    known = size_of(source, listing, form, folder, field)
+    if known.rows is not None:
+        return known.rows
+    survey = survey_files(listing, form)
+    unify_schemas(survey.schemas, listing.paths)
+    return survey.rows
+
+
+def _keep_row_order() -> None:
+    """Ray Data hands blocks on as their tasks end; the split and the epochs' orders build on the source's own."""
+    context = ray.data.DataContext.get_current()
+    context.execution_options.preserve_order = True
+    context.use_datasource_v2 = False  # in Ray 2.60 the newer parquet reader makes a block of every row to keep order
+
+
+def _read(source: Source, folder: Path, field: str) -> Read:
+    match source.kind:
+        case "images":
+            return _read_image_table(source, folder, field)
+        case "sklearn":
+            rows = sklearn_table(source.value)
+        case "inline":
+            rows = inline_table(source.value, field)
+        case "python":
+            rows = rows_of_user(source.value, folder, field)
+        case "sql":
+            rows = query_rows(source.value, folder)
+        case _:
+            rows = lake_rows(source, folder, field)
+    return _read_rows(rows)
+
+
+def _has_files(source: Source) -> bool:
+    return source.kind in FILE_KINDS and not (source.images and source.details.table is not None)
+
+
+def _read_rows(rows: Any) -> Read:
+    """A table, which is taken through Ray Data as it is, or a Ray Dataset."""
+    if isinstance(rows, pa.Table):
+        return Read(dataset=ray.data.from_arrow(rows), rows=rows.num_rows, bytes=rows.nbytes)
+    rows.context.execution_options.preserve_order = True
+    if isinstance(rows, MaterializedDataset):
+        return Read(dataset=rows, rows=rows.count(), bytes=rows.size_bytes())
+    return Read(dataset=rows)
+
+
+def _read_files(
+    source: Source,
+    folder: Path,
+    field: str,
+    files: Sequence[str] | None,
+    schema: pa.Schema | None,
+    told: Mapping[str, ColumnSpec] | None,
+) -> Read:
+    whole = listing_of(source, folder, field)
+    listing = whole if files is None else whole.select(files)
+    if source.parquet:
+        footers = read_footers(listing) if files is None else None
+        schema = footers.schema if footers else schema
+        dataset, known = parquet_dataset(listing, schema), footers.size if footers else None
+    else:
+        form = format_of(source, whole, folder, field, told)
+        dataset = files_dataset(listing, form)
+        known = size_of(source, listing, form, folder, field) if files is None else None
+    if known is None:
+        return Read(dataset=dataset, files=listing.names, schema=schema)
+    rows = None if known.rows is None else sum(known.rows)
+    return Read(dataset=dataset, files=listing.names, rows=rows, bytes=known.bytes, schema=schema)
+
+
+def _read_image_table(source: Source, folder: Path, field: str) -> Read:
+    """The table itself, which only names the images, is read at once."""
+    table = source.details.table
+    names = read_table(Source.model_validate({table.kind: table.value}), folder, field=f"{field}.table")
+    images = images_of_table(names, source.details, folder, field)
+    size = images.estimate_inmemory_data_size()
+    dataset = ray.data.read_datasource(images, override_num_blocks=task_count(size, names.num_rows))
+    return Read(dataset=dataset, rows=names.num_rows, bytes=size)

@@ -1,0 +1,85 @@
+"""Empties the mailbox into the recorder while a worker group runs.
+
+Runs in: a thread of the driver.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Self
+
+import ray
+
+from raytrain import protocol
+from raytrain.driver.rank_progress import RankProgress
+from raytrain.driver.recorder import Recorder
+from raytrain.run import events
+from raytrain.worker.fault_injection import Injector
+
+_WAIT_S = 1.0
+_REST_S = 0.05  # many messages at a time
+
+
+class MailboxReader:
+    """A context: messages are collected until it is left, and all that were sent before are in.
+
+    Attributes:
+        errors: what failing ranks reported, in order of arrival.
+        finished_ranks: how many ranks said that they are done.
+        reason: why training ended, from the last rank that is done.
+        stopped: the workers' decision to stop; None when they took none.
+        progressed: an epoch or a checkpoint was done.
+    """
+
+    def __init__(self, mailbox: Any, recorder: Recorder, pulse: RankProgress, injector: Injector) -> None:
+        self._mailbox = mailbox
+        self._recorder = recorder
+        self._pulse = pulse
+        self._injector = injector
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._collect, name="raytrain-collector", daemon=True)
+        self.errors: list[dict[str, Any]] = []
+        self.finished_ranks = 0
+        self.reason = ""
+        self.stopped: protocol.StopDecided | None = None
+        self.progressed = False
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+        self._take(0.0)
+
+    def _collect(self) -> None:
+        while not self._ending.wait(_REST_S):
+            self._take(_WAIT_S)
+
+    def _take(self, wait_s: float) -> None:
+        for message in ray.get(self._mailbox.take.remote(wait_s)):
+            self._pulse.note(message)
+            if self._pulse.position is not None:
+                self._injector.strike_driver(*self._pulse.position)
+            match message:
+                case protocol.Heartbeat():
+                    pass
+                case protocol.Failed():
+                    self.errors.append(message.error)
+                case protocol.Finished():
+                    self.finished_ranks += 1
+                    self.reason = str(message.reason)
+                case _:
+                    if isinstance(message, protocol.StopDecided):
+                        self.stopped = message
+                    self.progressed |= isinstance(message, (protocol.EpochDone, protocol.CheckpointWritten))
+                    self._record(message)
+
+    def _record(self, message: protocol.Message) -> None:
+        """A message that cannot be recorded is no reason to leave those that follow; the run's verdict tells of it."""
+        try:
+            self._recorder.take(message)
+        except Exception as error:  # noqa: BLE001  whatever it is, the run goes on
+            text = f"{type(message).__name__} of rank {message.rank} could not be recorded: {error!r}"
+            self._recorder.record(events.Warned, message=text)

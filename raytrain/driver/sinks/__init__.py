@@ -1,0 +1,1 @@
+"""Where the recorder tells each event, a sink a file."""

@@ -1,0 +1,124 @@
+"""One attempt at a run, told as its steps: open the run, read the data, train, restart what may be restarted, close.
+
+Runs in: the driver.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ray
+
+from raytrain.driver.curves import draw_curves
+from raytrain.driver.mailbox import start_mailbox
+from raytrain.driver.recorder import Recorder
+from raytrain.driver.stop_signal import StopSignal
+from raytrain.errors import SpecError, UserCodeError
+from raytrain.files import write_whole
+from raytrain.run import events
+from raytrain.run.run_paths import RunPaths
+from raytrain.run.run_status import Reason, RunStatus
+from raytrain.spec.job import ScalingSpec
+from raytrain.spec.request import JobRequest
+from raytrain.user_code import describe_failure
+
+if TYPE_CHECKING:
+    from raytrain.driver.train_controller import Controllers
+    from raytrain.driver.worker_groups import Outcome
+
+_ELASTIC_PROMISE = (
+    "the number of workers follows the cluster (scaling.min_workers): the answer is that of one worker up to rounding,"
+    " but two such runs are not the same to the last bit"
+)
+
+
+def run_job(request: JobRequest, paths: RunPaths, recorder: Recorder, folder: Path) -> RunStatus:
+    """Runs the attempt to its end and records it.
+
+    Args:
+        folder: the job's, in which the driver has started; the user's data code may leave it.
+
+    Returns:
+        The final status.
+    """
+    stop = StopSignal(paths, recorder)
+    try:
+        status, reason, error = _attempt(request, paths, recorder, stop, folder)
+    except (SpecError, UserCodeError) as refused:
+        where = describe_failure(refused, folder)
+        status, error = RunStatus.FAILED, where
+        reason = Reason.USER_CODE if where["file"] else Reason.SPEC_REFUSED
+    except ray.exceptions.RayError as failed:
+        status, reason, error = RunStatus.FAILED, Reason.INTERNAL, describe_failure(failed, folder)
+    except BaseException as failed:  # noqa: BLE001  the boundary: what the user's data code raises, SystemExit too
+        error = describe_failure(failed, folder)
+        status, reason = RunStatus.FAILED, Reason.USER_CODE if error["file"] else Reason.INTERNAL
+    stop.end()
+    _draw(recorder, paths)
+    recorder.record(events.RunFinished, status=str(status), reason=str(reason), error=error)
+    return status
+
+
+def _draw(recorder: Recorder, paths: RunPaths) -> None:
+    """Draws the curves; a picture that cannot be drawn is told of and fails no run."""
+    rows = recorder.summary.epoch_rows()
+    if not rows:
+        return
+    try:
+        draw_curves(rows, paths.curves)
+    except (OSError, ValueError, ImportError) as error:
+        recorder.record(events.Warned, message=f"curves.png could not be drawn: {error}")
+
+
+def storage_refused(request: JobRequest, recorder: Recorder, refusal: OSError, folder: Path) -> RunStatus:
+    """Ends the run before it begins, because its directory cannot be written."""
+    error = describe_failure(refusal, folder) | {
+        "kind": "StorageError",
+        "field": "storage",
+        "message": f"got {request.storage}: {refusal.strerror}, expected a directory that the cluster can write",
+        "fix": "--set storage=… a directory that every node sees and can write",
+        "traceback": None,
+    }
+    recorder.record(events.RunFinished, status=str(RunStatus.FAILED), reason=str(Reason.STORAGE), error=error)
+    return RunStatus.FAILED
+
+
+def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: StopSignal, folder: Path) -> Outcome:
+    mailbox = start_mailbox()
+    stop.reach(mailbox)
+    ahead = ThreadPoolExecutor(1).submit(_start_ahead, request.spec.scaling)
+    from raytrain.data.dataset import load_dataset
+
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # whose import has set it to talk
+    if request.spec.scaling.min_workers is not None:
+        recorder.record(events.Warned, message=_ELASTIC_PROMISE)
+    with contextlib.chdir(folder):  # and back to it
+        dataset = load_dataset(request.spec, folder)
+    recorder.phase("data")
+    recorder.sharded(dataset.plans, dataset.tier.tier)
+    try:
+        write_whole(paths.preprocessing, json.dumps(dataset.pipeline.to_json()))
+    except OSError as error:  # no reason not to train
+        recorder.record(events.Warned, message=f"{paths.preprocessing.name} could not be written: {error}")
+    for text in dataset.notices:
+        recorder.record(events.Warned, message=text)
+    controllers = ahead.result()
+    from raytrain.driver.worker_groups import WorkerGroups
+
+    try:
+        return WorkerGroups(request, paths, recorder, dataset, mailbox, stop, controllers, folder).run()
+    finally:
+        controllers.close()
+
+
+def _start_ahead(scaling: ScalingSpec) -> Controllers:
+    """Imports what is needed later while the data is read, and starts the first group's controller."""
+    import raytrain.driver.worker_groups  # noqa: F401
+    from raytrain.driver.train_controller import Controllers
+
+    return Controllers(queue_timeout_s=scaling.queue_timeout)

@@ -1,0 +1,216 @@
+"""What a run's events add up to: the object that `submit --json` and `status --json` print.
+
+A pure fold: the driver writes it to `status.json`, and a client that has only the events comes to the same object.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from raytrain.run import events
+from raytrain.run.events import SCHEMA_VERSION
+from raytrain.run.run_status import RunStatus
+
+_SPLITS = ("train", "validation", "test")
+# The fields of an epoch's row beside its metrics.
+_NOT_METRICS = ("epoch", "epoch_s", "rows_per_s", "learning_rate", "attempt")
+
+
+@dataclass(kw_only=True)
+class RunSummary:
+    """Everything known of a run so far; grows by `add`, one event at a time."""
+
+    run: str
+    name: str = ""
+    status: RunStatus = RunStatus.PENDING
+    queued_for: str | None = None
+    reason: str | None = None
+    attempts: int = 1
+    restarts: int = 0
+    workers: int | None = None
+    global_batch_size: int | None = None
+    steps_per_epoch: int | None = None
+    parameters: int | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+    epochs_planned: int | None = None
+    epochs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    last_metrics: dict[str, float | None] = field(default_factory=dict)
+    test: dict[str, float | None] | None = None
+    best: dict[str, Any] | None = None
+    patience_left: int | None = None
+    storage: str | None = None
+    model: str | None = None
+    dashboard_url: str | None = None
+    submitted_at: float | None = None
+    finished_at: float | None = None
+    phases: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    error: dict[str, Any] | None = None
+
+    def add(self, event: events.Event) -> None:
+        """Takes in an event; of one that a later version writes in another shape, what can be read."""
+        with contextlib.suppress(AttributeError, LookupError, TypeError, ValueError):
+            self._take(event)
+
+    def _take(self, event: events.Event) -> None:
+        match event:
+            case events.Submitted():
+                self._begin_attempt(event)
+                self.name, self.workers = event.name, event.workers
+                self.global_batch_size, self.epochs_planned = event.global_batch_size, event.epochs
+                self.storage = event.storage
+                self.dashboard_url = event.dashboard_url or None
+            case events.GroupStarted():
+                self.status, self.reason, self.error = RunStatus.RUNNING, None, None
+                self.attempts, self.workers = max(self.attempts, event.attempt), event.workers
+            case events.Queued():
+                self.status, self.queued_for = RunStatus.QUEUED, event.needs
+            case events.Placed():
+                self.status, self.queued_for = RunStatus.RUNNING, None
+            case events.Phase():
+                self.phases.setdefault(event.name, self._since_submit_s(event))
+            case events.Sharded():
+                self.rows = {split: shard["rows"] for split, shard in event.splits.items()}
+                self.steps_per_epoch = event.splits["train"]["steps"]
+            case events.ModelBuilt():
+                self.parameters = event.parameters
+            case events.EpochEnd():
+                self._add_epoch(event)
+            case events.Restored():
+                self._forget_after(event.epoch)
+            case events.GroupFailed():
+                self.error = event.error
+                self.status = RunStatus.RETRYING if event.retrying else RunStatus.FAILED
+                self.restarts += 1 if event.retrying else 0
+            case events.TestEnd():
+                self.test = event.metrics
+            case events.ModelSaved():
+                self.model = event.path
+            case events.Warned():
+                self.warnings.append(event.message)
+            case events.RunFinished():
+                self.status, self.reason, self.queued_for = RunStatus.of(event.status), event.reason, None
+                self.error, self.finished_at = event.error, event.time
+
+    def _begin_attempt(self, event: events.Submitted) -> None:
+        """A further attempt takes up a run that had ended; times go on counting from the first command."""
+        if self.submitted_at is None:
+            self.submitted_at = event.submitted_at
+        if event.attempt > 1:
+            self.status, self.reason, self.error, self.finished_at = RunStatus.PENDING, None, None, None
+            self.attempts = event.attempt
+
+    def _since_submit_s(self, event: events.Phase) -> float:
+        """Counted from the first command, as all times are; the event of a further attempt counts from its own."""
+        if event.attempt == 1 or self.submitted_at is None:
+            return event.since_submit_s
+        return event.time - self.submitted_at
+
+    def _add_epoch(self, event: events.EpochEnd) -> None:
+        self._forget_after(event.epoch - 1)  # of a group that was lost before its first checkpoint
+        self.epochs[event.epoch] = {
+            "epoch": event.epoch,
+            **event.metrics,
+            "epoch_s": event.seconds,
+            "rows_per_s": event.rows_per_s,
+            "learning_rate": event.learning_rate,
+            "attempt": event.attempt,
+        }
+        self.last_metrics = event.metrics
+        self.best, self.patience_left = event.best, event.patience_left
+        if self.submitted_at is not None:
+            self.phases.setdefault("first_epoch", event.time - self.submitted_at)
+
+    def _forget_after(self, epoch: int) -> None:
+        """The run goes on after `epoch`: what came later is trained again."""
+        if self._newest <= epoch:
+            return
+        self.epochs = {known: row for known, row in self.epochs.items() if known <= epoch}
+        last = self.epochs.get(self._newest, {})
+        self.last_metrics = {name: value for name, value in last.items() if name not in _NOT_METRICS}
+        if self.best is not None and self.best["epoch"] > epoch:
+            self.best = None
+
+    @property
+    def _newest(self) -> int:
+        """Epochs come in order: whatever comes after one that is trained again is forgotten first."""
+        return next(reversed(self.epochs), -1)
+
+    def conclude(self, status: RunStatus, *, reason: str | None = None, error: dict[str, Any] | None = None) -> None:
+        """Takes over what was learned about the run from elsewhere than its log, such as from its job's status."""
+        self.status = status
+        self.reason = reason or self.reason
+        self.error = self.error or error
+
+    def metric_names(self) -> list[str]:
+        """Every metric of any epoch, in the order of their first appearance."""
+        names = (name for row in self.epoch_rows() for name in row if name not in _NOT_METRICS)
+        return list(dict.fromkeys(names))
+
+    def epoch_rows(self) -> list[dict[str, Any]]:
+        """One flat row an epoch, in order: epoch, every metric, epoch_s, rows_per_s, learning_rate, attempt."""
+        return [self.epochs[epoch] for epoch in sorted(self.epochs)]
+
+    def newest_row(self) -> dict[str, Any]:
+        """The row of the last epoch.
+
+        Raises:
+            KeyError: there is none yet.
+        """
+        return self.epochs[self._newest]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of the command line's `--json`; every key is always there."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "run": self.run,
+            "name": self.name,
+            "status": str(self.status),
+            "reason": self.reason,
+            "queued_for": self.queued_for,
+            "attempts": self.attempts,
+            "restarts": self.restarts,
+            "workers": self.workers,
+            "global_batch_size": self.global_batch_size,
+            "steps_per_epoch": self.steps_per_epoch,
+            "parameters": self.parameters,
+            "rows": dict.fromkeys(_SPLITS, 0) | self.rows if self.rows else {},
+            "epochs": len(self.epochs),
+            "epochs_planned": self.epochs_planned,
+            "metrics": self.last_metrics,
+            "test": self.test,
+            "best": self.best,
+            "storage": self.storage,
+            "model": self.model,
+            "dashboard_url": self.dashboard_url,
+            "timing": self._timing(),
+            "warnings": self.warnings,
+            "error": self.error or self._why_stopped(),
+        }
+
+    def _why_stopped(self) -> dict[str, Any] | None:
+        """A run that was stopped has no error of its own, and says the reason in its place."""
+        if self.status is not RunStatus.STOPPED:
+            return None
+        message = f"the run was stopped: {(self.reason or 'unknown').replace('_', ' ')}"
+        return dict.fromkeys(("rank", "file", "line", "fix", "traceback")) | {"kind": self.reason, "message": message}
+
+    def _timing(self) -> dict[str, Any]:
+        total = self.finished_at - self.submitted_at if self.finished_at and self.submitted_at else None
+        return {
+            "submit_to_first_step_s": self.phases.get("first_step"),
+            "submit_to_first_epoch_s": self.phases.get("first_epoch"),
+            "epoch_s": [row["epoch_s"] for row in self.epoch_rows()],
+            "total_s": total,
+            "phases": self.phases,
+        }
+
+
+def summarize(run: str, events: Iterable[events.Event]) -> RunSummary:
+    summary = RunSummary(run=run)
+    for event in events:
+        summary.add(event)
+    return summary

@@ -1,0 +1,226 @@
+"""Static checks of the user's Python: that each FILE.py:FUNCTION is there and can be called, without importing it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from raytrain.errors import Problem, SpecError
+from raytrain.spec.file_errors import local_path, looking_up
+from raytrain.spec.job import JobSpec
+from raytrain.spec.line_numbers import Loc, Places, dotted
+from raytrain.spec.peek.named_files import check_inside, leaves_folder
+from raytrain.spec.source_kinds import Source
+from raytrain.spec.suggest import did_you_mean
+from raytrain.spec.value_types import is_python_ref, split_python_ref
+
+BASE_ARGUMENT = "base"
+_NOT_CALLED = -1
+
+
+def code_problems(spec: JobSpec, folder: Path, places: Places) -> list[Problem]:
+    """What is wrong with the Python and the saved models that the spec refers to, in the spec's order."""
+    found: list[Problem] = []
+    for loc, ref, arguments in python_refs(spec):
+        found += [_located(problem, loc, places) for problem in _ref_problems(ref, folder, arguments)]
+    if spec.model.python is not None and not any(problem.field == "model" for problem in found):
+        found += _model_args_problems(spec, folder, places)
+    if spec.model.python is None:
+        found += _without_function(spec, places)
+    for loc, file in (("model", "file"), spec.model.file), (("init_from",), spec.init_from):
+        if file and (loc[-1] == "file" or file.endswith(".keras")):
+            found += [_located(problem, loc, places) for problem in _saved_model_problems(file, folder)]
+    return list(dict.fromkeys(found))
+
+
+def python_refs(spec: JobSpec) -> Iterator[tuple[Loc, str, int]]:
+    """Every reference into the user's Python: its place, the reference, and how many arguments it is called with.
+
+    -1 arguments: it is not called, or with arguments that only Keras knows.
+    """
+    data = spec.data
+    if spec.model.python:
+        yield ("model",), spec.model.python, _NOT_CALLED
+    if spec.compile and spec.compile.python:
+        yield ("compile",), spec.compile.python, 1
+    elif spec.compile:
+        for name in ("optimizer", "loss", "metrics", "weighted_metrics"):
+            yield from _refs_within(getattr(spec.compile, name), ("compile", name))
+    if isinstance(spec.callbacks, str):
+        yield ("callbacks",), spec.callbacks, 0
+    for part in ("train", "validation", "test"):
+        source = getattr(data, part)
+        if isinstance(source, Source) and source.code is not None:
+            yield ("data", part, *(("sql", "connect") if source.sql else ("python",))), source.code, 0
+    for index, step in enumerate(data.preprocess):
+        if step.python:
+            yield ("data", "preprocess", index, "python"), step.python, 1
+
+
+def _refs_within(value: Any, loc: Loc) -> Iterator[tuple[Loc, str, int]]:
+    if is_python_ref(value):
+        yield loc, value, _NOT_CALLED
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _refs_within(item, (*loc, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _refs_within(item, (*loc, index))
+
+
+def _ref_problems(ref: str, folder: Path, arguments: int) -> Iterator[Problem]:
+    file, name = split_python_ref(ref)
+    tree = _parse(file, folder)
+    if isinstance(tree, Problem):
+        yield tree
+        return
+    names = _top_level(tree.body)
+    if name not in names and "*" not in names:
+        functions = [known for known, node in names.items() if isinstance(node, ast.FunctionDef)]
+        yield Problem(
+            got=f"`{name}`, which {file} does not define",
+            expected=f"one of its functions: {', '.join(functions)}"
+            if functions
+            else f"a function of that name in {file}",
+            fix=did_you_mean(name, [known for known in names if known != "*"]),
+        )
+        return
+    function = names.get(name)
+    if arguments != _NOT_CALLED and isinstance(function, ast.FunctionDef) and not function.decorator_list:
+        yield from _call_problems(function, file, arguments)
+
+
+def _parse(file: str, folder: Path) -> ast.Module | Problem:
+    if leaves_folder(file) or Path(file).is_absolute():
+        expected = "a path within the job's folder: only that is uploaded"
+        return Problem(got=f"{file}, which lies outside the folder", expected=expected, fix="move it into the folder")
+    if problem := check_inside(file, folder):
+        return problem
+    try:
+        return ast.parse((folder / file).read_bytes(), filename=file)
+    except SyntaxError as error:
+        line = (error.text or "").strip()
+        got = f"{error.msg}: `{line}`" if line else str(error.msg)
+        return Problem(got=got, expected="valid Python", file=file, line=error.lineno or 0)
+    except (OSError, ValueError, RecursionError) as error:
+        return Problem(got=str(error), expected="a Python file", file=file)
+
+
+def _top_level(body: list[ast.stmt]) -> dict[str, ast.stmt]:
+    """Names that a module defines when it is imported; `*` where it imports names that cannot be known."""
+    names: dict[str, ast.stmt] = {}
+    for node in body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                names[node.name] = node
+            case ast.Assign():
+                leaves = [leaf for target in node.targets for leaf in ast.walk(target)]
+                names |= {leaf.id: node for leaf in leaves if isinstance(leaf, ast.Name)}
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                names[name] = node
+            case ast.Import() | ast.ImportFrom():
+                names |= {(alias.asname or alias.name.partition(".")[0]): node for alias in node.names}
+            case ast.If() | ast.Try() | ast.With() | ast.For() | ast.While():
+                for block in ("body", "handlers", "orelse", "finalbody"):
+                    for inner in getattr(node, block, []):
+                        names |= _top_level(inner.body if isinstance(inner, ast.ExceptHandler) else [inner])
+    return names
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parameters:
+    """A function's parameters: all names, those that need a value, and those that can be given by name."""
+
+    names: list[str]
+    positional: int
+    required: set[str]
+    by_name: list[str]
+    takes_more: bool
+    takes_any_name: bool
+
+    @classmethod
+    def of(cls, function: ast.FunctionDef) -> _Parameters:
+        args = function.args
+        positional = [arg.arg for arg in (*args.posonlyargs, *args.args)]
+        keyword = [arg.arg for arg in args.kwonlyargs]
+        optional = {name for name, default in zip(keyword, args.kw_defaults, strict=True) if default is not None}
+        optional |= set(positional[len(positional) - len(args.defaults) :])
+        return cls(
+            names=positional + keyword,
+            positional=len(positional),
+            required={*positional, *keyword} - optional,
+            by_name=[arg.arg for arg in args.args] + keyword,
+            takes_more=args.vararg is not None,
+            takes_any_name=args.kwarg is not None,
+        )
+
+
+def _call_problems(function: ast.FunctionDef, file: str, arguments: int) -> Iterator[Problem]:
+    takes = _Parameters.of(function)
+    given = takes.names[: min(arguments, takes.positional)]
+    if takes.required - set(given) or (len(given) < arguments and not takes.takes_more):
+        wanted = {0: "a function that can be called without arguments", 1: "a function of one argument"}[arguments]
+        got = f"{function.name}({', '.join(takes.names)})"
+        yield Problem(got=got, expected=wanted, file=file, line=function.lineno)
+
+
+def _model_args_problems(spec: JobSpec, folder: Path, places: Places) -> Iterator[Problem]:
+    """`model_args` against the model function's parameters; `init_from` fills the one named `base`."""
+    file, name = split_python_ref(str(spec.model.python))
+    tree = _parse(file, folder)
+    function = _top_level(tree.body).get(name) if isinstance(tree, ast.Module) else None
+    if not isinstance(function, ast.FunctionDef) or function.decorator_list:
+        return
+    takes, where = _Parameters.of(function), f"{name} in {file}:{function.lineno}"
+    for argument in spec.model_args:
+        loc = ("model_args", argument)
+        if argument == BASE_ARGUMENT and spec.init_from:
+            yield _located(Problem(got="`base` twice: init_from fills it too", expected="one of the two"), loc, places)
+        elif argument not in takes.by_name and not takes.takes_any_name:
+            got = f"`{argument}`, which {where} does not take"
+            expected = f"one of {', '.join(takes.by_name)}" if takes.by_name else "no arguments"
+            problem = Problem(got=got, expected=expected, fix=did_you_mean(argument, takes.by_name))
+            yield _located(problem, loc, places)
+    if spec.init_from and BASE_ARGUMENT not in takes.by_name:
+        got = f"{name}({', '.join(takes.names)}), which takes no `base`"
+        expected = "a parameter `base`: the model that init_from names"
+        yield Problem(got=got, expected=expected, field="init_from", file=file, line=function.lineno)
+    given = {*spec.model_args, *([BASE_ARGUMENT] if spec.init_from else [])}
+    missing = [parameter for parameter in takes.names if parameter in takes.required - given]
+    if missing:
+        fix = "add init_from" if missing == [BASE_ARGUMENT] else f"add model_args: {{{missing[0]}: …}}"
+        got, expected = f"no value for {', '.join(missing)}", f"one for each parameter of {where}"
+        yield _located(Problem(got=got, expected=expected, fix=fix), ("model_args",), places)
+
+
+def _without_function(spec: JobSpec, places: Places) -> Iterator[Problem]:
+    """What reaches only a model function would be lost without one."""
+    for name, given in (("model_args", spec.model_args), ("init_from", spec.init_from)):
+        if given:
+            got = f"{name} beside model.{spec.model.kind}"
+            expected = f"model: FILE.py:FUNCTION, the only one that {name} reaches"
+            yield _located(Problem(got=got, expected=expected), (name,), places)
+
+
+def _saved_model_problems(file: str, folder: Path) -> Iterator[Problem]:
+    try:
+        path = folder / local_path(file)
+        with looking_up(file):
+            is_there = path.is_file()
+    except SpecError as error:
+        yield from error.problems
+        return
+    if not is_there:
+        near = did_you_mean(path.name, [item.name for item in path.parent.glob("*.keras")])
+        yield Problem(got=f"{file}, which does not exist", expected="a saved .keras file", fix=near)
+
+
+def _located(problem: Problem, loc: Loc, places: Places) -> Problem:
+    """The problem with the spec's field; with its line too, unless it already stands in a file of the user's."""
+    if problem.file:
+        return replace(problem, field=dotted(loc))
+    file, line = places.of(loc)
+    return replace(problem, field=dotted(loc), file=file, line=line)

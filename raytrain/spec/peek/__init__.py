@@ -1,0 +1,1 @@
+"""What the headers of a job's files tell before anything is read or submitted."""

@@ -1,0 +1,157 @@
+"""Loads the user's own functions by `FILE.py:NAME`, and finds the user's own line in a traceback.
+
+Runs in: the driver (data functions) and every Train worker (everything else), in the job's own folder.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from raytrain.errors import Problem, RaytrainError, UserCodeError
+from raytrain.spec.value_types import split_python_ref
+
+
+def load_reference(ref: str, folder: Path) -> Any:
+    """What `FILE.py:NAME` names, with `folder` on the path so that the file can import its neighbours.
+
+    Raises:
+        UserCodeError: the file or the name is not there. What the file itself raises goes through as it is.
+    """
+    file, name = split_python_ref(ref)
+    module = _load_module(folder / file, folder)
+    if not hasattr(module, name):
+        offered = [key for key in vars(module) if not key.startswith("_")]
+        raise UserCodeError(
+            Problem(
+                file=file, got=f"no `{name}`", expected=f"one of {', '.join(offered)}", fix=f"define {name} in {file}"
+            )
+        )
+    return getattr(module, name)
+
+
+def call_reference(ref: str, folder: Path, *args: Any, **kwargs: Any) -> Any:
+    """What the user's function `FILE.py:NAME` returns for these arguments.
+
+    Raises:
+        UserCodeError: it cannot be loaded, or does not take these arguments.
+    """
+    function = load_reference(ref, folder)
+    check_takes(function, ref, *args, **kwargs)
+    return function(*args, **kwargs)
+
+
+def check_takes(function: Any, ref: str, *args: Any, **kwargs: Any) -> None:
+    """Refuses a user's function that cannot be called with these arguments.
+
+    Raises:
+        UserCodeError: it is no function, or its parameters do not fit.
+    """
+    file, name = split_python_ref(ref)
+    given = ", ".join([*(type(value).__name__ for value in args), *kwargs])
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        kind = type(function).__name__
+        raise UserCodeError(Problem(file=file, got=f"{name}, a {kind}", expected="a function")) from error
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise UserCodeError(
+            Problem(
+                file=file,
+                got=f"{name}{signature}: {error}",
+                expected=f"a function that can be called as {name}({given})",
+            )
+        ) from error
+
+
+def _load_module(path: Path, folder: Path) -> ModuleType:
+    name = path.relative_to(folder).with_suffix("").as_posix().replace("/", ".")
+    for known in (name, f"job.{name}"):
+        loaded = sys.modules.get(known)
+        if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+            return loaded
+    if not path.is_file():
+        raise UserCodeError(Problem(file=str(path.relative_to(folder)), got="no such file", expected="a Python file"))
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    if name in sys.modules:
+        name = f"job.{name}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.argv = [str(path)]  # the process' own are none of the user's, whose code may parse what it finds
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+def describe_failure(error: BaseException, folder: Path, *, rank: int | None = None) -> dict[str, Any]:
+    """An exception as the `error` of events and JSON: kind, message, rank, file, line, fix, traceback.
+
+    `file` and `line` are those of the innermost frame in the user's folder; null when no frame is the user's. `got`,
+    `expected`, `field` and `fix` are those of a problem of ours. `internal`: raytrain itself is at fault.
+    """
+    problem = error.problems[0] if isinstance(error, UserCodeError) and error.problems else None
+    file, line = (problem.file or None, problem.line or None) if problem else (None, None)
+    if file is None:
+        file, line = _user_frame(error, folder)
+    return {
+        "kind": type(error).__name__,
+        "message": _message(error),
+        "got": problem.got if problem else None,
+        "expected": problem.expected if problem else None,
+        "field": problem.field if problem else None,
+        "fix": problem.fix if problem else None,
+        "internal": file is None and is_own_fault(error),
+        "rank": rank,
+        "file": file,
+        "line": line,
+        "traceback": "".join(traceback.format_exception(error, limit=-20))[-20_000:],
+    }
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, UserCodeError) and error.problems:
+        return "; ".join(f"got {item.got}, expected {item.expected}" for item in error.problems)
+    text = _exit_in_words(error) if isinstance(error, SystemExit) else str(error).strip() or type(error).__name__
+    return text if len(text) <= 2000 else text[:2000] + " …"
+
+
+def _exit_in_words(error: SystemExit) -> str:
+    code = error.code
+    if isinstance(code, str):  # which Python prints, and ends with 1
+        return f"the code ended the process (exit code 1): {code}"
+    return f"the code ended the process (exit code {code or 0})"
+
+
+def is_own_fault(error: BaseException) -> bool:
+    """Whether an exception that no user's line stands behind comes from raytrain itself rather than from Keras."""
+    frames = traceback.extract_tb(error.__traceback__)
+    package = Path(__file__).parents[1]
+    return bool(frames) and Path(frames[-1].filename).is_relative_to(package) and not isinstance(error, RaytrainError)
+
+
+def _user_frame(error: BaseException, folder: Path) -> tuple[str | None, int | None]:
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_relative_to(folder):
+        return str(Path(error.filename).relative_to(folder)), error.lineno
+    found: tuple[str | None, int | None] = (None, None)
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename)
+        if path.is_relative_to(folder) and "site-packages" not in path.parts:
+            found = str(path.relative_to(folder)), frame.lineno
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if found == (None, None) and earlier is not None:
+        return _user_frame(earlier, folder)
+    return found

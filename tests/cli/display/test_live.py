@@ -1,0 +1,96 @@
+"""The live table, drawn on a recorded terminal."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from raytrain.cli.display.live import LiveDisplay, picture
+from raytrain.run import events
+from raytrain.run.summary import RunSummary, summarize
+from tests.cli.lives import RUN, beginning, epoch, whole_life
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what is written to it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def drawn(summary: RunSummary, width: int = 120, **how: float) -> str:
+    console = Console(width=width, record=True, file=io.StringIO(), color_system=None)
+    console.print(picture(summary, waited_s=how.get("waited_s", 0.0), since_epoch_s=how.get("since_epoch_s", 0.0)))
+    return console.export_text()
+
+
+def test_shows_what_a_starting_run_waits_for() -> None:
+    text = drawn(summarize(RUN, beginning()[:4]), waited_s=12.3)
+
+    assert RUN in text
+    assert "2 workers, global batch 32, 1,437 rows" in text
+    assert "reading and splitting the data  12s" in text
+
+
+def test_shows_epochs_progress_best_and_patience() -> None:
+    text = drawn(summarize(RUN, [*beginning(epochs=10), *(epoch(number) for number in range(4))]), since_epoch_s=0.2)
+
+    assert "loss" in text and "val_accuracy" in text and "rows/s" in text
+    assert "4/10" in text and "3,500" in text
+    assert "2.26s left" in text
+    assert "best val_loss 0.2250 (epoch 4)" in text
+    assert "patience 3" in text
+
+
+def test_shows_the_last_ten_epochs_only() -> None:
+    text = drawn(summarize(RUN, [*beginning(epochs=30), *(epoch(number) for number in range(25))]))
+
+    assert "16/30" in text and "25/30" in text
+    assert "15/30" not in text
+
+
+def test_a_metric_of_a_hostile_name_is_text() -> None:
+    hostile = epoch(0, **{"[red]\x1b[2Jmetric": 1.0})
+
+    assert "[red]metric" in drawn(summarize(RUN, [*beginning(), hostile]))
+
+
+def test_an_ended_run_has_no_progress_line() -> None:
+    text = drawn(summarize(RUN, whole_life()))
+
+    assert "SUCCEEDED" in text
+    assert "left" not in text and "patience" not in text
+
+
+def test_draws_on_a_terminal_and_leaves_the_table_standing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    terminal = Terminal()
+    display = LiveDisplay(terminal)
+    summary = RunSummary(run=RUN)
+    for event in [*whole_life(), events.Warned(run=RUN, attempt=1, time=0.0, message="mind \x1b[2J the [bold]gap")]:
+        summary.add(event)
+        display.show(event, summary)
+    display.note("a line of the job's log")
+    display.close()
+
+    text = terminal.getvalue()
+    assert "\x1b[?25h" in text  # the cursor is back
+    assert "3/3" in text
+    assert "mind  the [bold]gap" in text
+    assert "a line of the job's log" in text
+
+
+def test_no_color_leaves_colours_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    terminal = Terminal()
+    display = LiveDisplay(terminal)
+    summary = summarize(RUN, whole_life())
+    display.show(whole_life()[-1], summary)
+    display.close()
+
+    assert "\x1b[3" not in terminal.getvalue()
+    assert "\x1b[9" not in terminal.getvalue()

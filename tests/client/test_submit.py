@@ -1,0 +1,60 @@
+"""Tests of what is decided before anything is sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from raytrain.client.submit import dashboard_page, prepare, storage_for
+from raytrain.errors import NotFound, SpecError
+from raytrain.spec.load import LoadedJob, load_job
+from tests.conftest import MakeFolder
+
+Environ = dict[str, str]
+JOB = "name: digits\nmodel: model.py:build_model\ndata: {train: {sklearn: digits}, features: image, label: digit}\n"
+
+
+def load(folder: Path, *overrides: str) -> LoadedJob:
+    return load_job(str(folder), overrides=overrides)
+
+
+@pytest.fixture
+def folder(make_folder: MakeFolder) -> Path:
+    return make_folder(
+        {"job.yaml": JOB, "model.py": "def build_model(): ...\n", "runs/old/events.jsonl": "", "a.csv": ""}
+    )
+
+
+def test_runs_kept_inside_of_the_folder_do_not_travel(folder: Path, environ: Environ) -> None:
+    inside = prepare(load(folder, "storage=runs"), environ)
+    elsewhere = prepare(load(folder, "storage=~/x", "environment.exclude=['*.csv']"), environ)
+
+    assert [file.path for file in inside.plan.files] == ["a.csv", "job.yaml", "model.py"]
+    assert [file.path for file in elsewhere.plan.files] == ["job.yaml", "model.py", "runs/old/events.jsonl"]
+
+
+def test_the_base_model_is_found_before_a_cluster_is_asked(folder: Path, environ: Environ) -> None:
+    (folder / "base.keras").write_text("base")
+
+    assert prepare(load(folder, "init_from=base.keras"), environ).base_model == folder / "base.keras"
+    with pytest.raises(NotFound, match="no run nowhere-1"):
+        prepare(load(folder, "init_from=nowhere-1"), environ)
+
+
+def test_secrets_are_refused_before_a_cluster_is_asked(folder: Path, environ: Environ) -> None:
+    with pytest.raises(SpecError, match="HF_TOKEN"):
+        prepare(load(folder, "environment.env_vars={HF_TOKEN: hunter2}"), environ)
+
+
+def test_storage_is_this_machines_only_where_the_cluster_is() -> None:
+    folder = Path("/jobs/digits")
+
+    assert storage_for("~/raytrain", folder, shares_this_machine=True) == str(Path.home() / "raytrain")
+    assert storage_for("../runs", folder, shares_this_machine=True) == "/jobs/runs"
+    assert storage_for("/nfs/runs", folder, shares_this_machine=True) == "/nfs/runs"
+    assert storage_for("~/raytrain", folder, shares_this_machine=False) == "~/raytrain"
+
+
+def test_the_page_of_a_run() -> None:
+    assert dashboard_page("http://h:8265", "digits-1") == "http://h:8265/#/jobs/digits-1"

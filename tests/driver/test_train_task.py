@@ -1,0 +1,109 @@
+"""How an attempt is recorded that ends before any worker runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from raytrain.data import dataset
+from raytrain.driver import train_task, worker_groups
+from raytrain.run import events
+from raytrain.run.run_paths import RunPaths
+from raytrain.run.run_status import RunStatus
+from raytrain.user_code import load_reference
+
+
+class Told:
+    """Stands for the recorder."""
+
+    summary = SimpleNamespace(epoch_rows=list)
+
+    def __init__(self) -> None:
+        self.ends: list[dict[str, Any]] = []
+
+    def record(self, kind: type[events.Event], **fields: Any) -> None:
+        assert kind is events.RunFinished
+        self.ends.append(fields)
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signals: None) -> Path:
+    """The job's, in which the driver runs."""
+    folder = tmp_path / "job"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> tuple[RunStatus, dict[str, Any]]:
+    """What becomes of a run whose data function does this: its status and its recorded end."""
+    (folder / "data_of_job.py").write_text(f"import os, sys\n\ndef load():\n    {code}\n")
+    monkeypatch.setattr(train_task, "_attempt", lambda *_: load_reference("data_of_job.py:load", folder)())
+    told = Told()
+    status = train_task.run_job(cast(Any, None), RunPaths(folder.parent / "run"), cast(Any, told), folder)
+    [end] = told.ends
+    return status, end
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("sys.exit(0)", "the code ended the process (exit code 0)"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("raise ValueError('no')", "no"),
+        ("os.chdir('/'); raise ValueError('no')", "no"),
+    ],
+)
+def test_whatever_data_code_raises_fails_the_run(
+    code: str, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, end = run(folder, monkeypatch, code)
+    assert (status, end["status"], end["reason"]) == (RunStatus.FAILED, "FAILED", "user_code")
+    assert (end["error"]["message"], end["error"]["file"], end["error"]["line"]) == (message, "data_of_job.py", 4)
+
+
+def test_an_exit_that_no_file_of_the_users_stands_behind_is_internal(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(*_: Any) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(train_task, "_attempt", leave)
+    told = Told()
+    assert (
+        train_task.run_job(cast(Any, None), RunPaths(folder.parent / "run"), cast(Any, told), folder)
+        is RunStatus.FAILED
+    )
+    assert told.ends[0]["reason"] == "internal"
+
+
+def test_data_code_that_leaves_the_jobs_folder_takes_no_worker_along(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(spec: Any, within: Path) -> Any:
+        os.chdir("/")
+        pipeline = SimpleNamespace(to_json=dict)
+        return SimpleNamespace(plans={}, tier=SimpleNamespace(tier="shared"), pipeline=pipeline, notices=[])
+
+    monkeypatch.setattr(train_task, "start_mailbox", lambda: None)
+    monkeypatch.setattr(train_task, "_start_ahead", lambda scaling: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(dataset, "load_dataset", load)
+    monkeypatch.setattr(worker_groups, "WorkerGroups", lambda *parts: SimpleNamespace(run=lambda: (Path.cwd(), parts[-1])))
+    request = SimpleNamespace(spec=SimpleNamespace(scaling=SimpleNamespace(min_workers=None)))
+    recorder = SimpleNamespace(phase=lambda name: None, sharded=lambda plans, tier: None, record=lambda *_, **__: None)
+    stop = SimpleNamespace(reach=lambda mailbox: None)
+    attempt: Any = train_task._attempt
+    assert attempt(request, RunPaths(folder.parent), recorder, stop, folder) == (folder, folder)
