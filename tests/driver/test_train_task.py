@@ -101,7 +101,9 @@ def test_data_code_that_leaves_the_jobs_folder_takes_no_worker_along(
     monkeypatch.setattr(train_task, "start_mailbox", lambda: None)
     monkeypatch.setattr(train_task, "_start_ahead", lambda scaling: SimpleNamespace(close=lambda: None))
     monkeypatch.setattr(dataset, "load_dataset", load)
-    monkeypatch.setattr(worker_groups, "WorkerGroups", lambda *parts: SimpleNamespace(run=lambda: (Path.cwd(), parts[-1])))
+    monkeypatch.setattr(
+        worker_groups, "WorkerGroups", lambda *parts: SimpleNamespace(run=lambda: (Path.cwd(), parts[-1]))
+    )
     request = SimpleNamespace(spec=SimpleNamespace(scaling=SimpleNamespace(min_workers=None)))
     recorder = SimpleNamespace(phase=lambda name: None, sharded=lambda plans, tier: None, record=lambda *_, **__: None)
     stop = SimpleNamespace(reach=lambda mailbox: None)
