@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from raytrain import no_proxy
 from raytrain.worker import process_setup
 
 HOST = "127.0.0.1"
@@ -144,7 +145,7 @@ def test_the_workers_reach_each_other_without_a_proxy(
         monkeypatch.setenv(name, value)
     process_setup.configure(["10.0.0.1:7", "10.0.0.1:9", "[::1]:8"], 1)
     process_setup.finish_import()
-    assert os.environ["no_grpc_proxy"] == after
+    assert os.environ[no_proxy._NO_PROXY] == after
 
 
 def test_importing_ahead_happens_once_and_is_waited_for() -> None:
