@@ -19,7 +19,7 @@ os.environ["TF_CONFIG"] = json.dumps(
 )
 import keras, tensorflow as tf
 from raytrain.spec.shards import plan_shards
-from raytrain.worker.exact import pooling, steps
+from raytrain.worker.exact import metric_pooling, step_functions
 from raytrain.worker.feed import Feed
 from raytrain.worker.exact.keras_patches import mend
 from raytrain.worker.strategy import join
@@ -51,7 +51,7 @@ with strategy.scope():
     model._symbolic_build(data_batch=feed.example_batch())
 counts = {}
 wrapped = tf.function
-for name, make in (("train", steps.make_train_function), ("test", steps.make_test_function)):
+for name, make in (("train", step_functions.make_train_function), ("test", step_functions.make_test_function)):
     seen = []
 
     def recording(*args, seen=seen, **kwargs):
@@ -67,9 +67,9 @@ for name, make in (("train", steps.make_train_function), ("test", steps.make_tes
     [graph] = [concrete.graph for concrete in seen]
     counts[name] = [op.type for op in graph.get_operations() if "Collective" in op.type]
 reduced, sums = [], []
-reduce, sum_vector = strategy.extended._reduce_to, pooling.sum_vector
+reduce, sum_vector = strategy.extended._reduce_to, metric_pooling.sum_vector
 strategy.extended._reduce_to = lambda *a, **k: reduced.append(tf.executing_eagerly()) or reduce(*a, **k)
-pooling.sum_vector = lambda *a: sums.append(a) or sum_vector(*a)
+metric_pooling.sum_vector = lambda *a: sums.append(a) or sum_vector(*a)
 logs = dict.fromkeys(model.get_metrics_result())
 reduced.clear()
 model.asked.assign(0)

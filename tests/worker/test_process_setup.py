@@ -151,12 +151,12 @@ def test_the_workers_reach_each_other_without_a_proxy(
 def test_importing_ahead_happens_once_and_is_waited_for() -> None:
     program = """
 import sys, threading
-from raytrain.worker import setup
+from raytrain.worker import process_setup
 assert "tensorflow" not in sys.modules
-setup.LIBRARIES = ("zipapp",)
-for _ in range(3): setup.import_ahead()
-assert len(setup._importing) == 1
-setup.finish_import()
+process_setup.LIBRARIES = ("zipapp",)
+for _ in range(3): process_setup.import_ahead()
+assert len(process_setup._importing) == 1
+process_setup.finish_import()
 print("zipapp" in sys.modules, "tensorflow" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -79,7 +79,7 @@ def test_a_fresh_process_is_mended_once_and_everything_that_is_replaced_was_anch
     """Every attribute of Keras that differs after `mend` is one of those that `check_anchors` looks at."""
     program = """
 import sys
-from raytrain.worker.exact import mending
+from raytrain.worker.exact import keras_patches
 
 def attributes():
     found = {}
@@ -91,19 +91,19 @@ def attributes():
     return found
 
 before = attributes()
-mending.mend(rank=1)
-mending.mend(rank=1)
+keras_patches.mend(rank=1)
+keras_patches.mend(rank=1)
 after = attributes()
-class Own(mending.keras.metrics.Mean):
+class Own(keras_patches.keras.metrics.Mean):
     def update_state(self, *args, **kwargs):
         pass
-mending.keras.losses.MeanSquaredError(), mending.keras.metrics.MeanSquaredError(), Own()
+keras_patches.keras.losses.MeanSquaredError(), keras_patches.keras.metrics.MeanSquaredError(), Own()
 made = attributes()
 assert all(made[key] is after[key] for key in after if key[1].endswith(("__call__", "update_state")))
 changed = {key for (module, key), value in after.items() if before.get((module, key)) is not value}
 print(*sorted(changed))
 try:
-    mending.check_anchors()
+    keras_patches.check_anchors()
 except Exception as error:
     print(type(error).__name__)
 """
