@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PROGRAM = str(Path(sys.executable).parent / "raytrain")
 COMMANDS = {
     "import typer": [sys.executable, "-c", "import typer"],

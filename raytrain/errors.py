@@ -17,8 +17,10 @@ The exit codes follow the command line's contract: 0 succeeded, 10 FAILED, 11 ST
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from enum import IntEnum
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -67,6 +69,47 @@ class Problem:
         head = f"{self.where}: " if self.where else ""
         tail = f"; {self.fix}" if self.fix else ""
         return f"{head}got {self.got}, expected {self.expected}{tail}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a run, or one of its worker groups, failed: the `error` of events and of JSON.
+
+    Attributes:
+        kind: the exception's class, or what raytrain calls the failure (`WorkerLost`, `Hung`, …).
+        message: what happened, in a sentence or a few.
+        got, expected, field, fix: as in a `Problem`; None where there is none.
+        internal: raytrain itself is at fault.
+        rank: the worker that it happened on; None where it was none, or all.
+        file, line: in the user's own code; None where none is at fault.
+        traceback: the end of it.
+    """
+
+    kind: str
+    message: str
+    got: str | None = None
+    expected: str | None = None
+    field: str | None = None
+    fix: str | None = None
+    internal: bool = False
+    rank: int | None = None
+    file: str | None = None
+    line: int | None = None
+    traceback: str | None = None
+
+    @property
+    def place(self) -> str:
+        """`model.py:12`; empty where no line of the user's is at fault."""
+        return ":".join(str(part) for part in (self.file, self.line) if part)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Failure:
+        """Of this or another version of raytrain: keys that are not known are left out."""
+        known = {item.name: body[item.name] for item in fields(cls) if item.name in body}
+        return cls(**{"kind": "", "message": "", **{name: value for name, value in known.items() if value is not None}})
 
 
 class RaytrainError(Exception):

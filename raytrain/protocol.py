@@ -1,17 +1,38 @@
-"""What a worker tells the driver, one frozen dataclass a message. Light: the driver and the controller import it."""
+"""What the workers and the driver tell each other, one frozen dataclass a message.
+
+What becomes an event of the run as it stands travels as that event. Light: Ray Train's controller imports it, too.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from raytrain.errors import Failure
+from raytrain.run.events import EpochEnd, Event, Restored
+
+
+class Pause(StrEnum):
+    """Why a worker group ends that another one follows, which goes on from the newest checkpoint."""
+
+    RESIZE = "resize"
+    FALL_BACK = "fall_back"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """Base of all messages. `time`: seconds since the epoch on the worker's clock."""
+    """Base of all that a worker says. `time`: seconds since the epoch on the worker's clock."""
 
     rank: int
     time: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Happened(Message):
+    """An event, but for the run and the attempt, which the recorder knows."""
+
+    event: Event
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,32 +40,6 @@ class PhaseDone(Message):
     """This rank is past a step of the start-up (see `raytrain.run.events.Phase`)."""
 
     name: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Built(Message):
-    """The chief's model stands."""
-
-    parameters: int
-    trainable_parameters: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochDone(Message):
-    """The chief's report of an epoch, `metrics` pooled over all workers.
-
-    `rank_seconds`, `rank_rows` and `rank_wait_s` have one entry a rank; the last is how long its training thread stood
-    still for want of rows.
-    """
-
-    epoch: int
-    rank_seconds: list[float]
-    rank_rows: list[int]
-    rank_wait_s: list[float]
-    metrics: dict[str, float]
-    learning_rate: float | None
-    best: dict[str, Any] | None
-    patience_left: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,79 +62,25 @@ class Heartbeat(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckpointWritten(Message):
-    """`step`: steps done of `epoch + 1` when it was taken within an epoch; 0 at an epoch's end."""
+class GoesOn(Message):
+    """Training goes on from a checkpoint.
 
-    epoch: int
-    path: str
-    seconds: float
-    step: int = 0
-    blocked_s: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckpointFailed(Message):
-    """A save failed and is tried again, unless `given_up`."""
-
-    epoch: int
-    why: str
-    given_up: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckpointBroken(Message):
-    path: str
-    why: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RestoredFrom(Message):
-    """As in `CheckpointWritten`; `reports`: of the newest epochs, which a driver may have died without noting."""
-
-    epoch: int
-    path: str
-    step: int = 0
-    reports: list[EpochDone] = field(default_factory=list)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StopDecided(Message):
-    """Training ends; `step`: steps done of `epoch` where it ends within it, else 0.
-
-    `reason`: a `raytrain.run.Reason`, or `resize` or `fall_back` (see `raytrain.worker.early_stopping.Pause`).
+    `reports`: of the newest epochs, those of earlier attempts too; a driver may have died without noting them.
     """
 
-    epoch: int
-    reason: str
-    text: str
-    best: dict[str, Any] | None
-    step: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tested(Message):
-    metrics: dict[str, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelWritten(Message):
-    path: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Notice(Message):
-    text: str
+    restored: Restored
+    reports: Sequence[EpochEnd] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failed(Message):
-    """This rank's training raised. `error`: see `raytrain.user_code.describe_failure`."""
+    """This rank's training raised."""
 
-    error: dict[str, Any] = field(default_factory=dict)
+    failure: Failure
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished(Message):
-    """This rank is done; `reason`: as in `StopDecided`."""
+    """This rank is done; `reason`: a `Reason` or a `Pause`."""
 
     reason: str

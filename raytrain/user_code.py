@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from raytrain.errors import Problem, RaytrainError, UserCodeError
+from raytrain.errors import Failure, Problem, RaytrainError, UserCodeError
 from raytrain.spec.value_types import split_python_ref
 
 
@@ -97,29 +97,29 @@ def _load_module(path: Path, folder: Path) -> ModuleType:
     return module
 
 
-def describe_failure(error: BaseException, folder: Path, *, rank: int | None = None) -> dict[str, Any]:
-    """An exception as the `error` of events and JSON: kind, message, rank, file, line, fix, traceback.
+def describe_failure(error: BaseException, folder: Path, *, rank: int | None = None) -> Failure:
+    """An exception as the failure of a run.
 
-    `file` and `line` are those of the innermost frame in the user's folder; null when no frame is the user's. `got`,
-    `expected`, `field` and `fix` are those of a problem of ours. `internal`: raytrain itself is at fault.
+    `file` and `line` are those of the innermost frame in the user's folder; `got`, `expected`, `field` and `fix` those
+    of a problem of ours.
     """
     problem = error.problems[0] if isinstance(error, UserCodeError) and error.problems else None
     file, line = (problem.file or None, problem.line or None) if problem else (None, None)
     if file is None:
         file, line = _user_frame(error, folder)
-    return {
-        "kind": type(error).__name__,
-        "message": _message(error),
-        "got": problem.got if problem else None,
-        "expected": problem.expected if problem else None,
-        "field": problem.field if problem else None,
-        "fix": problem.fix if problem else None,
-        "internal": file is None and is_own_fault(error),
-        "rank": rank,
-        "file": file,
-        "line": line,
-        "traceback": "".join(traceback.format_exception(error, limit=-20))[-20_000:],
-    }
+    return Failure(
+        kind=type(error).__name__,
+        message=_message(error),
+        got=problem.got if problem else None,
+        expected=problem.expected if problem else None,
+        field=problem.field if problem else None,
+        fix=problem.fix if problem else None,
+        internal=file is None and is_own_fault(error),
+        rank=rank,
+        file=file,
+        line=line,
+        traceback="".join(traceback.format_exception(error, limit=-20))[-20_000:],
+    )
 
 
 def _message(error: BaseException) -> str:
@@ -139,7 +139,7 @@ def _exit_in_words(error: SystemExit) -> str:
 def is_own_fault(error: BaseException) -> bool:
     """Whether an exception that no user's line stands behind comes from raytrain itself rather than from Keras."""
     frames = traceback.extract_tb(error.__traceback__)
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parent
     return bool(frames) and Path(frames[-1].filename).is_relative_to(package) and not isinstance(error, RaytrainError)
 
 

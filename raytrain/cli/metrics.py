@@ -25,7 +25,9 @@ def command(
     out = Output(json=wants_json(json, output), quiet=quiet)
     summary = known_run.seen_now(known_run.find(run, address=address, storage=storage))
     if out.json:
-        out.result_json({"schema_version": 1, "run": summary.run, "epochs": summary.epoch_rows()})
+        out.result_json(
+            {"schema_version": 1, "run": summary.run, "epochs": [row.to_json() for row in summary.epoch_rows()]}
+        )
         return
     if summary.epochs:
         out.result(*epoch_table(summary))
@@ -36,14 +38,14 @@ def command(
 def epoch_table(summary: RunSummary) -> list[str]:
     """One line an epoch; a metric that an epoch lacks is a dash."""
     names = summary.metric_names()
-    best = summary.best["epoch"] if summary.best else None
+    best = summary.best.epoch if summary.best else None
     rows = [
         [
-            f"{row['epoch'] + 1}{'*' if row['epoch'] == best else ''}",
-            *(formatting.metric(row[name]) if name in row else "-" for name in names),
-            formatting.seconds(row["epoch_s"]),
-            f"{row['rows_per_s']:.0f}",
-            str(row["attempt"]),
+            f"{row.epoch + 1}{'*' if row.epoch == best else ''}",
+            *(formatting.metric(row.metrics[name]) if name in row.metrics else "-" for name in names),
+            formatting.seconds(row.epoch_s),
+            f"{row.rows_per_s:.0f}",
+            str(row.attempt),
         ]
         for row in summary.epoch_rows()
     ]

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from raytrain.client.pulled_files import CopiedLog
+from raytrain.run.event_json import from_line, to_line
 from raytrain.run.event_log import EventReader
-from raytrain.run.events import Event, from_line, to_line
+from raytrain.run.events import Event
 from raytrain.run.run_paths import RunPaths
 
 

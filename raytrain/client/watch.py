@@ -10,11 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from raytrain.client.event_source import EventSource
 from raytrain.cluster.jobs_api import JobInfo
-from raytrain.errors import ClusterError, NotFound, Problem, StateUnknown
+from raytrain.errors import ClusterError, Failure, NotFound, Problem, StateUnknown
 from raytrain.run.events import Event, GroupStarted, RunFinished
 from raytrain.run.run_id import submission_id
 from raytrain.run.run_paths import RunPaths
@@ -91,7 +91,7 @@ class Verdict:
     silent: bool = False
     reason: str | None = None
     message: str = ""
-    error: dict[str, Any] | None = None
+    error: Failure | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,8 +136,8 @@ def _as_the_job_says(facts: Facts) -> Verdict:
     message = "\n".join(tail) or "the job failed without a message"
     if reason is Reason.DRIVER_LOST:
         message = f"the driver ended without reporting a result; Ray says: {message}"
-    error = dict.fromkeys(("rank", "file", "line", "fix", "traceback")) | {"kind": str(reason), "message": message}
-    return Verdict(status=facts.job, final=True, reason=reason, message=message, error=error)
+    failure = Failure(kind=str(reason), message=message)
+    return Verdict(status=facts.job, final=True, reason=reason, message=message, error=failure)
 
 
 class Gatherer:

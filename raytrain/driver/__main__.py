@@ -116,11 +116,11 @@ def _run(request: JobRequest, paths: RunPaths, folder: Path, refusal: OSError | 
 
     logging.getLogger("ray").setLevel(logging.ERROR)
     ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
-    from raytrain.driver.recorder import Recorder
+    from raytrain.driver.recorder import open_recorder
 
     node = ray._private.worker._global_node
     mirror = Path(node.get_logs_dir_path()) / f"raytrain-{submission_id(request.run, request.attempt)}.jsonl"
-    with contextlib.closing(Recorder(request, paths, mirror=mirror)) as recorder:
+    with contextlib.closing(open_recorder(request, paths, mirror=mirror)) as recorder:
         return _run_recorded(request, paths, recorder, folder, refusal)
 
 
@@ -130,8 +130,7 @@ def _run_recorded(
     from raytrain.driver.train_task import run_job, storage_refused
     from raytrain.run import events
 
-    recorder.record(
-        events.Submitted,
+    submitted = events.Submitted(
         name=request.spec.name,
         workers=request.spec.scaling.workers,
         global_batch_size=request.spec.fit.global_batch_size,
@@ -140,14 +139,14 @@ def _run_recorded(
         submitted_at=request.submitted_at,
         dashboard_url=request.dashboard_url,
     )
+    recorder.record(submitted)
     try:
         write_whole(paths.spec, request.spec.model_dump_json(indent=1))
         keep_job(paths, folder)
     except OSError as error:
         refusal = refusal or error
     if refusal is not None:
-        return storage_refused(request, recorder, refusal, folder)
-    recorder.start_gauges()
+        return storage_refused(request, recorder, refusal)
     recorder.phase("driver")
     return run_job(request, paths, recorder, folder)
 

@@ -8,31 +8,32 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-_NOT_METRICS = {"epoch", "epoch_s", "rows_per_s", "learning_rate", "attempt"}
+from raytrain.run.summary import EpochRow
+
 _FRACTIONS = ("accuracy", "acc", "auc", "precision", "recall", "f1")
 
 
-def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Writes a PNG of `rows`, one a finished epoch as in `metrics.jsonl`."""
+def draw_curves(rows: Sequence[EpochRow], path: Path) -> None:
+    """Writes a PNG of the finished epochs."""
     aside = path.with_name(f".{path.name}.tmp")
     figure_of(rows).savefig(aside, format="png", dpi=120)
     aside.replace(path)
 
 
-def figure_of(rows: Sequence[dict[str, Any]]) -> Any:
+def figure_of(rows: Sequence[EpochRow]) -> Any:
     """The matplotlib figure of `rows`, the loss last; a metric that is no number in some epoch has no point there."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    names = [name for name in rows[0] if name not in _NOT_METRICS and not name.startswith("val_")]
+    names = [name for name in rows[0].metrics if not name.startswith("val_")]
     names.sort(key=lambda name: (name == "loss", name))
     figure = Figure(figsize=(5.2 * len(names), 4.0), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         drawn = []
         for key in (name, f"val_{name}"):
-            points = [(row["epoch"] + 1, row[key]) for row in rows if _is_number(row.get(key))]
+            points = [(row.epoch + 1, value) for row in rows if _is_number(value := row.metrics.get(key))]
             if points:
                 axes.plot(*zip(*points, strict=True), label=key, marker="." if len(points) < 40 else None)
             drawn += [value for _, value in points]
@@ -47,5 +48,5 @@ def figure_of(rows: Sequence[dict[str, Any]]) -> Any:
     return figure
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from raytrain import formatting
 from raytrain.driver.watchdog import Hang
+from raytrain.errors import Failure
 from raytrain.run.run_status import Reason
 from raytrain.spec.job import RestartsSpec
 
@@ -84,7 +85,7 @@ class GroupFailure:
         progressed: a checkpoint or an epoch was done since the group began.
     """
 
-    errors: Sequence[dict[str, Any]] = ()
+    errors: Sequence[Failure] = ()
     lost_ranks: Sequence[int] = ()
     account: str = ""
     hang: Hang | None = None
@@ -133,7 +134,7 @@ class Decision:
 
     restart: bool
     reason: Reason
-    error: dict[str, Any]
+    error: Failure
     back_off_s: float = 0.0
     budget: Budget = ""
 
@@ -148,25 +149,25 @@ def decide(failure: GroupFailure, past: History, limits: RestartsSpec) -> Decisi
     reason = Reason.HUNG if failure.hang else Reason.PREEMPTED if failure.preempted else Reason.WORKER_LOST
     error = _account(failure, own[0] if port_taken else None, next(filter(_is_infrastructure, told), None))
     if failure.death is not None and not failure.progressed and failure.death.is_again(past.last):
-        again = f"{error['message']}, twice at the same step: a restart would end there again"
-        return Decision(restart=False, reason=reason, error=error | {"message": again})
+        again = f"{error.message}, twice at the same step: a restart would end there again"
+        return Decision(restart=False, reason=reason, error=replace(error, message=again))
     budget: Budget = "" if failure.preempted else "max" if failure.started or failure.hang else "startup"
     used, most = (past.startups, limits.startup) if budget == "startup" else (past.restarts, limits.max)
     if budget and used >= most:
-        ended = f"{error['message']}; no restart is left of the {most} that restarts.{budget} allows"
-        return Decision(restart=False, reason=reason, error=error | {"message": ended})
+        ended = f"{error.message}; no restart is left of the {most} that restarts.{budget} allows"
+        return Decision(restart=False, reason=reason, error=replace(error, message=ended))
     wait_s = back_off_s(0 if failure.progressed else past.in_a_row)
     counted = f"restart {used + 1} of {most}" if budget else "a restart that is not counted"
-    words = f"{error['message']}; {counted}" + (f" in {formatting.seconds(wait_s)}" if wait_s else "")
-    return Decision(restart=True, reason=reason, error=error | {"message": words}, back_off_s=wait_s, budget=budget)
+    words = f"{error.message}; {counted}" + (f" in {formatting.seconds(wait_s)}" if wait_s else "")
+    return Decision(restart=True, reason=reason, error=replace(error, message=words), back_off_s=wait_s, budget=budget)
 
 
-def _reason_of(error: dict[str, Any]) -> Reason:
-    if error["kind"] == "StorageError":
+def _reason_of(error: Failure) -> Reason:
+    if error.kind == "StorageError":
         return Reason.STORAGE
-    if error["kind"] in ("SpecError", "UserCodeError") and error["file"] is None:
+    if error.kind in ("SpecError", "UserCodeError") and error.file is None:
         return Reason.SPEC_REFUSED
-    return Reason.INTERNAL if error.get("internal") else Reason.USER_CODE
+    return Reason.INTERNAL if error.internal else Reason.USER_CODE
 
 
 def back_off_s(failures_in_a_row: int) -> float:
@@ -176,27 +177,25 @@ def back_off_s(failures_in_a_row: int) -> float:
     return float(min(_FIRST_WAIT_S * 2 ** min(failures_in_a_row - 1, 10), _LONGEST_WAIT_S))
 
 
-def _is_collateral(error: dict[str, Any], failure: GroupFailure) -> bool:
+def _is_collateral(error: Failure, failure: GroupFailure) -> bool:
     """Before the first step there is no collective to be aborted yet: a connection fails then."""
-    if error["kind"] not in _COLLATERAL:
+    if error.kind not in _COLLATERAL:
         return False
-    joining = bool(failure.lost_ranks) and not failure.started and error["file"] is None
-    return joining or "ollective" in f"{error['message']}{error['traceback']}"
+    joining = bool(failure.lost_ranks) and not failure.started and error.file is None
+    return joining or "ollective" in f"{error.message}{error.traceback}"
 
 
-def _is_infrastructure(error: dict[str, Any]) -> bool:
+def _is_infrastructure(error: Failure) -> bool:
     """Ray names an error that came through a task `RayTaskError(KIND)`."""
-    kind = str(error["kind"]).removeprefix("RayTaskError(").removesuffix(")")
-    return error["file"] is None and kind in _INFRASTRUCTURE
+    kind = error.kind.removeprefix("RayTaskError(").removesuffix(")")
+    return error.file is None and kind in _INFRASTRUCTURE
 
 
-def _is_port_taken(error: dict[str, Any]) -> bool:
-    return error["file"] is None and bool(_PORT_TAKEN.search(str(error["message"])))
+def _is_port_taken(error: Failure) -> bool:
+    return error.file is None and bool(_PORT_TAKEN.search(error.message))
 
 
-def _account(
-    failure: GroupFailure, port_taken: dict[str, Any] | None, infrastructure: dict[str, Any] | None
-) -> dict[str, Any]:
+def _account(failure: GroupFailure, port_taken: Failure | None, infrastructure: Failure | None) -> Failure:
     """The failure in words, as `AttemptFailed` carries it; the errors are those that ranks reported of such kinds."""
     where = f" in epoch {failure.position[0] + 1}, step {failure.position[1]}" if failure.position else ""
     who = f"rank {', '.join(map(str, failure.lost_ranks))}" if failure.lost_ranks else "a worker"
@@ -207,7 +206,7 @@ def _account(
         kind, rank, fix = "Hung", failure.hang.rank, "the stacks in the attempt's logs show where each rank stood"
         message = _hung(failure.hang)
     elif port_taken is not None:
-        kind, rank, fix = "PortTaken", port_taken["rank"], "another process took the port; nothing to mend"
+        kind, rank, fix = "PortTaken", port_taken.rank, "another process took the port; nothing to mend"
         message = f"rank {rank} could not listen on its port"
     elif failure.preempted:
         kind, fix = "Preempted", ""
@@ -217,11 +216,10 @@ def _account(
         told = _MEMORY_ACCOUNT.search(failure.account)
         message = f"the process of {who} was ended for memory{where}" + (f": {told[0].strip()[:400]}" if told else "")
     elif infrastructure is not None and not failure.lost_ranks:
-        rank, fix = infrastructure["rank"], "look at the nodes of the cluster, and at Ray's own logs there"
-        what = str(infrastructure["message"]).strip().partition("\n")[0][:300]
-        message = f"Ray failed rank {rank}{where or ', before its first step'}: {infrastructure['kind']}: {what}"
-    body = dict.fromkeys(("file", "line", "field")) | {"internal": False, "traceback": failure.account[-20_000:]}
-    return {"kind": kind, "message": message, "rank": rank, "fix": fix} | body
+        rank, fix = infrastructure.rank, "look at the nodes of the cluster, and at Ray's own logs there"
+        what = infrastructure.message.strip().partition("\n")[0][:300]
+        message = f"Ray failed rank {rank}{where or ', before its first step'}: {infrastructure.kind}: {what}"
+    return Failure(kind=kind, message=message, rank=rank, fix=fix, traceback=failure.account[-20_000:])
 
 
 def _last_words(failure: GroupFailure) -> str:

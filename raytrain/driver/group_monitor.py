@@ -108,8 +108,8 @@ class GroupMonitor:
         if self.workers:
             self._placed_at = time.monotonic()
             self._pulse.placed()
-            ranks = [{"node": worker.address, "pid": worker.pid} for worker in self.workers]
-            self._recorder.record(events.Placed, ranks=ranks)
+            ranks = [events.RankPlace(node=worker.address, pid=worker.pid) for worker in self.workers]
+            self._recorder.record(events.Placed(ranks=ranks))
         elif not self._queued and time.monotonic() - self._began >= _QUEUED_AFTER_S:
             self._say_queued()
 
@@ -120,7 +120,7 @@ class GroupMonitor:
         groups = ray.util.placement_group_table().values()
         if any(list(group["bundles"].values()) == asked and group["state"] == "PENDING" for group in groups):
             self._queued = True
-            self._recorder.record(events.Queued, needs=needs_in_words(needs, workers))
+            self._recorder.record(events.Queued(needs=needs_in_words(needs, workers)))
 
     def _end(self, hang: Hang) -> None:
         """Keeps what shows why, then ends the workers, which Ray Train notices as a loss."""
@@ -130,7 +130,7 @@ class GroupMonitor:
         saving.start()
         saving.join(_STACKS_WITHIN_S)  # the storage may be what hangs
         kill(self.workers)
-        self._recorder.record(events.Hung, **vars(hang), stacks=self._paths.shown(stacks))
+        self._recorder.record(events.Hung(**vars(hang), stacks=self._paths.shown(stacks)))
 
     def _look_at_nodes(self) -> None:
         going = draining_nodes()
@@ -139,7 +139,7 @@ class GroupMonitor:
         if any(worker.node_id in going for worker in self.workers):
             self.preempted = True
             where = ", ".join(sorted({worker.address for worker in self.workers if worker.node_id in going}))
-            self._recorder.record(events.Warned, message=f"node {where} is going away: saving, then going on elsewhere")
+            self._recorder.record(events.Warned(message=f"node {where} is going away: saving, then going on elsewhere"))
             ray.get(self._mailbox.ask.remote("stop"))
 
     def _look_for_room(self, placed_at: float) -> None:

@@ -13,6 +13,7 @@ import ray
 from raytrain import protocol
 from raytrain.driver.rank_progress import RankProgress
 from raytrain.driver.recorder import Recorder
+from raytrain.errors import Failure
 from raytrain.run import events
 from raytrain.worker.fault_injection import Injector
 
@@ -38,10 +39,10 @@ class MailboxReader:
         self._injector = injector
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._collect, name="raytrain-collector", daemon=True)
-        self.errors: list[dict[str, Any]] = []
+        self.errors: list[Failure] = []
         self.finished_ranks = 0
         self.reason = ""
-        self.stopped: protocol.StopDecided | None = None
+        self.stopped: events.TrainingEnded | None = None
         self.progressed = False
 
     def __enter__(self) -> Self:
@@ -66,14 +67,16 @@ class MailboxReader:
                 case protocol.Heartbeat():
                     pass
                 case protocol.Failed():
-                    self.errors.append(message.error)
+                    self.errors.append(message.failure)
                 case protocol.Finished():
                     self.finished_ranks += 1
                     self.reason = str(message.reason)
+                case protocol.Happened(event=event):
+                    if isinstance(event, events.TrainingEnded):
+                        self.stopped = event
+                    self.progressed |= isinstance(event, (events.EpochEnd, events.CheckpointSaved))
+                    self._record(message)
                 case _:
-                    if isinstance(message, protocol.StopDecided):
-                        self.stopped = message
-                    self.progressed |= isinstance(message, (protocol.EpochDone, protocol.CheckpointWritten))
                     self._record(message)
 
     def _record(self, message: protocol.Message) -> None:
@@ -81,5 +84,6 @@ class MailboxReader:
         try:
             self._recorder.take(message)
         except Exception as error:  # noqa: BLE001  whatever it is, the run goes on
-            text = f"{type(message).__name__} of rank {message.rank} could not be recorded: {error!r}"
-            self._recorder.record(events.Warned, message=text)
+            what = type(message.event if isinstance(message, protocol.Happened) else message).__name__
+            text = f"{what} of rank {message.rank} could not be recorded: {error!r}"
+            self._recorder.record(events.Warned(message=text))

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from raytrain import protocol
+from raytrain.run import events
 
 SETUP = "setup"
 # In the order in which a rank passes through them.
@@ -68,7 +69,7 @@ class RankProgress:
                     if message.phase != SETUP:
                         self._furthest = max(self._furthest or (0, 0), (message.epoch, message.step))
                 self.started = self.started or message.phase != SETUP
-            case protocol.PhaseDone(name="first_step") | protocol.EpochDone():
+            case protocol.PhaseDone(name="first_step") | protocol.Happened(event=events.EpochEnd()):
                 self.started = True
 
     def placed(self) -> None:

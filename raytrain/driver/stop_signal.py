@@ -126,7 +126,7 @@ class StopSignal:
             except (ray.exceptions.RayError, OSError):  # the cluster does not answer now
                 continue
             if ends_at_ms is not None:
-                self._recorder.record(events.Warned, message="the driver's node is going away: saving, then stopping")
+                self._recorder.record(events.Warned(message="the driver's node is going away: saving, then stopping"))
                 self.leave_node(ends_at_ms)
                 return
 
@@ -147,10 +147,11 @@ class StopSignal:
             if self._over.wait(_LOOK_EVERY_S):
                 return
         with self._ending:
-            self._recorder.record(events.RunFinished, status=str(RunStatus.STOPPED), reason=str(self.reason))
+            self._recorder.record(events.RunFinished(status=str(RunStatus.STOPPED), reason=str(self.reason)))
             group = self._group
             if group is not None:
                 kill(group[0].workers)
+            self._recorder.close()
             self._sign.remove()
             self._sign.push_last_words()
             os._exit(1)

@@ -18,7 +18,7 @@ from raytrain.driver.curves import draw_curves
 from raytrain.driver.mailbox import start_mailbox
 from raytrain.driver.recorder import Recorder
 from raytrain.driver.stop_signal import StopSignal
-from raytrain.errors import SpecError, UserCodeError
+from raytrain.errors import Failure, SpecError, UserCodeError
 from raytrain.files import write_whole
 from raytrain.run import events
 from raytrain.run.run_paths import RunPaths
@@ -50,17 +50,16 @@ def run_job(request: JobRequest, paths: RunPaths, recorder: Recorder, folder: Pa
     try:
         status, reason, error = _attempt(request, paths, recorder, stop, folder)
     except (SpecError, UserCodeError) as refused:
-        where = describe_failure(refused, folder)
-        status, error = RunStatus.FAILED, where
-        reason = Reason.USER_CODE if where["file"] else Reason.SPEC_REFUSED
+        error = describe_failure(refused, folder)
+        status, reason = RunStatus.FAILED, Reason.USER_CODE if error.file else Reason.SPEC_REFUSED
     except ray.exceptions.RayError as failed:
         status, reason, error = RunStatus.FAILED, Reason.INTERNAL, describe_failure(failed, folder)
     except BaseException as failed:  # noqa: BLE001  the boundary: what the user's data code raises, SystemExit too
         error = describe_failure(failed, folder)
-        status, reason = RunStatus.FAILED, Reason.USER_CODE if error["file"] else Reason.INTERNAL
+        status, reason = RunStatus.FAILED, Reason.USER_CODE if error.file else Reason.INTERNAL
     stop.end()
     _draw(recorder, paths)
-    recorder.record(events.RunFinished, status=str(status), reason=str(reason), error=error)
+    recorder.record(events.RunFinished(status=str(status), reason=str(reason), error=error))
     return status
 
 
@@ -72,19 +71,18 @@ def _draw(recorder: Recorder, paths: RunPaths) -> None:
     try:
         draw_curves(rows, paths.curves)
     except (OSError, ValueError, ImportError) as error:
-        recorder.record(events.Warned, message=f"curves.png could not be drawn: {error}")
+        recorder.record(events.Warned(message=f"curves.png could not be drawn: {error}"))
 
 
-def storage_refused(request: JobRequest, recorder: Recorder, refusal: OSError, folder: Path) -> RunStatus:
+def storage_refused(request: JobRequest, recorder: Recorder, refusal: OSError) -> RunStatus:
     """Ends the run before it begins, because its directory cannot be written."""
-    error = describe_failure(refusal, folder) | {
-        "kind": "StorageError",
-        "field": "storage",
-        "message": f"got {request.storage}: {refusal.strerror}, expected a directory that the cluster can write",
-        "fix": "--set storage=… a directory that every node sees and can write",
-        "traceback": None,
-    }
-    recorder.record(events.RunFinished, status=str(RunStatus.FAILED), reason=str(Reason.STORAGE), error=error)
+    error = Failure(
+        kind="StorageError",
+        field="storage",
+        message=f"got {request.storage}: {refusal.strerror}, expected a directory that the cluster can write",
+        fix="--set storage=… a directory that every node sees and can write",
+    )
+    recorder.record(events.RunFinished(status=str(RunStatus.FAILED), reason=str(Reason.STORAGE), error=error))
     return RunStatus.FAILED
 
 
@@ -96,7 +94,7 @@ def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Sto
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # whose import has set it to talk
     if request.spec.scaling.min_workers is not None:
-        recorder.record(events.Warned, message=_ELASTIC_PROMISE)
+        recorder.record(events.Warned(message=_ELASTIC_PROMISE))
     with contextlib.chdir(folder):  # and back to it
         dataset = load_dataset(request.spec, folder)
     recorder.phase("data")
@@ -104,9 +102,9 @@ def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Sto
     try:
         write_whole(paths.preprocessing, json.dumps(dataset.pipeline.to_json()))
     except OSError as error:  # no reason not to train
-        recorder.record(events.Warned, message=f"{paths.preprocessing.name} could not be written: {error}")
+        recorder.record(events.Warned(message=f"{paths.preprocessing.name} could not be written: {error}"))
     for text in dataset.notices:
-        recorder.record(events.Warned, message=text)
+        recorder.record(events.Warned(message=text))
     controllers = ahead.result()
     from raytrain.driver.worker_groups import WorkerGroups
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import ray
 
-from raytrain import formatting, protocol
+from raytrain import formatting
 from raytrain.data.tiers.tier_datasets import Dataset
 from raytrain.data.tiers.worker_shards import Shards
 from raytrain.driver import elastic, failure_policy
@@ -26,6 +26,8 @@ from raytrain.driver.recorder import Recorder
 from raytrain.driver.stop_signal import StopSignal
 from raytrain.driver.train_controller import Controllers
 from raytrain.driver.worker_group import GroupResult, run_group
+from raytrain.errors import Failure
+from raytrain.protocol import Pause
 from raytrain.run import events
 from raytrain.run.event_log import read_events
 from raytrain.run.run_paths import RunPaths
@@ -33,12 +35,11 @@ from raytrain.run.run_status import Reason, RunStatus
 from raytrain.spec.placement import needs_in_words, needs_of
 from raytrain.spec.request import JobRequest
 from raytrain.worker import fault_injection
-from raytrain.worker.early_stopping import Pause
 from raytrain.worker.train_loop import LoopConfig
 
 _LOOK_EVERY_S = 1.0
 
-Outcome = tuple[RunStatus, Reason, dict[str, Any] | None]
+Outcome = tuple[RunStatus, Reason, Failure | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ class GroupEnd:
     """
 
     finished: str
-    stopped: protocol.StopDecided | None
+    stopped: events.TrainingEnded | None
     preempted: bool
     queue_timed_out: bool
     failure: failure_policy.GroupFailure
@@ -103,7 +104,7 @@ class WorkerGroups:
 
     def _resize(self, workers: int) -> None:
         if self._workers not in (0, workers):
-            self._recorder.record(events.Resized, workers=workers, before=self._workers)
+            self._recorder.record(events.Resized(workers=workers, before=self._workers))
         if workers != (self._workers or self._request.spec.scaling.workers):
             self._recorder.sharded(self._dataset.plans_for(workers), self._dataset.tier.tier)
         self._workers = workers
@@ -111,9 +112,8 @@ class WorkerGroups:
     def _run_group(self) -> GroupEnd:
         request = _sized(self._request, self._workers)
         self._recorder.begin_group(self._workers)
-        self._recorder.record(
-            events.GroupStarted, workers=self._workers, restart=self._past.restarts + self._past.startups
-        )
+        restart = self._past.restarts + self._past.startups
+        self._recorder.record(events.GroupStarted(workers=self._workers, restart=restart))
         ray.get(self._mailbox.begin.remote(self._group))
         pulse = RankProgress(self._workers)
         monitor = GroupMonitor(
@@ -154,7 +154,7 @@ class WorkerGroups:
 
     def _serve(self) -> contextlib.AbstractContextManager[Shards]:
         def notice(text: str) -> None:
-            self._recorder.record(events.Warned, message=text)
+            self._recorder.record(events.Warned(message=text))
 
         return self._dataset.serve(workers=self._workers, notice=notice)
 
@@ -178,8 +178,8 @@ class WorkerGroups:
         ruling = failure_policy.decide(failure, self._past, self._request.spec.restarts)
         self._past = self._past.after(failure, ruling.budget)
         if ruling.reason is Reason.WORKER_LOST:
-            self._recorder.record(events.WorkerLost, message=ruling.error["message"], ranks=list(failure.lost_ranks))
-        self._recorder.record(events.GroupFailed, error=ruling.error, retrying=ruling.restart)
+            self._recorder.record(events.WorkerLost(message=ruling.error.message, ranks=list(failure.lost_ranks)))
+        self._recorder.record(events.GroupFailed(error=ruling.error, retrying=ruling.restart))
         if not ruling.restart:
             return RunStatus.FAILED, ruling.reason, ruling.error
         self._stop.wait(ruling.back_off_s)
@@ -192,29 +192,27 @@ class WorkerGroups:
         self._fall_backs += 1
         factor = rule.learning_rate_factor**self._fall_backs
         epoch = end.stopped.epoch if end.stopped else 0
-        self._recorder.record(events.FellBack, epoch=epoch, learning_rate_factor=factor)
+        self._recorder.record(events.FellBack(epoch=epoch, learning_rate_factor=factor))
         return None
 
-    def _no_room(self) -> dict[str, Any]:
+    def _no_room(self) -> Failure:
         scaling = self._request.spec.scaling
         needs = needs_in_words(needs_of(scaling), self._workers)
         waited = formatting.seconds(scaling.queue_timeout)
         message = f"the cluster had no room for {needs} within {waited}"
         fix = "a longer scaling.queue_timeout, fewer workers, or scaling.min_workers"
-        error = {"kind": "QueueTimeout", "message": message, "fix": fix, "field": "scaling.queue_timeout"}
-        return dict.fromkeys(("rank", "file", "line", "traceback")) | error
+        return Failure(kind="QueueTimeout", message=message, fix=fix, field="scaling.queue_timeout")
 
 
-def verdict(reason: Reason, stopped: protocol.StopDecided | None) -> Outcome:
+def verdict(reason: Reason, stopped: events.TrainingEnded | None) -> Outcome:
     """How a run ends whose workers all came to their end; `stopped`: their decision to, where they took one."""
     if reason is Reason.DIVERGED:
         message = "the loss was no number any more"
         if stopped is not None:
             step = f", seen at step {stopped.step}" if stopped.step else ""
-            message = f"{stopped.text} in epoch {stopped.epoch + 1}{step}"
+            message = f"{stopped.message} in epoch {stopped.epoch + 1}{step}"
         fix = "lower the learning rate, scale the inputs, or set clipnorm on the optimizer"
-        error = dict.fromkeys(("rank", "file", "line", "field", "traceback"))
-        return RunStatus.FAILED, reason, error | {"kind": "Diverged", "message": message, "fix": fix}
+        return RunStatus.FAILED, reason, Failure(kind="Diverged", message=message, fix=fix)
     return RunStatus.SUCCEEDED, reason, None
 
 

@@ -59,7 +59,7 @@ def event_line(event: events.Event, summary: RunSummary) -> str:
             rate = f"learning rate times {event.learning_rate_factor:g}"
             return f"epoch {event.epoch + 1} diverged: back to the last finite checkpoint, {rate}"
         case events.GroupFailed(retrying=True):
-            return f"failed, starting again: {event.error.get('message')}"
+            return f"failed, starting again: {event.error.message}"
         case events.Warned():
             return f"warning: {event.message}"
     return ""
@@ -70,6 +70,5 @@ def final_line(event: events.Event) -> str:
     if not isinstance(event, events.RunFinished) or event.error is None:
         return ""
     error = event.error
-    place = ":".join(str(error[key]) for key in ("file", "line") if error.get(key))
-    where = f" ({place})" if place else ""
-    return f"{event.status} ({event.reason}): {error.get('kind')}: {error.get('message')}{where}"
+    where = f" ({error.place})" if error.place else ""
+    return f"{event.status} ({event.reason}): {error.kind}: {error.message}{where}"

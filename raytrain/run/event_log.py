@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from raytrain.run.events import Event, from_line, to_line
+from raytrain.run.event_json import from_line, to_line
+from raytrain.run.events import Event
 
 
 class EventWriter:

@@ -1,28 +1,60 @@
 """The events of a run, one JSON object a line in `events.jsonl`.
 
 Every line carries `schema_version`, `type`, `time` (seconds since the epoch, UTC), `run` and `attempt`, then the fields
-of its type. Readers skip types and fields they do not know, so that an old client can read a new run.
+of its type. Readers skip types and fields they do not know, so that an old client can read a new run. So a `type` stays
+what it is on disk, whatever its class is called: those of `GroupStarted` and `GroupFailed` speak of an attempt, that of
+`TrainingEnded` of an early stop.
+
+Whoever sees something happen makes the event of it, a worker too; `run` and `attempt` are put in by the recorder.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from raytrain.errors import Failure
+
 SCHEMA_VERSION = 1
+Metrics = Mapping[str, float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """The best epoch so far (counted from 0) by the value of the metric that is monitored."""
+
+    epoch: int
+    monitor: str
+    value: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitShards:
+    """How the rows of one split are divided: `rows` in all, `steps` an epoch, `dropped` in every epoch."""
+
+    rows: int
+    steps: int
+    rows_per_worker: Sequence[int]
+    dropped: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankPlace:
+    """Where a rank runs: the address of its `node`, and its process there."""
+
+    node: str
+    pid: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Base of all events."""
+    """Base of all events. `time` is when it happened; what makes an event may leave all three to the recorder."""
 
     type: ClassVar[str] = ""
-    run: str
-    attempt: int
-    time: float
+    run: str = ""
+    attempt: int = 0
+    time: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +91,10 @@ class Queued(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Placed(Event):
-    """The worker group's processes run. `ranks`: for each rank its `node` (an address) and `pid`."""
+    """The worker group's processes run; `ranks` has one place a rank."""
 
     type: ClassVar[str] = "placed"
-    ranks: list[dict[str, Any]]
+    ranks: list[RankPlace]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +112,13 @@ class Phase(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Sharded(Event):
-    """How the rows are divided. Each split's value has `rows`, `steps`, `rows_per_worker` (a list) and `dropped`.
+    """How the rows of each split are divided among the workers.
 
     `tier`: where the rows are kept between epochs, `shared`, `sharded` or `streaming`.
     """
 
     type: ClassVar[str] = "sharded"
-    splits: dict[str, dict[str, Any]]
+    splits: dict[str, SplitShards]
     tier: str = "shared"
 
 
@@ -101,21 +133,29 @@ class ModelBuilt(Event):
 class EpochEnd(Event):
     """An epoch (counted from 0) is done. `metrics` are pooled over all workers and rows.
 
-    `rank_seconds`, `rank_rows_per_s` and `rank_wait_s` (seconds without rows) have one entry a rank; `best` is
-    `{"epoch", "monitor", "value"}` so far.
+    `rank_seconds`, `rank_rows_per_s` and `rank_wait_s` (seconds in which the training thread stood still for want of
+    rows) have one entry a rank; `best` is the best so far.
     """
 
     type: ClassVar[str] = "epoch_end"
     epoch: int
-    metrics: dict[str, float | None]
+    metrics: Metrics
     seconds: float
     rows_per_s: float
     rank_seconds: list[float]
     rank_rows_per_s: list[float]
     rank_wait_s: list[float] = field(default_factory=list)
     learning_rate: float | None = None
-    best: dict[str, Any] | None = None
+    best: Best | None = None
     patience_left: int | None = None
+
+    @classmethod
+    def measured(cls, *, rank_seconds: list[float], rank_rows: Sequence[int], **fields: Any) -> EpochEnd:
+        """Of what was measured: each rank's seconds, and the rows that it trained on in them."""
+        speeds = [rows / took_s for rows, took_s in zip(rank_rows, rank_seconds, strict=True)]
+        seconds = max(rank_seconds)
+        rows_per_s = sum(rank_rows) / seconds
+        return cls(seconds=seconds, rows_per_s=rows_per_s, rank_seconds=rank_seconds, rank_rows_per_s=speeds, **fields)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,16 +204,17 @@ class CheckpointSkipped(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingEnded(Event):
-    """Training ends after `epoch` for `reason` (a `Reason`), before the epochs asked for are done.
+    """Training ends after `epoch` for `reason`, before the epochs asked for are done.
 
-    `step`: steps done of the epoch, where it ends within it; else 0.
+    `step`: steps done of the epoch, where it ends within it; else 0. `reason`: a `Reason`; a worker group that ends
+    for a `Pause` says so to the driver alone.
     """
 
     type: ClassVar[str] = "early_stop"
     epoch: int
     reason: str
     message: str
-    best: dict[str, Any] | None = None
+    best: Best | None = None
     step: int = 0
 
 
@@ -217,10 +258,10 @@ class FellBack(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class GroupFailed(Event):
-    """`error` has `kind`, `message`, `rank`, `file`, `line`, `fix` and `traceback`, each null where unknown."""
+    """A worker group has failed; `retrying`: another one follows."""
 
     type: ClassVar[str] = "attempt_failed"
-    error: dict[str, Any]
+    error: Failure
     retrying: bool
 
 
@@ -238,7 +279,7 @@ class TestEnd(Event):
 
     __test__ = False
     type: ClassVar[str] = "test_end"
-    metrics: dict[str, float | None]
+    metrics: Metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,49 +290,9 @@ class ModelSaved(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RunFinished(Event):
-    """Last line of a run. `status` and `reason` as in `raytrain.run`; `error` as in `AttemptFailed`."""
+    """Last line of a run. `status` and `reason` as in `raytrain.run.run_status`."""
 
     type: ClassVar[str] = "run_finished"
     status: str
     reason: str
-    error: dict[str, Any] | None = None
-
-
-_TYPES: dict[str, type[Event]] = {kind.type: kind for kind in Event.__subclasses__()}
-
-
-def to_line(event: Event) -> str:
-    """The event as one line of JSON, without the newline; numbers that JSON lacks (NaN, infinities) become null."""
-    return json_line({"schema_version": SCHEMA_VERSION, "type": event.type, **dataclasses.asdict(event)})
-
-
-def json_line(body: dict[str, Any]) -> str:
-    """One line of JSON, without the newline; numbers that JSON lacks become null."""
-    return json.dumps(finite(body), allow_nan=False, separators=(",", ":"))
-
-
-def from_line(line: str) -> Event | None:
-    """The event on a line, or None where the line is of an unknown type, cut short, or of no attempt or time."""
-    try:
-        body = json.loads(line)
-    except ValueError:
-        return None
-    kind = _TYPES.get(str(body.get("type"))) if isinstance(body, dict) else None
-    if kind is None or not isinstance(body.get("attempt"), int) or not isinstance(body.get("time"), (int, float)):
-        return None
-    known = {item.name for item in dataclasses.fields(kind)}
-    try:
-        return kind(**{key: value for key, value in body.items() if key in known})
-    except TypeError:
-        return None
-
-
-def finite(value: Any) -> Any:
-    """The value with every NaN and infinity in it replaced by None."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {str(key): finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
-    return value
+    error: Failure | None = None

@@ -7,16 +7,32 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from raytrain.errors import Failure
 from raytrain.run import events
 from raytrain.run.events import SCHEMA_VERSION
 from raytrain.run.run_status import RunStatus
 
 _SPLITS = ("train", "validation", "test")
-# The fields of an epoch's row beside its metrics.
-_NOT_METRICS = ("epoch", "epoch_s", "rows_per_s", "learning_rate", "attempt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRow:
+    """A finished epoch, counted from 0. `metrics` are pooled; `epoch_s` is the slowest rank's."""
+
+    epoch: int
+    metrics: events.Metrics
+    epoch_s: float
+    rows_per_s: float
+    learning_rate: float | None
+    attempt: int
+
+    def to_json(self) -> dict[str, Any]:
+        """One flat row: the epoch, every metric, then the rest."""
+        rest = {name: value for name, value in vars(self).items() if name not in ("epoch", "metrics")}
+        return {"epoch": self.epoch, **self.metrics, **rest}
 
 
 @dataclass(kw_only=True)
@@ -36,10 +52,10 @@ class RunSummary:
     parameters: int | None = None
     rows: dict[str, int] = field(default_factory=dict)
     epochs_planned: int | None = None
-    epochs: dict[int, dict[str, Any]] = field(default_factory=dict)
-    last_metrics: dict[str, float | None] = field(default_factory=dict)
-    test: dict[str, float | None] | None = None
-    best: dict[str, Any] | None = None
+    epochs: dict[int, EpochRow] = field(default_factory=dict)
+    last_metrics: events.Metrics = field(default_factory=dict)
+    test: events.Metrics | None = None
+    best: events.Best | None = None
     patience_left: int | None = None
     storage: str | None = None
     model: str | None = None
@@ -48,7 +64,17 @@ class RunSummary:
     finished_at: float | None = None
     phases: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    error: dict[str, Any] | None = None
+    error: Failure | None = None
+
+    def copy(self) -> RunSummary:
+        """The summary as it stands now, whatever is added to this one later."""
+        return replace(
+            self,
+            rows=dict(self.rows),
+            epochs=dict(self.epochs),
+            phases=dict(self.phases),
+            warnings=list(self.warnings),
+        )
 
     def add(self, event: events.Event) -> None:
         """Takes in an event; of one that a later version writes in another shape, what can be read."""
@@ -73,8 +99,8 @@ class RunSummary:
             case events.Phase():
                 self.phases.setdefault(event.name, self._since_submit_s(event))
             case events.Sharded():
-                self.rows = {split: shard["rows"] for split, shard in event.splits.items()}
-                self.steps_per_epoch = event.splits["train"]["steps"]
+                self.rows = {split: shards.rows for split, shards in event.splits.items()}
+                self.steps_per_epoch = event.splits["train"].steps
             case events.ModelBuilt():
                 self.parameters = event.parameters
             case events.EpochEnd():
@@ -111,14 +137,14 @@ class RunSummary:
 
     def _add_epoch(self, event: events.EpochEnd) -> None:
         self._forget_after(event.epoch - 1)  # of a group that was lost before its first checkpoint
-        self.epochs[event.epoch] = {
-            "epoch": event.epoch,
-            **event.metrics,
-            "epoch_s": event.seconds,
-            "rows_per_s": event.rows_per_s,
-            "learning_rate": event.learning_rate,
-            "attempt": event.attempt,
-        }
+        self.epochs[event.epoch] = EpochRow(
+            epoch=event.epoch,
+            metrics=event.metrics,
+            epoch_s=event.seconds,
+            rows_per_s=event.rows_per_s,
+            learning_rate=event.learning_rate,
+            attempt=event.attempt,
+        )
         self.last_metrics = event.metrics
         self.best, self.patience_left = event.best, event.patience_left
         if self.submitted_at is not None:
@@ -129,9 +155,8 @@ class RunSummary:
         if self._newest <= epoch:
             return
         self.epochs = {known: row for known, row in self.epochs.items() if known <= epoch}
-        last = self.epochs.get(self._newest, {})
-        self.last_metrics = {name: value for name, value in last.items() if name not in _NOT_METRICS}
-        if self.best is not None and self.best["epoch"] > epoch:
+        self.last_metrics = self.epochs[self._newest].metrics if self.epochs else {}
+        if self.best is not None and self.best.epoch > epoch:
             self.best = None
 
     @property
@@ -139,7 +164,7 @@ class RunSummary:
         """Epochs come in order: whatever comes after one that is trained again is forgotten first."""
         return next(reversed(self.epochs), -1)
 
-    def conclude(self, status: RunStatus, *, reason: str | None = None, error: dict[str, Any] | None = None) -> None:
+    def conclude(self, status: RunStatus, *, reason: str | None = None, error: Failure | None = None) -> None:
         """Takes over what was learned about the run from elsewhere than its log, such as from its job's status."""
         self.status = status
         self.reason = reason or self.reason
@@ -147,15 +172,14 @@ class RunSummary:
 
     def metric_names(self) -> list[str]:
         """Every metric of any epoch, in the order of their first appearance."""
-        names = (name for row in self.epoch_rows() for name in row if name not in _NOT_METRICS)
-        return list(dict.fromkeys(names))
+        return list(dict.fromkeys(name for row in self.epoch_rows() for name in row.metrics))
 
-    def epoch_rows(self) -> list[dict[str, Any]]:
-        """One flat row an epoch, in order: epoch, every metric, epoch_s, rows_per_s, learning_rate, attempt."""
+    def epoch_rows(self) -> list[EpochRow]:
+        """The finished epochs, in order."""
         return [self.epochs[epoch] for epoch in sorted(self.epochs)]
 
-    def newest_row(self) -> dict[str, Any]:
-        """The row of the last epoch.
+    def newest_row(self) -> EpochRow:
+        """The last finished epoch.
 
         Raises:
             KeyError: there is none yet.
@@ -180,30 +204,30 @@ class RunSummary:
             "rows": dict.fromkeys(_SPLITS, 0) | self.rows if self.rows else {},
             "epochs": len(self.epochs),
             "epochs_planned": self.epochs_planned,
-            "metrics": self.last_metrics,
+            "metrics": dict(self.last_metrics),
             "test": self.test,
-            "best": self.best,
+            "best": asdict(self.best) if self.best else None,
             "storage": self.storage,
             "model": self.model,
             "dashboard_url": self.dashboard_url,
             "timing": self._timing(),
             "warnings": self.warnings,
-            "error": self.error or self._why_stopped(),
+            "error": error.to_json() if (error := self.error or self._why_stopped()) else None,
         }
 
-    def _why_stopped(self) -> dict[str, Any] | None:
+    def _why_stopped(self) -> Failure | None:
         """A run that was stopped has no error of its own, and says the reason in its place."""
         if self.status is not RunStatus.STOPPED:
             return None
         message = f"the run was stopped: {(self.reason or 'unknown').replace('_', ' ')}"
-        return dict.fromkeys(("rank", "file", "line", "fix", "traceback")) | {"kind": self.reason, "message": message}
+        return Failure(kind=self.reason or "", message=message)
 
     def _timing(self) -> dict[str, Any]:
         total = self.finished_at - self.submitted_at if self.finished_at and self.submitted_at else None
         return {
             "submit_to_first_step_s": self.phases.get("first_step"),
             "submit_to_first_epoch_s": self.phases.get("first_epoch"),
-            "epoch_s": [row["epoch_s"] for row in self.epoch_rows()],
+            "epoch_s": [row.epoch_s for row in self.epoch_rows()],
             "total_s": total,
             "phases": self.phases,
         }

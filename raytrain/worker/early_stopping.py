@@ -10,22 +10,16 @@ import math
 from collections.abc import Mapping
 from ctypes import c_float
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 from raytrain.errors import Problem, UserCodeError
+from raytrain.protocol import Pause
+from raytrain.run.events import Best
 from raytrain.run.run_status import Reason
 from raytrain.spec.job import DivergenceSpec, EarlyStoppingSpec
 
 Mode = Literal["min", "max"]
 _LARGER_IS_BETTER = ("acc", "auc", "precision", "recall", "f1", "fbeta", "r2", "iou", "top_k", "sensitivity")
-
-
-class Pause(StrEnum):
-    """Why a worker group ends that another one follows, which goes on from the newest checkpoint."""
-
-    RESIZE = "resize"
-    FALL_BACK = "fall_back"
 
 
 DECISIONS: tuple[Reason | Pause, ...] = (
@@ -47,10 +41,10 @@ class Progress:
     best_epoch: int | None = None
     waited: int = 0
 
-    def best(self, monitor: str) -> dict[str, Any] | None:
+    def best(self, monitor: str) -> Best | None:
         if self.best_epoch is None:
             return None
-        return {"epoch": self.best_epoch, "monitor": monitor, "value": self.best_value}
+        return Best(epoch=self.best_epoch, monitor=monitor, value=self.best_value)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,8 @@ from keras.src.random.seed_generator import global_seed_generator
 from raytrain import protocol
 from raytrain.data.packed import Arrays
 from raytrain.data.tiers.readers import Reader
+from raytrain.protocol import Pause
+from raytrain.run import events
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.run_status import Reason
 from raytrain.spec.job import JobSpec
@@ -32,7 +34,6 @@ from raytrain.worker.checkpoints.checkpoint_writer import Writer
 from raytrain.worker.checkpoints.learning_rate_cut import FallBacks
 from raytrain.worker.checkpoints.object_storage import publish_checkpoint
 from raytrain.worker.checkpoints.restore_checkpoint import newest_checkpoint
-from raytrain.worker.early_stopping import Pause
 from raytrain.worker.exact import step_functions
 from raytrain.worker.exact.batch_normalization import plain_layers, synchronized
 from raytrain.worker.exact.keras_patches import build_if_possible, mend
@@ -205,10 +206,10 @@ def _finish(
     if "test" in feeds and reason is not Reason.STOPPED_BY_USER:
         metrics = model.evaluate(feeds["test"], return_dict=True, verbose=0, callbacks=[hooks.pulse])
         if job.rank == 0:
-            channel.send(protocol.Tested(rank=0, time=time(), metrics=scalars(metrics)))
+            _tell(channel, events.TestEnd(metrics=scalars(metrics)))
     saved = model_file.save_model(model, job.paths, rank=job.rank, notice=_chief_notice(channel, job.rank))
     if job.rank == 0:
-        channel.send(protocol.ModelWritten(rank=0, time=time(), path=job.paths.shown(saved)))
+        _tell(channel, events.ModelSaved(path=job.paths.shown(saved)))
 
 
 def _use_own_steps(
@@ -260,7 +261,7 @@ def _announce_model(model: keras.Model, job: WorkerJob, channel: Channel) -> Non
         return
     trainable = sum(int(variable.shape.num_elements()) for variable in _tensors(model.trainable_variables))
     parameters = sum(int(variable.shape.num_elements()) for variable in _tensors(model.weights))
-    channel.send(protocol.Built(rank=0, time=time(), parameters=parameters, trainable_parameters=trainable))
+    _tell(channel, events.ModelBuilt(parameters=parameters, trainable_parameters=trainable))
     notice = _chief_notice(channel, job.rank)
     try:
         model_file.write_summary(model, job.paths.summary)
@@ -281,9 +282,14 @@ def _chief_notice(channel: Channel, rank: int) -> Callable[[str], None]:
 
     def notice(text: str) -> None:
         if rank == 0:
-            channel.send(protocol.Notice(rank=0, time=time(), text=text))
+            _tell(channel, events.Warned(message=text))
 
     return notice
+
+
+def _tell(channel: Channel, event: events.Event) -> None:
+    """What has happened on the chief."""
+    channel.send(protocol.Happened(rank=0, time=time(), event=event))
 
 
 def _phase(channel: Channel, rank: int, name: str) -> None:

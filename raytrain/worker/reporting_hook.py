@@ -16,6 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from raytrain import protocol
+from raytrain.protocol import Pause
+from raytrain.run import events
 from raytrain.run.run_status import Reason
 from raytrain.spec.job import EarlyStoppingSpec, JobSpec
 from raytrain.worker import early_stopping
@@ -48,7 +50,7 @@ class _Agreed:
         waited_s: seconds of the epoch without rows, one a rank.
     """
 
-    reason: Reason | early_stopping.Pause | None
+    reason: Reason | Pause | None
     is_best: bool
     seconds: list[float]
     waited_s: list[float]
@@ -84,10 +86,10 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._strategy = strategy
         self._rank = rank
         self._fall_backs = fall_backs
-        self.reason: Reason | early_stopping.Pause = Reason.COMPLETED
+        self.reason: Reason | Pause = Reason.COMPLETED
         self.progress = early_stopping.Progress()
         self.best = BestWeights()
-        self.reports: deque[protocol.EpochDone] = deque(maxlen=_MOST_REPORTS)
+        self.reports: deque[events.EpochEnd] = deque(maxlen=_MOST_REPORTS)
         self.mode: early_stopping.Mode = "min"
         self.elapsed_before_s = 0.0
 
@@ -98,7 +100,7 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
 
     @property
     def is_diverged(self) -> bool:
-        return self.reason in (Reason.DIVERGED, early_stopping.Pause.FALL_BACK)
+        return self.reason in (Reason.DIVERGED, Pause.FALL_BACK)
 
     @property
     def clock(self) -> dict[str, float]:
@@ -114,23 +116,14 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._epoch_began -= clock["epoch_s"]
         self._waited_before_s -= clock["waited_s"]
 
-    def end(self, reason: Reason | early_stopping.Pause, text: str, *, epoch: int, step: int = 0) -> None:
+    def end(self, reason: Reason | Pause, text: str, *, epoch: int, step: int = 0) -> None:
         """Notes, and on the chief tells, why training ends; every rank calls it with the same."""
         if reason is Reason.DIVERGED:
             reason = early_stopping.after_divergence(self._spec.divergence, fall_backs=self._fall_backs)
         self.reason = reason
         if self._rank == 0:
-            self._channel.send(
-                protocol.StopDecided(
-                    rank=0,
-                    time=time(),
-                    epoch=epoch,
-                    step=step,
-                    reason=reason,
-                    text=text,
-                    best=self.progress.best(self._rule.monitor),
-                )
-            )
+            best = self.progress.best(self._rule.monitor)
+            self._tell(events.TrainingEnded(epoch=epoch, step=step, reason=reason, message=text, best=best))
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._began = perf_counter()
@@ -156,8 +149,7 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         if agreed.is_best and self._rule.restore_best:
             self._keep_best()
         if self._rank == 0:
-            report = protocol.EpochDone(
-                rank=0,
+            report = events.EpochEnd.measured(
                 time=time(),
                 epoch=epoch,
                 rank_seconds=agreed.seconds,
@@ -169,12 +161,15 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
                 patience_left=self._patience_left,
             )
             self.reports.append(report)
-            self._channel.send(report)
+            self._tell(report)
         if agreed.reason is not None:
             self.model.stop_training = True
             decided = decision is not None and decision.reason == agreed.reason
             text = decision.text if decision and decided else "a callback set stop_training"
             self.end(agreed.reason, text, epoch=epoch)
+
+    def _tell(self, event: events.Event) -> None:
+        self._channel.send(protocol.Happened(rank=0, time=time(), event=event))
 
     @property
     def _rule(self) -> EarlyStoppingSpec:

@@ -21,6 +21,7 @@ from raytrain import protocol
 from raytrain.data.tiers.worker_shards import Shards
 from raytrain.errors import Problem, UserCodeError
 from raytrain.run.copy_output import copy_output
+from raytrain.run.events import Warned
 from raytrain.run.run_paths import RunPaths
 from raytrain.spec.request import JobRequest
 from raytrain.user_code import describe_failure
@@ -68,7 +69,7 @@ class MailboxChannel:
 
     def notice(self, rank: int) -> Callable[[str], None]:
         """A way to tell the user something."""
-        return lambda text: self.send(protocol.Notice(rank=rank, time=time(), text=text))
+        return lambda text: self.send(protocol.Happened(rank=rank, time=time(), event=Warned(message=text)))
 
     def asked(self) -> str:
         """What the mailbox was last heard to ask: the training thread does not wait for it."""
@@ -164,7 +165,7 @@ def _reported(channel: MailboxChannel, folder: Path, rank: int) -> Iterator[None
     try:
         yield
     except BaseException as error:  # noqa: BLE001  the boundary of the user's code, which may raise SystemExit
-        failed = protocol.Failed(rank=rank, time=time(), error=describe_failure(error, folder, rank=rank))
-        channel.send(failed)
+        failure = describe_failure(error, folder, rank=rank)
+        channel.send(protocol.Failed(rank=rank, time=time(), failure=failure))
         channel.flush()
-        raise RuntimeError(f"rank {rank}: {failed.error['kind']}: {failed.error['message']}") from None
+        raise RuntimeError(f"rank {rank}: {failure.kind}: {failure.message}") from None

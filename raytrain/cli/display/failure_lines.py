@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from raytrain.cli.display.run_phrases import reason_in_words
-from raytrain.errors import ExitCode, Problem, RaytrainError
+from raytrain.errors import ExitCode, Failure, Problem, RaytrainError
 from raytrain.run.summary import RunSummary
+
+_UNKNOWN = Failure(kind="", message="")
 
 
 def error_lines(error: RaytrainError) -> Iterator[str]:
@@ -36,34 +38,31 @@ def failure_title(summary: RunSummary) -> str:
 
 def failure_lines(summary: RunSummary) -> Iterator[str]:
     """Why a run failed: the user's own file and line where it is the user's code."""
-    error = summary.error or {}
-    place = ":".join(str(error[key]) for key in ("file", "line") if error.get(key))
-    rank = f"on rank {error['rank']}" if error.get("rank") is not None else ""
-    where = ", ".join(part for part in (place, error.get("field"), rank) if part)
+    error = summary.error or _UNKNOWN
+    rank = f"on rank {error.rank}" if error.rank is not None else ""
+    where = ", ".join(part for part in (error.place, error.field, rank) if part)
     if where:
         yield where
-    if error.get("got"):
-        yield from _labelled("got", str(error["got"]))
-        yield from _labelled("expected", str(error.get("expected") or ""))
+    if error.got:
+        yield from _labelled("got", error.got)
+        yield from _labelled("expected", error.expected or "")
     else:
         yield from _raised(error).splitlines()
-    if error.get("fix"):
-        yield from _labelled("to mend", str(error["fix"]))
+    yield from _labelled("to mend", error.fix or "")
 
 
-def _raised(error: dict[str, Any]) -> str:
+def _raised(error: Failure) -> str:
     """`NameError: name 'hiden' is not defined`; the kind alone, or the message alone, where that is all."""
-    kind, message = str(error.get("kind") or ""), str(error.get("message") or "")
+    kind, message = error.kind, error.message
     builtin = kind.endswith(("Error", "Exception", "Exit")) and kind not in message
     return f"{kind}: {message}" if builtin and message else message or kind or "no reason was given"
 
 
 def failure_object(summary: RunSummary) -> dict[str, Any]:
     """The same for programs; the object on stdout has the traceback, too."""
-    error = summary.error or {}
-    kind, message = str(error.get("kind") or "RunFailed"), str(error.get("message") or "")
-    whole = error_object(kind, failure_title(summary), message, ExitCode.RUN_FAILED)
-    known = {key: error.get(key) for key in ("rank", "file", "line", "field", "fix")}
+    error = summary.error or _UNKNOWN
+    whole = error_object(error.kind or "RunFailed", failure_title(summary), error.message, ExitCode.RUN_FAILED)
+    known = {key: getattr(error, key) for key in ("rank", "file", "line", "field", "fix")}
     return {"error": whole["error"] | {"run": summary.run, "reason": summary.reason} | known}
 
 

@@ -103,22 +103,22 @@ def _waiting(summary: RunSummary, waited_s: float, job_message: str) -> Renderab
 def _epochs(summary: RunSummary) -> Table:
     rows = summary.epoch_rows()
     names = summary.metric_names()
-    best = summary.best["epoch"] if summary.best else None
+    best = summary.best.epoch if summary.best else None
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("epoch", *names, "time", "rows/s"):
         table.add_column(Text(clean(name)), justify="right", no_wrap=True)
     for row in rows[-_EPOCHS_SHOWN:]:
-        number = f"{row['epoch'] + 1}/{summary.epochs_planned}" if summary.epochs_planned else str(row["epoch"] + 1)
-        cells = [formatting.metric(row.get(name)) for name in names]
-        pace = [formatting.seconds(row["epoch_s"]), formatting.count(row["rows_per_s"])]
-        table.add_row(number, *cells, *pace, style="green" if row["epoch"] == best else None)
+        number = f"{row.epoch + 1}/{summary.epochs_planned}" if summary.epochs_planned else str(row.epoch + 1)
+        cells = [formatting.metric(row.metrics.get(name)) for name in names]
+        pace = [formatting.seconds(row.epoch_s), formatting.count(row.rows_per_s)]
+        table.add_row(number, *cells, *pace, style="green" if row.epoch == best else None)
     return table
 
 
 def _progress(summary: RunSummary, since_epoch_s: float) -> RenderableType:
     planned = max(summary.epochs_planned or 0, len(summary.epochs))
     done = max(summary.epochs) + 1
-    epoch_s = statistics.median([row["epoch_s"] for row in summary.epoch_rows()[-5:]])
+    epoch_s = statistics.median([row.epoch_s for row in summary.epoch_rows()[-5:]])
     part = min(since_epoch_s / epoch_s, 1.0) if epoch_s and done < planned else 0.0
     left_s = max(0.0, (planned - done - part) * epoch_s)
     line = Table.grid(padding=(0, 2))
@@ -129,8 +129,8 @@ def _progress(summary: RunSummary, since_epoch_s: float) -> RenderableType:
     ]
     if summary.best:
         best = summary.best
-        name = clean(str(best["monitor"]))
-        cells.append(Text(f"best {name} {formatting.metric(best['value'])} (epoch {best['epoch'] + 1})", style="green"))
+        name = clean(best.monitor)
+        cells.append(Text(f"best {name} {formatting.metric(best.value)} (epoch {best.epoch + 1})", style="green"))
     if summary.patience_left is not None:
         cells.append(Text(f"patience {summary.patience_left}"))
     line.add_row(*cells)

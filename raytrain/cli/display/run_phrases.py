@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from raytrain import formatting
+from raytrain.errors import Failure
+from raytrain.run.events import Best
 from raytrain.run.run_status import Reason, RunStatus
 from raytrain.run.summary import RunSummary
 
@@ -106,11 +107,11 @@ def _epochs(summary: RunSummary) -> str:
     return f"{len(summary.epochs)} of {summary.epochs_planned}{workers}"
 
 
-def _best(best: dict[str, Any] | None) -> str:
+def _best(best: Best | None) -> str:
     """Epochs are counted from 1 for people."""
     if not best:
         return ""
-    return f"epoch {best['epoch'] + 1}: {best['monitor']}={formatting.metric(best['value'])}"
+    return f"epoch {best.epoch + 1}: {best.monitor}={formatting.metric(best.value)}"
 
 
 def _timing(summary: RunSummary) -> str:
@@ -122,10 +123,9 @@ def _timing(summary: RunSummary) -> str:
     return f"{', '.join(phases)}; since the command" if phases else ""
 
 
-def _error(error: dict[str, Any] | None) -> str:
+def _error(error: Failure | None) -> str:
     """One line; the whole of it stands in the panel."""
     if not error:
         return ""
-    place = ":".join(str(error[key]) for key in ("file", "line") if error.get(key))
-    message = str(error.get("message") or error.get("kind") or "").strip().partition("\n")[0]
-    return f"{place}: {message}" if place else message
+    message = (error.message or error.kind).strip().partition("\n")[0]
+    return f"{error.place}: {message}" if error.place else message

@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from raytrain.files import write_whole
-from raytrain.run import events
-from raytrain.run.summary import RunSummary
+from raytrain.run.event_json import json_line
+from raytrain.run.events import EpochEnd, Event, Restored
+from raytrain.run.summary import EpochRow, RunSummary
 
 
 class MetricsFile:
@@ -19,12 +20,10 @@ class MetricsFile:
         self._path = path
         self._written: int | None = None  # rows that stand in it; unknown at first and after a failure
 
-    def follow(self, summary: RunSummary) -> None:
-        """Brings the file up to date after an epoch has ended, or others were forgotten.
-
-        Raises:
-            OSError: the file cannot be written now.
-        """
+    def take(self, event: Event, summary: RunSummary) -> None:
+        """Brings the file up to date after an epoch has ended, or others were forgotten."""
+        if not isinstance(event, (EpochEnd, Restored)):
+            return
         written, self._written = self._written, None
         epochs = len(summary.epochs)
         if written is not None and epochs == written + 1:  # one event adds one epoch, or forgets some first
@@ -34,6 +33,9 @@ class MetricsFile:
             write_whole(self._path, "".join(_line(row) for row in summary.epoch_rows()))
         self._written = epochs
 
+    def close(self) -> None:
+        """Nothing is open."""
 
-def _line(row: dict[str, object]) -> str:
-    return events.json_line(row) + "\n"
+
+def _line(row: EpochRow) -> str:
+    return json_line(row.to_json()) + "\n"

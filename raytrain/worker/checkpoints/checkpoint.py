@@ -27,7 +27,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
-from raytrain import protocol
+from raytrain.run.events import Best, EpochEnd
 
 _NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?(?:\.(\d+))?")
 _CALLBACK = re.compile(r"callback-(\d+)\.npz")
@@ -85,9 +85,17 @@ class Snapshot:
     ranks: list[bytes] = field(default_factory=list)
 
     @property
-    def reports(self) -> list[protocol.EpochDone]:
+    def reports(self) -> list[EpochEnd]:
         """What the chief told of the newest epochs; the driver may have died before it noted them."""
-        return [protocol.EpochDone(**report) for report in self.state.get("reports", [])]
+        return [_report_of(body) for body in self.state.get("reports", [])]
+
+
+def _report_of(body: dict[str, Any]) -> EpochEnd:
+    """One of a state; version 0.1 kept the rows of each rank in place of what follows from them."""
+    body = body | {"best": None if body["best"] is None else Best(**body["best"])}
+    if "rank_rows" not in body:
+        return EpochEnd(**body)
+    return EpochEnd.measured(**{name: value for name, value in body.items() if name != "rank"})
 
 
 def write(root: Path, snapshot: Snapshot, *, keep: int, at: Callable[[str], None] = lambda point: None) -> Path:

@@ -6,6 +6,7 @@ Runs in: every Train worker; the chief hands what was taken to its `Writer`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from raytrain.errors import Problem, UserCodeError
+from raytrain.protocol import Pause
 from raytrain.run.run_status import Reason
 from raytrain.spec.job import CheckpointSpec
 from raytrain.worker import early_stopping
@@ -25,7 +27,7 @@ from raytrain.worker.reporting_hook import ReportingHook
 from raytrain.worker.variables import accumulators, deciding, differing, host_copy, local
 
 FLUSH_S = 120.0
-_GOES_ON = (Reason.STOPPED_BY_USER, early_stopping.Pause.RESIZE)
+_GOES_ON = (Reason.STOPPED_BY_USER, Pause.RESIZE)
 
 
 class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
@@ -129,7 +131,7 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
             best_weights=reporting.best.lend(),
             state={
                 "progress": vars(reporting.progress),
-                "reports": [vars(report) for report in reporting.reports],
+                "reports": [asdict(report) for report in reporting.reports],
                 "elapsed_s": reporting.elapsed_s,
                 "stopped": str(reporting.reason) if stopped and step == 0 else None,
                 "fall_backs": self._fall_backs.count,

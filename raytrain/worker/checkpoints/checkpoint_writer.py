@@ -17,6 +17,7 @@ from time import monotonic, perf_counter, time
 import numpy as np
 
 from raytrain import protocol
+from raytrain.run.events import CheckpointFailed, CheckpointSaved, Event
 from raytrain.worker.checkpoints import backoff, checkpoint
 from raytrain.worker.checkpoints.checkpoint import Array, Snapshot
 
@@ -108,7 +109,7 @@ class Writer:
         if not done:
             epoch = left.snapshot.epoch if left else -1
             why = "; ".join(sorted(self._told)) or f"storage did not answer for {limit_s:.0f} s"
-            self._send(protocol.CheckpointFailed(rank=0, time=time(), epoch=epoch, why=why, given_up=True))
+            self._tell(CheckpointFailed(epoch=epoch, why=why, given_up=True))
         return done
 
     @property
@@ -146,10 +147,8 @@ class Writer:
         self._publish(path)
         self._failures = 0
         self._told.clear()
-        self._send(
-            protocol.CheckpointWritten(
-                rank=0,
-                time=time(),
+        self._tell(
+            CheckpointSaved(
                 epoch=snapshot.epoch,
                 step=snapshot.step,
                 path=self._shown(path),
@@ -168,7 +167,7 @@ class Writer:
     def _done(self, save: Save, failure: OSError | None) -> None:
         why = "" if failure is None else str(failure.strerror or failure)
         if why and why not in self._told:
-            self._send(protocol.CheckpointFailed(rank=0, time=time(), epoch=save.snapshot.epoch, why=why))
+            self._tell(CheckpointFailed(epoch=save.snapshot.epoch, why=why))
             self._told.add(why)
         with self._changed:
             self._writing = False
@@ -177,6 +176,9 @@ class Writer:
                 self._not_before = monotonic() + backoff.wait_s(self._failures)
                 self._waiting = save
             self._changed.notify_all()
+
+    def _tell(self, event: Event) -> None:
+        self._send(protocol.Happened(rank=0, time=time(), event=event))
 
     def _raise_bug(self) -> None:
         if self._bug is not None:

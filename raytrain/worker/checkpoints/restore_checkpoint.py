@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from raytrain import protocol
 from raytrain.errors import Problem, UserCodeError
+from raytrain.run.events import CheckpointSkipped, Restored
 from raytrain.run.run_paths import RunPaths
 from raytrain.worker.checkpoints import backoff, checkpoint
 from raytrain.worker.checkpoints.object_storage import fetch_checkpoints
@@ -38,7 +39,8 @@ def newest_checkpoint(
     root = paths.checkpoints
 
     def skipped(path: Path, why: str) -> None:
-        channel.send(protocol.CheckpointBroken(rank=0, time=time(), path=paths.shown(path), why=why))
+        broken = CheckpointSkipped(path=paths.shown(path), why=why)
+        channel.send(protocol.Happened(rank=0, time=time(), event=broken))
 
     def usable(snapshot: checkpoint.Snapshot) -> bool:
         same = len(snapshot.ranks), snapshot.state.get("steps_per_epoch")
@@ -56,16 +58,8 @@ def newest_checkpoint(
         _fetch_patiently(paths, place.name)
         return _read_patiently(root / place.name)
     path, snapshot = found
-    channel.send(
-        protocol.RestoredFrom(
-            rank=0,
-            time=time(),
-            epoch=snapshot.epoch,
-            step=snapshot.step,
-            path=paths.shown(path),
-            reports=snapshot.reports,
-        )
-    )
+    restored = Restored(epoch=snapshot.epoch, step=snapshot.step, path=paths.shown(path), time=time())
+    channel.send(protocol.GoesOn(rank=0, time=time(), restored=restored, reports=snapshot.reports))
     return snapshot
 
 
