@@ -1,4 +1,4 @@
-"""What can be refused before submission: files, functions, columns and the shard arithmetic."""
+"""What can be refused before submission: files, functions, columns, what stays behind, and the shard arithmetic."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from raytrain.spec.code_checks import code_problems
 from raytrain.spec.column_checks import column_problems
 from raytrain.spec.data_spec import DataSpec
 from raytrain.spec.job import JobSpec
+from raytrain.spec.left_behind import left_behind
 from raytrain.spec.line_numbers import Places
 from raytrain.spec.load import LoadedJob
 from raytrain.spec.peek.inspect_source import SourceFacts, inspect_source
@@ -48,6 +49,7 @@ def check_job(job: LoadedJob) -> JobFacts:
     columns = {part: fact.columns for part, fact in facts.items()}
     problems += [_located(problem, job.lines) for problem in column_problems(job.spec.data, columns)]
     problems += [_located(problem, job.lines) for problem in _step_problems(job.spec)]
+    problems += left_behind(job.spec, job.folder, job.lines)
     problems += code_problems(job.spec, job.folder, job.lines)
     if problems:
         raise SpecError(*problems)
