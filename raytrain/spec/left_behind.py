@@ -18,7 +18,7 @@ from raytrain.spec.code_checks import python_refs
 from raytrain.spec.exclude import ALWAYS, Excludes, exclude_patterns, pattern_of
 from raytrain.spec.file_errors import local_path, looking_up
 from raytrain.spec.job import JobSpec
-from raytrain.spec.line_numbers import Loc, Places, dotted
+from raytrain.spec.line_numbers import LineNumbers, Loc, dotted
 from raytrain.spec.peek.named_files import FILE_NAMES, find_files, leaves_folder, walk_files
 from raytrain.spec.source_kinds import Source
 from raytrain.spec.value_types import split_python_ref
@@ -30,18 +30,18 @@ _IN_UPLOAD = re.compile(r"\$\{RAY_RUNTIME_ENV_CREATE_WORKING_DIR\}/([^\s;#]+)")
 _FOLDER_ALONE = ("image folder", "pip")
 
 
-def left_behind(spec: JobSpec, folder: Path, places: Places) -> list[Problem]:
+def left_behind(spec: JobSpec, folder: Path, lines: LineNumbers) -> list[Problem]:
     """A problem for each name of which something would stay behind, and for patterns that cannot be read."""
     try:
         excludes = Excludes(exclude_patterns(spec, folder))
     except SpecError as error:
-        file, line = places.of(_EXCLUDE)
+        file, line = lines.of(_EXCLUDE)
         return [replace(problem, file=file, line=line) for problem in error.problems]
     problems: dict[str, Problem] = {}
     for loc, name, kind in _named(spec):
         left = [path for path in _paths(name, folder, kind) if excludes.left_out(path)]
         if left and name not in problems:
-            problems[name] = _problem(loc, left, excludes, spec, places)
+            problems[name] = _problem(loc, left, excludes, spec, lines)
     return list(problems.values())
 
 
@@ -97,7 +97,7 @@ def _relative(path: Path, folder: Path) -> str:
     return os.path.normpath(path.relative_to(folder))
 
 
-def _problem(loc: Loc, left: list[str], excludes: Excludes, spec: JobSpec, places: Places) -> Problem:
+def _problem(loc: Loc, left: list[str], excludes: Excludes, spec: JobSpec, lines: LineNumbers) -> Problem:
     path, patterns = left[0], spec.environment.exclude
     at_fault = excludes.left_out(path)
     pattern = excludes.pattern_against(at_fault)
@@ -112,6 +112,6 @@ def _problem(loc: Loc, left: list[str], excludes: Excludes, spec: JobSpec, place
         why, fix = f"`{pattern}` leaves out", f"take `{pattern}` out"
         if [at_fault] == left:
             fix += f", or add `!{pattern_of(path)}` after it"
-    file, line = places.of(line_of)
+    file, line = lines.of(line_of)
     got, expected = f"{files}, which {why}, though {dotted(loc)} names it", "all that the job names to travel with it"
     return Problem(got=got, expected=expected, fix=fix, field=dotted(field), file=file, line=line)
