@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from docs.generate.markdown import code, table
-from docs.generate.schema_words import Schema, default_words, definitions_in, type_words
+from docs.generate.schema_words import Schema, branches, default_words, definitions_in, type_words
 from raytrain.spec.json_schema import job_json_schema
 
 SCHEMA: Schema = job_json_schema()
@@ -115,11 +115,12 @@ def _row(field: Field, section: Section, example: str, *, has_section: bool) -> 
     name = code(field.path.removeprefix(f"{section.path}."))
     if has_section:
         name = f"[{name}](#{field.path.replace('.', '')})"
-    about = field.part.get("description") or _about_definitions(field.part)
+    about = _about(field.part)
     return [name, type_words(field.part), field.default, code(f"{field.path.split('.')[-1]}: {example}"), about]
 
 
-def _about_definitions(part: Schema) -> str:
-    """Where the field itself says nothing, what its definitions say."""
-    told = (SCHEMA["$defs"][name].get("description", "") for name in definitions_in(part))
+def _about(part: Schema) -> str:
+    """What the field says of itself, else what its definitions say."""
+    definitions = (SCHEMA["$defs"][name] for name in definitions_in(part))
+    told = (schema.get("description", "") for schema in (part, *branches(part), *definitions))
     return next((text for text in told if text), "")

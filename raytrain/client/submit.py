@@ -25,6 +25,7 @@ from raytrain.cluster.preflight import check_cluster, installed_ray, this_python
 from raytrain.cluster.submission import Submission, build_submission
 from raytrain.run.object_store import is_object_store
 from raytrain.run.run_id import mint_run_id, submission_id
+from raytrain.spec.exclude import exclude_patterns
 from raytrain.spec.request import BASE_MODEL_FILE, REQUEST_FILE, JobRequest
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def prepare(job: LoadedJob, environ: Mapping[str, str] | None = None, *, base_mo
     """
     spec = job.spec
     base_model = base_model or base_model_of(spec, job.folder, lambda ref: find_run(ref, environ=environ))
-    plan = list_upload(job.folder, [*spec.environment.exclude, *_own_storage(spec.storage, job.folder)])
+    plan = list_upload(job.folder, exclude_patterns(spec, job.folder))
     check_size(plan, more_bytes=base_model.stat().st_size if base_model else 0)
     return Upload(plan=plan, base_model=base_model)
 
@@ -211,13 +212,3 @@ def _keep(record: RunRecord, request: JobRequest, environ: Mapping[str, str]) ->
 def _upload(api: JobsApi, package: Package) -> None:
     if not api.package_exists(package.uri):
         api.upload_package(package.uri, package.content)
-
-
-def _own_storage(storage: str, folder: Path) -> list[str]:
-    """A pattern that leaves the runs out, when they are kept inside of the job's folder."""
-    if is_object_store(storage):
-        return []
-    inside = Path(os.path.normpath(folder / Path(storage).expanduser()))
-    if inside == folder or not inside.is_relative_to(folder):
-        return []
-    return [f"/{inside.relative_to(folder).as_posix()}/"]
