@@ -19,7 +19,7 @@ def test_the_newest_section_is_this_version() -> None:
 def test_an_entry_is_one_line() -> None:
     entries = TEXT.partition("\n## ")[2].splitlines()
     assert [line for line in entries if line.startswith(" ")] == []
-    assert max(map(len, entries)) <= 140
+    assert max(map(len, entries)) <= 120
 
 
 def test_the_kinds_of_entries_are_those_of_keep_a_changelog() -> None:
