@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
+
+import yaml
 
 from raytrain.spec.checks import check_job
 from raytrain.spec.load import load_job
 from raytrain.spec.scaffold import scaffold
-from tests.docs.pages import PAGES, README, ROOT, blocks, flowers_csv, tables
+from tests.docs.pages import PAGES, README, ROOT, blocks, codes, flowers_csv, tables
 
 
 def test_it_is_short() -> None:
@@ -30,6 +33,22 @@ def test_its_job_is_complete(tmp_path: Path) -> None:
 
     assert facts.rows is not None
     assert (facts.rows.train, facts.rows.validation) == (120, 30)
+
+
+def test_what_other_csv_files_need_is_accepted(tmp_path: Path) -> None:
+    """A number as the label, empty cells, text among the features: the pieces of YAML that the list shows."""
+    [job] = blocks(README, "yaml")
+    listed = re.search(r"(?:^- .*\n)+", PAGES[README].partition("files of your own need:")[2], re.MULTILINE)
+    assert listed is not None
+    layer, loss, metrics, columns = [yaml.safe_load(code) for code in codes(listed[0]) if ": " in code]
+    spec = yaml.safe_load(job)
+    spec["model"]["layers"][-1] = layer
+    spec["compile"] |= loss | metrics
+    spec["data"] |= columns | {"label": "price", "preprocess": [{"one_hot": {"columns": ["length"]}}]}
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(spec))
+    (tmp_path / "flowers.csv").write_text("length,width,price\n" + "long,1.5,305\nshort,,120\n" * 50)
+
+    check_job(load_job(str(tmp_path)))
 
 
 def test_the_model_function_is_the_one_of_a_new_job(tmp_path: Path) -> None:
