@@ -27,7 +27,7 @@ def purpose(room: str) -> str:
 
 
 def imports() -> dict[str, set[str]]:
-    """The rooms that each room's modules import, functions included."""
+    """The rooms that each room's modules import, functions included; `cli` apart, which no room may import."""
     known = set(rooms())
     found: dict[str, set[str]] = {room: set() for room in known}
     for room in known:

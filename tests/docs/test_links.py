@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from pathlib import Path
 
 import pytest
 
@@ -37,8 +38,8 @@ def test_links_lead_somewhere(page: str) -> None:
         assert not anchor or anchor in anchors(place), target
 
 
-@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: str(path.name))
-def test_picture_is_small_and_shown(picture) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
+def test_picture_is_small_and_shown(picture: Path) -> None:
     content = picture.read_bytes()
     assert content.startswith((b"\x89PNG\r\n\x1a\n", b"<svg "))
     assert len(content) < 300_000
