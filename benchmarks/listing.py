@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.machine import description
 from benchmarks.start_up import PROGRAM, measure
+from raytrain.client.registry import RunRecord, remember
 from raytrain.run.events import Submitted, to_line
 from raytrain.run.run_paths import RunPaths
 
@@ -44,12 +45,13 @@ def write_runs(root: Path) -> None:
         paths.status.write_text(json.dumps(status | {"epochs_planned": 10, "workers": 2, "metrics": {"loss": 0.1}}))
         index.append(json.dumps({"run": run, "name": "digits", "storage": str(storage), "submitted_at": moment}))
     (root / "runs.jsonl").write_text("\n".join(index) + "\n")
+    remember(RunRecord(run=run, name="digits", storage=str(storage), submitted_at=moment), os.environ)  # takes them in
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="raytrain-bench-") as scratch:
-        write_runs(Path(scratch))
         os.environ["RAYTRAIN_STATE_DIR"] = scratch
+        write_runs(Path(scratch))
         commands = {
             "raytrain --help": [PROGRAM, "--help"],
             "raytrain list": [PROGRAM, "list"],

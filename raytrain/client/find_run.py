@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from raytrain.client.pulled_files import runs_of_store
-from raytrain.client.registry import RunRecord, remembered
+from raytrain.client.registry import RunRecord, newest, remembered
 from raytrain.cluster.jobs_api import JobInfo
 from raytrain.errors import ClusterError, NotFound, Problem, UsageError
 from raytrain.run.object_store import is_object_store, split
@@ -47,12 +47,11 @@ def find_run(
         raise UsageError(Problem(got="an empty name of a run", expected=expected, fix=fix))
     if storage and not is_object_store(storage):
         _path_of(storage)
-    known = remembered(environ)
     if ref == LAST:
-        return _last(known)
+        return _last(newest(1, environ)[0])
     if (directory := _directory(ref)) is not None:
         return directory
-    sources: list[Callable[[], Iterable[RunRecord]]] = [lambda: known]
+    sources: list[Callable[[], Iterable[RunRecord]]] = [lambda: remembered(environ)]
     if on_cluster is not None:
         sources.append(on_cluster)
     if storage:

@@ -10,7 +10,7 @@ from typing import Any
 
 from raytrain.client.find_run import recalled, runs_in
 from raytrain.client.pulled_files import pull_status
-from raytrain.client.registry import RunRecord, remembered
+from raytrain.client.registry import RunRecord, newest
 from raytrain.client.watch import Facts, judge
 from raytrain.cluster.auth import find_token
 from raytrain.cluster.http import Transport
@@ -54,8 +54,11 @@ def standings(*, limit: int | None = None, storage: str | None = None) -> tuple[
     Raises:
         NotFound: there is no such storage.
     """
-    records = recalled(runs_in(storage)) if storage else remembered()
-    shown = records[::-1][:limit]
+    if storage:
+        records = recalled(runs_in(storage))
+        shown, total = records[::-1][:limit], len(records)
+    else:
+        shown, total = newest(limit)
     stored = {record.run: _stored(record) for record in shown}
     open_runs = [record for record in shown if not _ended(stored[record.run], record)]
     jobs = _jobs_of(record.address for record in open_runs if record.address)
@@ -65,7 +68,7 @@ def standings(*, limit: int | None = None, storage: str | None = None) -> tuple[
         else _open_row(record, stored[record.run], jobs.get(record.address))
         for record in shown
     ]
-    return rows, len(records)
+    return rows, total
 
 
 def _stored(record: RunRecord) -> dict[str, Any]:

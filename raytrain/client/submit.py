@@ -200,13 +200,13 @@ def _send(job: LoadedJob, connection: Connection, request: JobRequest, parcel: U
 def _keep(record: RunRecord, request: JobRequest, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Remembers a run on this machine; the cluster has it already, so where that fails there is only a warning."""
     try:
-        remember(record, environ)
+        warnings = remember(record, environ)
         keep_request(request, environ)
     except OSError as error:
         where = f"--address {record.address} --storage {record.storage}"
         why = f"cannot be remembered on this machine ({error}): give later commands its whole id with {where}"
         return (f"{record.run} was submitted, but {why}",)
-    return ()
+    return warnings
 
 
 def _upload(api: JobsApi, package: Package) -> None:

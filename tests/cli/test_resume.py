@@ -386,7 +386,7 @@ def test_a_machine_that_sees_neither_index_nor_storage_follows_the_last_attempt(
         cluster.later = [Life(in_directory=False)]
         run = json.loads(raytrain("submit", str(job), "--address", cluster.url, "--json").stdout)["run"]
         assert raytrain("resume", run).exit_code == 0
-        (tmp_path / "state" / "runs.jsonl").unlink()
+        (tmp_path / "state" / "runs.sqlite3").unlink()
         assert remembered() == []
 
         told = json.loads(raytrain("status", run, "--address", cluster.url, "--json").stdout)

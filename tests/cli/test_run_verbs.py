@@ -175,7 +175,7 @@ class TestStatus:
         self, running: tuple[StandIn, str], tmp_path: Path
     ) -> None:
         cluster, run = running
-        (tmp_path / "state" / "runs.jsonl").unlink()
+        (tmp_path / "state" / "runs.sqlite3").unlink()
 
         result = raytrain("status", run, "--address", cluster.url, "--json")
 
@@ -375,7 +375,7 @@ class TestList:
 
     def test_of_a_storage_directory(self, tmp_path: Path) -> None:
         keep(tmp_path, lives.whole_life())
-        (tmp_path / "state" / "runs.jsonl").unlink()
+        (tmp_path / "state" / "runs.sqlite3").unlink()
 
         told = json.loads(raytrain("list", "--storage", str(tmp_path / "storage"), "--json").stdout)
 
@@ -393,12 +393,11 @@ class TestList:
         assert "No such file or directory" in result.stderr
 
     def test_is_quick_with_ten_thousand_runs(self, tmp_path: Path) -> None:
+        storage = str(tmp_path / "storage")
+        earlier = [json.dumps({"run": f"digits-{number:05d}", "storage": storage}) for number in range(10_000)]
+        (tmp_path / "state").mkdir()
+        (tmp_path / "state" / "runs.jsonl").write_text("\n".join(earlier) + "\n")
         keep(tmp_path, lives.whole_life())
-        index = tmp_path / "state" / "runs.jsonl"
-        line = json.loads(index.read_text())
-        with index.open("a") as file:
-            for number in range(10_000):
-                file.write(json.dumps(line | {"run": f"digits-{number:05d}"}) + "\n")
 
         began = time.monotonic()
         result = raytrain("list")
