@@ -20,7 +20,7 @@ IS_WHOLE := $(FITS)$(if $(UV),,; import pip)
 IN_PLACE := $(shell $(BIN)/python -c '$(FITS)' 2>/dev/null && cat $(VENV)/.installed 2>/dev/null)
 PACKAGE := import sys; print("python%d.%d-venv" % sys.version_info[:2])
 
-.PHONY: help bench chaos conformance demo search shape test test-unit test-integration lint clean again
+.PHONY: help bench chaos conformance demo docs search shape test test-unit test-integration lint clean again
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,10 @@ bench: $(VENV)/.installed  ## measure start-up, lists, pipelines, epochs' edges,
 	$(BIN)/python -m benchmarks.fan_in
 	$(BIN)/python -m benchmarks.training
 
+docs: $(VENV)/.installed  ## write the generated parts of docs/ and build the site into site/
+	$(BIN)/python -m docs.generate
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 lint: $(VENV)/.installed  ## check style and types
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
@@ -63,7 +67,7 @@ shape: $(VENV)/.installed  ## count lines, rooms, names and untyped crossings
 	$(BIN)/python -m tests.shape
 
 clean:  ## remove .venv and everything else that was made here
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # Written last, so that an installation cut short is taken up again. A .venv that no longer runs is made anew, and one

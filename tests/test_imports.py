@@ -36,6 +36,8 @@ TOP_LEVEL = {"pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "Makefile
     "jobs",
     "tests",
     "benchmarks",
+    "docs",
+    "mkdocs.yml",
 }
 
 

@@ -20,7 +20,7 @@ Key = bool | int | float | str
 class Where(StrictModel):
     """The rows of train whose column holds a value, or one of several: `{where: {fold: [3, 4]}}`."""
 
-    where: dict[str, Key | list[Key]] = Field(min_length=1, max_length=1)
+    where: dict[str, Key | list[Key]] = Field(min_length=1, max_length=1, description="{column: value or values}")
 
     @property
     def column(self) -> str:
@@ -46,6 +46,8 @@ Split = Annotated[
 
 
 class DataSpec(StrictModel):
+    """Where the rows come from, how they are split, and how they reach the model."""
+
     train: Source = Field(description="a source, such as {csv: train.csv}")
     validation: Split | None = Field(None, description=f"{_SPLIT}, or a source such as {{csv: held.csv}}")
     test: Split | None = Field(None, description=f"{_SPLIT}, or a source such as {{csv: test.csv}}")

@@ -39,10 +39,12 @@ class CompileSpec(StrictModel):
     loss_weights: list[float] | dict[str, float] | None = Field(None, description="a list or map of numbers")
     metrics: Components = Field(None, description=_COMPONENTS)
     weighted_metrics: Components = Field(None, description=_COMPONENTS)
-    run_eagerly: bool = False
-    jit_compile: bool | Literal["auto"] = False
-    steps_per_execution: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    auto_scale_loss: bool = True
+    run_eagerly: bool = Field(False, description="run the steps as plain Python, to look into them")
+    jit_compile: bool | Literal["auto"] = Field(False, json_schema_extra={"description": "compile steps with XLA"})
+    steps_per_execution: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto", json_schema_extra={"description": "steps between two returns to Python; auto finds the number"}
+    )
+    auto_scale_loss: bool = Field(True, description="scale the loss under the policy mixed_float16")
 
     @model_validator(mode="after")
     def _function_alone(self) -> Self:
@@ -55,13 +57,15 @@ class CompileSpec(StrictModel):
 
 
 class FitSpec(StrictModel):
-    epochs: int = Field(1, ge=1)
+    """The arguments of `keras.Model.fit`, and what decides the answer beside them."""
+
+    epochs: int = Field(1, ge=1, description="how often the train rows are gone through")
     initial_epoch: int = Field(0, ge=0, description="the number of the first epoch, counted from 0")
     global_batch_size: int = Field(32, ge=1, description="the batch the optimizer sees, whatever the number of workers")
     seed: int = Field(0, ge=0, lt=2**31, description="of the split, the initial weights and every epoch's order")
     class_weight: dict[ClassIndex, float] | None = Field(None, description="{number of the class: weight}")
-    validation_batch_size: Annotated[int, Field(ge=1)] | None = None
-    validation_freq: int = Field(1, ge=1)
+    validation_batch_size: Annotated[int, Field(ge=1)] | None = Field(None, description="else global_batch_size")
+    validation_freq: int = Field(1, ge=1, description="epochs from one validation to the next")
     sync_batch_norm: bool = Field(False, description="BatchNormalization over the global batch, not each worker's part")
     time_limit: DurationS | None = Field(None, description="stop after the first epoch that ends past it")
 
@@ -74,30 +78,30 @@ class FitSpec(StrictModel):
 
 
 class EarlyStoppingSpec(StrictModel):
-    monitor: str = "val_loss"
-    patience: int = Field(0, ge=0)
-    min_delta: float = Field(0.0, ge=0)
-    mode: Literal["auto", "min", "max"] = "auto"
-    start_from_epoch: int = Field(0, ge=0)
-    restore_best: bool = True
+    """When a run ends before its last epoch, decided once for all workers."""
+
+    monitor: str = Field("val_loss", description="the metric that is watched")
+    patience: int = Field(0, ge=0, description="epochs without an improvement that are borne")
+    min_delta: float = Field(0.0, ge=0, description="a smaller change is no improvement")
+    mode: Literal["auto", "min", "max"] = Field("auto", description="what is better; auto tells by the metric's name")
+    start_from_epoch: int = Field(0, ge=0, description="epochs before it, counted from 0, are not judged")
+    restore_best: bool = Field(True, description="the model gets the best epoch's weights, not the last one's")
     target: float | None = Field(None, description="stop as soon as the monitored value reaches it")
 
 
 class ScalingSpec(StrictModel):
-    """`workers: {min: 2, max: 8}` stands for `workers: 8, min_workers: 2`."""
+    """How many workers train, on what. `workers: {min: 2, max: 8}` stands for `workers: 8, min_workers: 2`."""
 
-    workers: int = Field(1, ge=1, le=10_000)
+    workers: int = Field(1, ge=1, le=10_000, description="how many processes train")
     min_workers: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="train with as few as this while the cluster has no room for all of them"
+        None, description="train with so few while there is no room"
     )
-    cpus_per_worker: float = Field(1, gt=0)
+    cpus_per_worker: float = Field(1, gt=0, description="CPUs that each worker takes from the cluster")
     gpus_per_worker: float = Field(0, ge=0, le=1, description="one worker drives one GPU at most")
     resources_per_worker: dict[str, Annotated[float, Field(gt=0)]] = Field(
         default_factory=dict, description="{resource of the cluster: amount}"
     )
-    queue_timeout: DurationS | None = Field(
-        None, description="fail when the cluster has had no room for the workers for so long"
-    )
+    queue_timeout: DurationS | None = Field(None, description="fail when there was no room for the workers for so long")
 
     @model_validator(mode="before")
     @classmethod
@@ -118,13 +122,17 @@ class ScalingSpec(StrictModel):
 
 
 class CheckpointSpec(StrictModel):
-    every_epochs: int = Field(1, ge=1)
+    """When checkpoints are written, and how many are kept."""
+
+    every_epochs: int = Field(1, ge=1, description="epochs from one checkpoint to the next")
     every_steps: Annotated[int, Field(ge=1)] | None = Field(None, description="also within an epoch")
     every_seconds: DurationS | None = Field(None, description="also within an epoch")
     keep: int = Field(2, ge=1, description="the newest; the best epoch's is kept besides")
 
 
 class RestartsSpec(StrictModel):
+    """How many times at most something that died is started anew."""
+
     max: int = Field(3, ge=0, description="of the workers, after one is lost or hangs")
     startup: int = Field(5, ge=0, description="of workers that fail before their first step; not counted in max")
     driver: int = Field(0, ge=0, description="of the whole job by submit and watch, when its driver is lost")
@@ -147,6 +155,8 @@ class DivergenceSpec(StrictModel):
 
 
 class EnvironmentSpec(StrictModel):
+    """What the job's own code needs on the cluster, and what of its folder stays here."""
+
     pip: list[str] = Field(default_factory=list, description="a list of packages")
     env_vars: dict[str, EnvironmentValue] = Field(default_factory=dict, description="{NAME: text}")
     exclude: list[str] = Field(default_factory=list, description="a list of patterns, as in .gitignore, not uploaded")
@@ -155,7 +165,7 @@ class EnvironmentSpec(StrictModel):
 class JobSpec(StrictModel):
     """A whole job; see `raytrain init` for a commented one."""
 
-    name: JobName
+    name: JobName = Field(description="1 to 40 of a-z, 0-9, _ and -; the folder's name, if left out")
     model: ModelSpec = Field(description="FILE.py:FUNCTION, or a map with one of python, layers, file, run")
     model_args: dict[str, Any] = Field(default_factory=dict, description="{argument of the model function: value}")
     init_from: str | None = Field(None, description="a run or a .keras file; reaches the model function as `base`")
@@ -171,7 +181,7 @@ class JobSpec(StrictModel):
     restarts: RestartsSpec = RestartsSpec()
     watchdog: WatchdogSpec = WatchdogSpec()
     divergence: DivergenceSpec = DivergenceSpec()
-    storage: str = "~/raytrain"
+    storage: str = Field("~/raytrain", description="where runs' directories are: a path of every node, or a URI")
     environment: EnvironmentSpec = EnvironmentSpec()
 
     @model_validator(mode="before")

@@ -62,7 +62,7 @@ class MaxAbs(ColumnsStep):
 class Robust(ColumnsStep):
     """Subtracts the median and divides by the distance between two quantiles (RobustScaler)."""
 
-    quantiles: Annotated[list[float], Field(min_length=2, max_length=2)] = Field([0.25, 0.75])
+    quantiles: list[float] = Field([0.25, 0.75], min_length=2, max_length=2, description="two numbers, the lower first")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -76,20 +76,20 @@ class Robust(ColumnsStep):
 class Normalize(ColumnsStep):
     """Divides each row's elements of the columns by their norm (Normalizer)."""
 
-    norm: Literal["l1", "l2", "max"] = "l2"
+    norm: Literal["l1", "l2", "max"] = Field("l2", description="which norm becomes 1")
 
 
 class Power(ColumnsStep):
     """Raises columns to a power so that they are more nearly normal (PowerTransformer)."""
 
     power: float = Field(description="the exponent, such as 0.5")
-    method: Literal["yeo-johnson", "box-cox"] = "yeo-johnson"
+    method: Literal["yeo-johnson", "box-cox"] = Field("yeo-johnson", description="box-cox takes numbers above 0 only")
 
 
 class Impute(ColumnsStep):
     """Fills empty cells and NaN (SimpleImputer)."""
 
-    strategy: Literal["mean", "most_frequent", "constant"] = "mean"
+    strategy: Literal["mean", "most_frequent", "constant"] = Field("mean", description="what fills empty cells")
     fill_value: int | float | str | None = Field(None, description="a number or text, of the strategy constant")
 
     @model_validator(mode="after")
@@ -138,7 +138,7 @@ class Tokenize(ColumnsStep):
     """Cuts text into lists of tokens, for encode, pad, count, hash or multi_hot (Tokenizer)."""
 
     pattern: Pattern = Field(r"\S+", description="regular expression of a token")
-    lowercase: bool = False
+    lowercase: bool = Field(False, description="capital letters become small ones first")
 
 
 class Pad(ColumnsStep):

@@ -15,15 +15,15 @@ MINIMAL = read_yaml(JOB_YAML, "f").data
 
 
 def errors(document: Any) -> list[str]:
-    document = _as_json(document)
+    document = as_json(document)
     return [error.message for error in jsonschema.Draft202012Validator(job_json_schema()).iter_errors(document)]
 
 
-def _as_json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """As an editor sees it: JSON's maps have names for keys."""
     if isinstance(value, dict):
-        return {str(key): _as_json(item) for key, item in value.items()}
-    return [_as_json(item) for item in value] if isinstance(value, list) else value
+        return {str(key): as_json(item) for key, item in value.items()}
+    return [as_json(item) for item in value] if isinstance(value, list) else value
 
 
 def test_the_schema_is_itself_valid() -> None:

@@ -1,10 +1,9 @@
-"""README.md's Data section, held against the program: every example is checked, every shown value computed."""
+"""docs/data.md, held against the program: every example is checked, every shown value computed."""
 
 from __future__ import annotations
 
 import io
 import json
-import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,11 @@ from raytrain.spec.load import load_job
 from raytrain.spec.preprocess_steps import Preprocess
 from raytrain.spec.source_kinds import Source
 from tests.data.preprocess.tables import features, job
-from tests.test_readme import block_with, run, same, table
+from tests.docs import pages
+from tests.docs.pages import block_with, codes
+from tests.docs.test_commands import run, same
+
+PAGE = "docs/data.md"
 
 HOUSES: dict[str, list[Any]] = {"rooms": [1, 2, 3], "area": [20.0, 35.5, 60.0], "price": [1.0, 2.0, 4.0]}
 PATIENTS: dict[str, list[Any]] = {
@@ -56,9 +59,8 @@ def double(batch):
 """
 
 
-def codes(cell: str) -> list[str]:
-    """What stands in backticks."""
-    return re.findall(r"`([^`]+)`", cell)
+def table(head: str) -> list[list[str]]:
+    return pages.table(PAGE, head)
 
 
 def csv_text(columns: dict[str, list[Any]]) -> str:
@@ -196,4 +198,4 @@ def test_a_file_unlike_the_others_is_refused_as_shown(data_folder: Path) -> None
     (data_folder / "job.yaml").write_text(JOB + data)
     code, output = run("validate", ".")
     assert code == ExitCode.SPEC_REFUSED
-    same(block_with("text", "houses/b.csv"), output)
+    same(block_with(PAGE, "text", "houses/b.csv"), output)

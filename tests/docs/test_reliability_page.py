@@ -1,4 +1,4 @@
-"""README.md's section on failures, held against the program: messages, reasons, fields and promises."""
+"""docs/reliability.md, held against the program: messages, reasons, fields and promises."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import yaml
 
 from raytrain.cli.display.failure_lines import failure_lines, failure_title
 from raytrain.driver.failure_policy import GroupFailure, History, decide
+from raytrain.errors import Failure
 from raytrain.run import events
 from raytrain.run.event_lines import event_line
 from raytrain.run.run_status import Reason, RunStatus
 from raytrain.run.summary import RunSummary
 from raytrain.spec.job import CheckpointSpec, DivergenceSpec, RestartsSpec, ScalingSpec, WatchdogSpec
 from tests.chaos.table import PROMISES
-from tests.test_readme import CODE, TEXT, block_with, table
+from tests.docs.pages import CODE, block_with, blocks, table
 
-SECTION = TEXT.partition("\n## When things die\n")[2].partition("\n## ")[0]
+PAGE = "docs/reliability.md"
 OF_ALL: dict[str, Any] = {"run": "digits", "attempt": 1, "time": 0.0}
 LOST = decide(GroupFailure(lost_ranks=[1], position=(12, 0), progressed=True), History(), RestartsSpec())
 EVENTS = [
-    events.WorkerLost(message=str(LOST.error["message"]), ranks=[1], **OF_ALL),
+    events.WorkerLost(message=str(LOST.error.message), ranks=[1], **OF_ALL),
     events.GroupFailed(error=LOST.error, retrying=True, **OF_ALL),
     events.GroupStarted(workers=2, restart=1, **OF_ALL),
     events.Restored(epoch=12, path="epoch-0013", **OF_ALL),
@@ -37,19 +38,19 @@ LINES = [event_line(event, RunSummary(run="digits")) for event in EVENTS]
 
 
 def test_a_lost_worker_is_told_of_as_shown() -> None:
-    assert block_with("text", "worker lost:").splitlines() == LINES[:4]
+    assert block_with(PAGE, "text", "worker lost:").splitlines() == LINES[:4]
 
 
 def test_an_error_of_the_users_is_told_of_as_shown() -> None:
-    error = {"kind": "NameError", "message": "name 'hiden' is not defined", "rank": 1, "file": "model.py", "line": 11}
+    error = Failure(kind="NameError", message="name 'hiden' is not defined", rank=1, file="model.py", line=11)
     summary = RunSummary(run="broken-20261120-0906-fcaf", reason="user_code", error=error)
     told = [f"error: {failure_title(summary)}", *(f"  {line}" for line in failure_lines(summary))]
-    assert block_with("text", "hiden").splitlines() == told
+    assert block_with("docs/quickstart.md", "text", "hiden").splitlines() == told
 
 
 def test_what_is_seen_is_what_the_program_says() -> None:
     """Words in lower case are a line, where … stands for what differs, or a reason."""
-    for _, _, seen, _ in table("what goes wrong"):
+    for _, _, seen, _ in table(PAGE, "what goes wrong"):
         for shown in re.findall(r"`([^`]+)`", seen):
             parts = [part for part in shown.split("…") if part.strip()]
             is_line = any(all(part in line for part in parts) for line in LINES)
@@ -59,7 +60,7 @@ def test_what_is_seen_is_what_the_program_says() -> None:
 
 
 def test_the_fields_are_those_of_the_spec_and_their_defaults_are_true() -> None:
-    [block] = re.findall(r"^```yaml\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+    [block] = blocks(PAGE, "yaml")
     shown = yaml.safe_load(block)
     assert RestartsSpec.model_validate(shown["restarts"]) == RestartsSpec()
     assert WatchdogSpec.model_validate(shown["watchdog"]) == WatchdogSpec()
@@ -72,7 +73,7 @@ def test_the_fields_are_those_of_the_spec_and_their_defaults_are_true() -> None:
 
 
 def test_the_promises_are_those_that_the_suite_holds() -> None:
-    told = {int(row[0]): (row[1], row[2]) for row in table("row")}
+    told = {int(row[0]): (row[1], row[2]) for row in table(PAGE, "row")}
     held = {number: (promise, _signs(bar)) for number, (promise, bar) in PROMISES.items()}
     assert told == held
 

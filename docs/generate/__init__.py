@@ -1,0 +1,1 @@
+"""Writes what the program itself knows into the pages: `python -m docs.generate`."""
