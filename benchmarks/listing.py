@@ -13,7 +13,8 @@ from pathlib import Path
 
 from benchmarks.machine import description
 from benchmarks.start_up import PROGRAM, measure
-from raytrain.run.events import Submitted, to_line
+from raytrain.run.event_json import to_line
+from raytrain.run.events import Submitted
 from raytrain.run.run_paths import RunPaths
 
 RUNS = 10_000

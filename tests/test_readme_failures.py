@@ -9,6 +9,7 @@ import yaml
 
 from raytrain.cli.display.failure_lines import failure_lines, failure_title
 from raytrain.driver.failure_policy import GroupFailure, History, decide
+from raytrain.errors import Failure
 from raytrain.run import events
 from raytrain.run.event_lines import event_line
 from raytrain.run.run_status import Reason, RunStatus
@@ -21,7 +22,7 @@ SECTION = TEXT.partition("\n## When things die\n")[2].partition("\n## ")[0]
 OF_ALL: dict[str, Any] = {"run": "digits", "attempt": 1, "time": 0.0}
 LOST = decide(GroupFailure(lost_ranks=[1], position=(12, 0), progressed=True), History(), RestartsSpec())
 EVENTS = [
-    events.WorkerLost(message=str(LOST.error["message"]), ranks=[1], **OF_ALL),
+    events.WorkerLost(message=LOST.error.message, ranks=[1], **OF_ALL),
     events.GroupFailed(error=LOST.error, retrying=True, **OF_ALL),
     events.GroupStarted(workers=2, restart=1, **OF_ALL),
     events.Restored(epoch=12, path="epoch-0013", **OF_ALL),
@@ -41,7 +42,7 @@ def test_a_lost_worker_is_told_of_as_shown() -> None:
 
 
 def test_an_error_of_the_users_is_told_of_as_shown() -> None:
-    error = {"kind": "NameError", "message": "name 'hiden' is not defined", "rank": 1, "file": "model.py", "line": 11}
+    error = Failure(kind="NameError", message="name 'hiden' is not defined", rank=1, file="model.py", line=11)
     summary = RunSummary(run="broken-20261120-0906-fcaf", reason="user_code", error=error)
     told = [f"error: {failure_title(summary)}", *(f"  {line}" for line in failure_lines(summary))]
     assert block_with("text", "hiden").splitlines() == told

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from raytrain.run import events
+from raytrain.run.event_json import to_line
 from raytrain.spec.request import REQUEST_FILE, JobRequest
 from tests.cli import lives
 
@@ -112,7 +113,7 @@ class StandIn:
             job.status, job.message, job.error_type = life.status, life.message, life.error_type
 
     def _write(self, job: Job, event: events.Event, directory: Path) -> None:
-        job.mirror.append(events.to_line(event))
+        job.mirror.append(to_line(event))
         if self.life.in_directory:
             lives.write_log(directory, [event])
 

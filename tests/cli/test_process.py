@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from raytrain.errors import Failure
 from tests.cli import lives
 from tests.cli.stand_in import Life, StandIn, stand_in_cluster
 
@@ -144,7 +145,9 @@ def test_an_output_that_is_full_is_no_bug(arguments: list[str], tmp_path: Path) 
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED"])
 def test_closed_streams_change_no_exit_code(tmp_path: Path, closed: str, status: str) -> None:
     """As in `raytrain wait RUN 2>&- && deploy`."""
-    lives.write_log(tmp_path / lives.RUN, [*lives.beginning(), *lives.ending(status, "user_code", message="no")])
+    lives.write_log(
+        tmp_path / lives.RUN, [*lives.beginning(), *lives.ending(status, "user_code", Failure(kind="", message="no"))]
+    )
 
     command = shlex.join([*PROGRAM, "wait", str(tmp_path / lives.RUN)])
     done = subprocess.run(["sh", "-c", f"{command} {closed}"], capture_output=True, text=True, check=False)

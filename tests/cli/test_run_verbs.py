@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from raytrain.cli.main import app
 from raytrain.client.registry import RunRecord, remember
-from raytrain.errors import ClusterUnreachable, Problem
+from raytrain.errors import ClusterUnreachable, Failure, Problem
 from raytrain.run.events import Event
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.summary import summarize
@@ -443,7 +443,7 @@ class TestWait:
         ("ending", "code"),
         [
             (lives.ending(), 0),
-            (lives.ending("FAILED", "user_code", message="no"), 10),
+            (lives.ending("FAILED", "user_code", Failure(kind="", message="no")), 10),
             (lives.ending("STOPPED", "stopped_by_user"), 11),
         ],
     )

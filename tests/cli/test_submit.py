@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from raytrain.cli.main import app
+from raytrain.errors import Failure
 from raytrain.run.events import Event
 from tests.cli import lives
 from tests.cli.stand_in import Life, StandIn, stand_in_cluster
@@ -22,8 +23,8 @@ def submit(job: Path, cluster: StandIn, *options: str) -> Result:
     return runner.invoke(app, ["submit", str(job), "--address", cluster.url, *options])
 
 
-def failing(**error: object) -> list[Event]:
-    return [*lives.beginning(), lives.epoch(0), *lives.ending("FAILED", "user_code", **error)]
+def failing(error: Failure) -> list[Event]:
+    return [*lives.beginning(), lives.epoch(0), *lives.ending("FAILED", "user_code", error)]
 
 
 def test_a_run_that_succeeds(job: Path, tmp_path: Path) -> None:
@@ -107,7 +108,9 @@ def test_a_run_that_cannot_be_remembered_is_told_all_the_same(
 
 
 def test_a_failed_run_names_the_users_line(job: Path) -> None:
-    life = Life(events=failing(message="no such layer", file="model.py", line=7, rank=1), status="FAILED")
+    life = Life(
+        events=failing(Failure(kind="", message="no such layer", file="model.py", line=7, rank=1)), status="FAILED"
+    )
     with stand_in_cluster(life) as cluster:
         plain, told = submit(job, cluster), submit(job, cluster, "-o", "json")
 

@@ -14,8 +14,9 @@ import pytest
 from raytrain.client.watch import Facts, Gatherer, Idle, StatusChange, Verdict, judge, look, watch
 from raytrain.cluster.jobs_api import JobInfo
 from raytrain.errors import ClusterUnreachable, NotFound, Problem, StateUnknown
+from raytrain.run.event_json import to_line
 from raytrain.run.event_log import EventWriter, read_events
-from raytrain.run.events import EpochEnd, Event, GroupStarted, RunFinished, Submitted, to_line
+from raytrain.run.events import EpochEnd, Event, GroupStarted, RunFinished, Submitted
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.run_status import RunStatus
 
@@ -127,9 +128,9 @@ def test_a_lost_driver_is_quoted() -> None:
     verdict = judge(Facts(job=RunStatus.FAILED, job_message=log, job_ended_s=7.0))
 
     assert verdict.error is not None
-    assert "line 99" in verdict.error["message"]
-    assert "line 50" not in verdict.error["message"]
-    assert verdict.error["kind"] == "driver_lost"
+    assert "line 99" in verdict.error.message
+    assert "line 50" not in verdict.error.message
+    assert verdict.error.kind == "driver_lost"
 
 
 def job(status: RunStatus, message: str = "") -> JobInfo:
@@ -280,7 +281,7 @@ def test_a_driver_that_dies_without_a_word(tmp_path: Path) -> None:
 
     assert isinstance(last, StatusChange)
     assert (last.status, last.reason) == (RunStatus.FAILED, "driver_lost")
-    assert last.error is not None and "Killed" in last.error["message"]
+    assert last.error is not None and "Killed" in last.error.message
 
 
 def test_a_short_outage_changes_nothing(tmp_path: Path) -> None:

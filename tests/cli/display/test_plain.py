@@ -5,6 +5,7 @@ from __future__ import annotations
 from raytrain.cli.display.plain import PlainDisplay
 from raytrain.cli.follow import absorb
 from raytrain.client.watch import Idle, StatusChange
+from raytrain.errors import Failure
 from raytrain.run.event_lines import epoch_line
 from raytrain.run.events import Event
 from raytrain.run.run_status import RunStatus
@@ -78,9 +79,13 @@ def test_the_jobs_word_on_the_end_fills_in_for_the_log() -> None:
             time=0.0,
             status=RunStatus.FAILED,
             reason="driver_lost",
-            error={"message": "killed"},
+            error=Failure(kind="", message="killed"),
             final=True,
         ),
     )
 
-    assert (summary.status, summary.reason, summary.error) == (RunStatus.FAILED, "driver_lost", {"message": "killed"})
+    assert (summary.status, summary.reason, summary.error) == (
+        RunStatus.FAILED,
+        "driver_lost",
+        Failure(kind="", message="killed"),
+    )
