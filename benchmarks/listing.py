@@ -41,8 +41,10 @@ def write_runs(root: Path) -> None:
             submitted_at=moment,
         )
         paths.events.write_text(to_line(submitted) + "\n")
-        status = {"run": run, "name": "digits", "status": "SUCCEEDED", "reason": "completed", "epochs": 10}
-        paths.status.write_text(json.dumps(status | {"epochs_planned": 10, "workers": 2, "metrics": {"loss": 0.1}}))
+        status = {"run": run, "name": "digits", "status": "SUCCEEDED", "reason": "completed", "attempts": 1}
+        paths.status.write_text(
+            json.dumps(status | {"epochs": 10, "epochs_planned": 10, "workers": 2, "metrics": {"loss": 0.1}})
+        )
         index.append(json.dumps({"run": run, "name": "digits", "storage": str(storage), "submitted_at": moment}))
     (root / "runs.jsonl").write_text("\n".join(index) + "\n")
 

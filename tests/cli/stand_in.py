@@ -64,7 +64,8 @@ class Job:
 class StandIn:
     """One cluster: its jobs, its packages, and the life that awaits what is submitted; `later`, those of later jobs.
 
-    With `always` it is no cluster any more, but a server that answers every question so.
+    With `always` it is no cluster any more, but a server that answers every question so. `asked`: how often somebody
+    asked how a job stands.
     """
 
     def __init__(self, life: Life) -> None:
@@ -77,6 +78,7 @@ class StandIn:
         self.ray_version = version("ray")
         self.url = ""
         self.always: Any = None
+        self.asked = 0
         self.threads: list[threading.Thread] = []
 
     def submit(self, body: dict[str, Any]) -> None:
@@ -132,6 +134,7 @@ def _of(event: events.Event, request: JobRequest, directory: Path) -> events.Eve
         spec = request.spec
         mine |= {"name": spec.name, "storage": str(directory), "submitted_at": request.submitted_at}
         mine |= {"epochs": spec.fit.epochs, "workers": spec.scaling.workers, "dashboard_url": request.dashboard_url}
+        mine |= {"global_batch_size": spec.fit.global_batch_size}
     if isinstance(event, events.ModelSaved):
         mine["path"] = str(directory / "model.keras")
     return replace(event, **mine)
@@ -192,6 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
         }
 
     def _job(self, submission_id: str, answer: Any) -> None:
+        self.cluster.asked += 1
         job = self.cluster.jobs.get(submission_id)
         if job is None:
             self._reply(f"Job {submission_id} does not exist", 404)

@@ -52,14 +52,14 @@ def test_ctrl_c_leaves_the_run_alone_and_says_how_to_come_back(job: Path, verb: 
         arguments = submit(job, cluster)
         if verb != "submit":
             run = subprocess.run([*arguments, "-d"], capture_output=True, text=True, check=True).stdout.strip()
-            arguments = [*PROGRAM, verb, run]
+            arguments, cluster.asked = [*PROGRAM, verb, run], 0
         with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdout and process.stderr
             shows = {"submit": process.stderr, "watch": process.stdout}.get(verb)
             if shows:
                 read_until(shows.fileno(), lambda text: "epoch 1/3" in text)
-            else:
-                time.sleep(1.0)
+            while not shows and not cluster.asked:
+                time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             stderr = read_until(process.stderr.fileno(), lambda text: False)
             assert process.wait(10) == 130
@@ -103,7 +103,7 @@ def test_a_verb_that_cannot_be_imported_is_a_bug() -> None:
         [
             sys.executable,
             "-c",
-            "import sys; sys.modules['raytrain.client.log_tail'] = None\n"
+            "import sys; sys.modules['raytrain.client.run_view'] = None\n"
             "sys.argv = ['raytrain', 'status', 'x']; from raytrain.cli.main import main; main()",
         ],
         capture_output=True,

@@ -52,7 +52,7 @@ def test_json_is_one_object_at_the_end(job: Path, tmp_path: Path) -> None:
     [request] = cluster.requests
     assert told["run"] == request.run
     assert (told["name"], told["status"], told["reason"], told["attempts"]) == ("tiny", "SUCCEEDED", "completed", 1)
-    assert (told["workers"], told["global_batch_size"], told["steps_per_epoch"]) == (2, 32, 45)
+    assert (told["workers"], told["global_batch_size"], told["steps_per_epoch"]) == (2, 4, 45)
     assert told["rows"] == {"train": 1437, "validation": 180, "test": 0}
     assert told["epochs"] == 3
     assert told["test"] == {"loss": 0.21, "accuracy": 0.955}

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raytrain.client.pulled_files import pull_model
 from raytrain.client.registry import RunRecord
+from raytrain.client.run_directory import pull_model
 from raytrain.errors import NotFound, Problem, SpecError
 from raytrain.run.run_paths import RunPaths
 from raytrain.spec.file_errors import local_path, looking_up

@@ -1,4 +1,4 @@
-"""This machine's copies of what runs in object stores have written; a directory that it sees needs none."""
+"""A run's directory as this machine sees it: itself, or of one in an object store the copy of what it holds."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ from raytrain.run.run_paths import RunPaths
 _RENEW_EVERY_S = 2.0
 
 
+def directory_of(record: RunRecord) -> RunPaths | None:
+    """The run's directory; it may be out of this machine's sight. None where nobody knows where it is."""
+    return RunPaths.of(record.storage, record.run) if record.storage else None
+
+
 def refresh(record: RunRecord) -> None:
     """Brings the small files of a run up to date; a store that does not answer leaves them as they are."""
-    paths = RunPaths.of(record.storage, record.run) if record.storage else None
+    paths = directory_of(record)
     if paths is None or paths.uri is None:
         return
     files = [paths.events, paths.status, paths.metrics, paths.spec, paths.request]
