@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +177,7 @@ class TestStatus:
         self, running: tuple[StandIn, str], tmp_path: Path
     ) -> None:
         cluster, run = running
-        (tmp_path / "state" / "runs.jsonl").unlink()
+        shutil.rmtree(tmp_path / "state")
 
         result = raytrain("status", run, "--address", cluster.url, "--json")
 
@@ -187,7 +189,7 @@ class TestStatus:
         def none_runs_here(*_: object) -> None:
             raise ClusterUnreachable(Problem(got="auto, and no Ray cluster runs", expected="a running cluster"))
 
-        monkeypatch.setattr("raytrain.client.known_run.locate", none_runs_here)
+        monkeypatch.setattr("raytrain.client.cluster_runs.locate", none_runs_here)
         lives.write_log(tmp_path / lives.RUN, lives.whole_life())
 
         found = raytrain("status", lives.RUN, "--storage", str(tmp_path))
@@ -375,7 +377,7 @@ class TestList:
 
     def test_of_a_storage_directory(self, tmp_path: Path) -> None:
         keep(tmp_path, lives.whole_life())
-        (tmp_path / "state" / "runs.jsonl").unlink()
+        shutil.rmtree(tmp_path / "state")
 
         told = json.loads(raytrain("list", "--storage", str(tmp_path / "storage"), "--json").stdout)
 
@@ -392,13 +394,37 @@ class TestList:
         assert (result.exit_code, result.stdout) == (5, "")
         assert "No such file or directory" in result.stderr
 
+    @pytest.mark.parametrize("width", ["50", "80", "100", "120"])
+    def test_fits_the_terminal_and_cuts_no_id(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: str
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", width)
+        many = {f"metric_{number:02d}": 0.5 for number in range(20)}
+        keep(tmp_path, [*lives.beginning(), lives.epoch(0, **many), *lives.ending()])
+
+        result = raytrain("list")
+
+        assert max(map(len, result.stdout.splitlines())) <= int(width)
+        assert result.stdout.splitlines()[1].startswith(f"{lives.RUN}  SUCCEEDED")
+        assert "--wide" in result.stderr
+
+    @pytest.mark.parametrize("option", ["--wide", "-w"])
+    def test_wide_and_json_have_every_metric(self, tmp_path: Path, option: str) -> None:
+        many = {f"metric_{number:02d}": 0.5 for number in range(20)}
+        keep(tmp_path, [*lives.beginning(), lives.epoch(0, **many), *lives.ending()])
+
+        wide, told = raytrain("list", option), json.loads(raytrain("list", "--json").stdout)
+
+        assert "metric_19=0.5000" in wide.stdout
+        assert "--wide" not in wide.stderr
+        assert told["runs"][0]["metrics"]["metric_19"] == 0.5
+
     def test_is_quick_with_ten_thousand_runs(self, tmp_path: Path) -> None:
         keep(tmp_path, lives.whole_life())
-        index = tmp_path / "state" / "runs.jsonl"
-        line = json.loads(index.read_text())
-        with index.open("a") as file:
+        record = asdict(RunRecord(run="", address=GONE, storage=str(tmp_path / "storage")))
+        with (tmp_path / "state" / "runs.jsonl").open("a") as file:
             for number in range(10_000):
-                file.write(json.dumps(line | {"run": f"digits-{number:05d}"}) + "\n")
+                file.write(json.dumps(record | {"run": f"digits-{number:05d}"}) + "\n")
 
         began = time.monotonic()
         result = raytrain("list")
