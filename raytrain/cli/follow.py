@@ -140,6 +140,7 @@ def _show(items: Iterable[Item], view: RunView, stream: TextIO | None, out: Outp
                     display.close()
                 display = None
                 out.warn(*takeover_lines(item))
+            if isinstance(item, Takeover) or stream is None or out.quiet:
                 continue
             if verbose and attempt != view.attempt:
                 log, attempt = job_log(view.record, view.attempt), view.attempt

@@ -9,7 +9,7 @@ from typing import Any
 
 from raytrain.client.log_tail import FetchedTail, FileTail, Tail
 from raytrain.client.registry import RunRecord
-from raytrain.client.run_directory import directory_of, pull_log
+from raytrain.client.run_directory import directory_of, pull
 from raytrain.client.run_view import gatherer_of
 from raytrain.client.watch import watch
 from raytrain.cluster.connect import connect_to
@@ -81,7 +81,7 @@ def _open(record: RunRecord, *, attempt: int, rank: int | None, follow: bool) ->
     directory = directory_of(record)
     if directory is not None:
         path = directory.driver_log(attempt) if rank is None else directory.rank_log(attempt, rank)
-        pull_log(directory, path)
+        pull(directory, path)
         if os.access(path, os.R_OK) or (follow and rank is not None and os.path.isdir(directory.root)):
             return FileTail(path)
     if rank is not None or not record.address:

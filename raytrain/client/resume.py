@@ -1,7 +1,8 @@
 """Takes up a run that has ended or was lost: the same job, as its next attempt, from its last checkpoint.
 
-What is submitted again is the job's folder as it is now, where it still is, and else the copy in the run's directory. A
-job that has changed since then in what decides its answer is refused, unless the change is meant.
+What a user submits again is the job's folder as it is now, where it still is, and else the copy in the run's directory;
+in the place of a lost driver it is that copy. A job that has changed since then in what decides its answer is refused,
+unless the change is meant.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from pathlib import Path
 from raytrain.client.attempts import goes_on, next_attempt, overtaken
 from raytrain.client.job_changes import changes, fingerprint, refuse_changes
 from raytrain.client.kept_requests import submitted_request
-from raytrain.client.read_job import spec_file_of
+from raytrain.client.read_job import job_file_of, spec_file_of
 from raytrain.client.registry import RunRecord
-from raytrain.client.run_directory import pull_package
+from raytrain.client.run_directory import pull
 from raytrain.client.run_view import RunView
 from raytrain.client.submit import Progress, Submitted, prepare, submit
 from raytrain.errors import NotFound, Problem, UsageError
@@ -45,8 +46,9 @@ def resume(
 
     Args:
         record: the run.
-        after: submit the attempt after this one, which was lost, or none: no user asked for it, and it counts in
-            `restarts.driver`. When left out, the run must have ended, and whichever attempt is next is submitted.
+        after: submit the attempt after this one, which was lost, or none: no user asked for it, it is of the job as it
+            was submitted, and counts in `restarts.driver`. When left out, the run must have ended, and whichever
+            attempt is next is submitted.
         job: where its job is now; where it was when left out.
         overrides: further `--set` arguments.
         force: take changes of spec and code as meant.
@@ -67,12 +69,14 @@ def resume(
     attempt, answers = next_attempt(record, submitted=request.attempt, seen=seen)
     if after is not None and attempt > after + 1:
         raise overtaken(record, after + 1)
-    with _job_again(record, request, job=job, overrides=overrides) as (loaded, base_model):
+    again = _job_again(record, request, job=job, overrides=overrides, as_submitted=after is not None)
+    with again as (loaded, base_model, job_file):
         files = fingerprint(prepare(loaded, environ, base_model=base_model).plan, spec_file_of(loaded))
         refuse_changes(changes(request, loaded, files), force=force)
         return submit(
             loaded,
             base_model=base_model,
+            job_file=job_file,
             address=address or (record.address if answers else None),
             run=record.run,
             attempt=attempt,
@@ -102,9 +106,9 @@ def _last_that_ended(record: RunRecord) -> int:
 
 @contextlib.contextmanager
 def _job_again(
-    record: RunRecord, request: JobRequest, *, job: str | None, overrides: Sequence[str]
-) -> Iterator[tuple[LoadedJob, Path | None]]:
-    """The job to be submitted again; and, from the run's own copy, the model that it starts from, if there is one.
+    record: RunRecord, request: JobRequest, *, job: str | None, overrides: Sequence[str], as_submitted: bool
+) -> Iterator[tuple[LoadedJob, Path | None, str]]:
+    """The job to be submitted again; from the run's own copy the model that it starts from, if any; and the job's file.
 
     Raises:
         UsageError: `job` is empty.
@@ -116,11 +120,11 @@ def _job_again(
     if job == "-":
         expected, fix = "the folder of the run's job, or its YAML file", "leave it out where the job has not moved"
         raise NotFound(Problem(got="-, which is no folder", expected=expected, fix=fix))
-    if job is not None or os.path.exists(record.job):
-        source = record.job if job is None else job
-        yield load_job(source, overrides=[*request.overrides, *overrides, storage]), None
+    package = _package(record) if job is None and (as_submitted or not os.path.exists(record.job)) else None
+    if package is None:
+        loaded = load_job(record.job if job is None else job, overrides=[*request.overrides, *overrides, storage])
+        yield loaded, None, job_file_of(loaded)
         return
-    package = _package(record)
     with tempfile.TemporaryDirectory(prefix="raytrain-resume-") as folder:
         with zipfile.ZipFile(package) as archive:
             archive.extractall(folder)
@@ -129,15 +133,17 @@ def _job_again(
         loaded = load_job(str(spec), overrides=[*overrides, storage])
         if not request.spec_file:
             spec.unlink()
-        yield loaded, _kept_base_model(request, loaded, Path(folder))
+        yield loaded, _kept_base_model(request, loaded, Path(folder)), record.job
 
 
-def _package(record: RunRecord) -> Path:
-    """The run's own copy of its job's folder."""
+def _package(record: RunRecord) -> Path | None:
+    """The run's own copy of its job's folder; None where only the folder is in sight."""
     paths = RunPaths.of(record.storage, record.run)
-    pull_package(paths)
+    pull(paths, paths.package)
     if os.path.isfile(paths.package):
         return paths.package
+    if os.path.exists(record.job):
+        return None
     raise NotFound(
         Problem(
             got=f"no job of {record.run}: neither {record.job or 'its folder'} nor {paths.package} is there",

@@ -39,28 +39,14 @@ class CopiedLog:
 
     def renew(self) -> None:
         if monotonic() >= self._next_s:
-            _pull_quietly(self._paths, self._paths.events)
+            pull(self._paths, self._paths.events)
             self._next_s = monotonic() + _RENEW_EVERY_S
 
 
-def pull_status(paths: RunPaths) -> None:
-    """Brings a run's `status.json` up to date."""
-    _pull_quietly(paths, paths.status)
-
-
-def pull_log(paths: RunPaths, log: Path) -> None:
-    """Brings one log up to date."""
-    _pull_quietly(paths, log)
-
-
-def pull_package(paths: RunPaths) -> None:
-    """Fetches the job's folder as it was uploaded."""
-    _pull_quietly(paths, paths.package)
-
-
-def pull_model(paths: RunPaths) -> None:
-    """Fetches the trained model."""
-    _pull_quietly(paths, paths.model)
+def pull(paths: RunPaths, file: Path) -> None:
+    """Brings one file up to date; a store that does not answer leaves it as it is."""
+    with contextlib.suppress(OSError):
+        _pull(paths, file)
 
 
 def put(paths: RunPaths, file: Path) -> None:
@@ -80,11 +66,6 @@ def runs_of_store(storage: str) -> list[str]:
         OSError: it does not answer.
     """
     return ObjectStore(storage).folders()
-
-
-def _pull_quietly(paths: RunPaths, file: Path) -> None:
-    with contextlib.suppress(OSError):
-        _pull(paths, file)
 
 
 def _pull(paths: RunPaths, file: Path) -> None:

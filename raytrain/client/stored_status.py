@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raytrain.client.registry import RunRecord
-from raytrain.client.run_directory import directory_of, pull_status
+from raytrain.client.run_directory import directory_of, pull
 from raytrain.run.event_json import known_fields
 from raytrain.run.event_log import read_events
 from raytrain.run.events import Best, Metrics
@@ -49,7 +49,7 @@ def stored_status(record: RunRecord) -> StoredStatus | None:
     paths = directory_of(record)
     if paths is None:
         return None
-    pull_status(paths)
+    pull(paths, paths.status)
     # A file that is not there or of another form says nothing; the events may.
     with contextlib.suppress(OSError, ValueError, TypeError):
         return _status_of(json.loads(paths.status.read_text()))

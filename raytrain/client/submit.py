@@ -27,7 +27,7 @@ from raytrain.client.upload.upload_plan import UploadPlan, check_size, list_uplo
 from raytrain.cluster.connect import Connection, connect
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.preflight import check_cluster, installed_ray, this_python
-from raytrain.cluster.submission import Submission, build_submission
+from raytrain.cluster.submission import build_submission
 from raytrain.run.object_store import is_object_store
 from raytrain.run.run_id import mint_run_id, submission_id
 from raytrain.run.run_status import RunStatus
@@ -50,9 +50,7 @@ class Submitted:
     """
 
     record: RunRecord
-    connection: Connection
     request: JobRequest
-    submission: Submission
     warnings: tuple[str, ...] = ()
 
     @property
@@ -113,6 +111,7 @@ def submit(
     job: LoadedJob,
     *,
     base_model: Path | None = None,
+    job_file: str | None = None,
     address: str | None = None,
     run: str | None = None,
     attempt: int = 1,
@@ -128,6 +127,7 @@ def submit(
     Args:
         job: the job, read and checked.
         base_model: as in `prepare`.
+        job_file: by which the run is remembered as one of its job; the job's own when left out.
         address: what `--address` was given.
         run: the run's id, when this is a further attempt of one.
         attempt: counted from 1.
@@ -150,18 +150,18 @@ def submit(
     warnings = check_cluster(connection.api, job.spec.scaling, environ, is_local=connection.is_ours)
     run = run or mint_run_id(job.spec.name, now=datetime.fromtimestamp(submitted_at))
     request = _request(job, connection, run, attempt, last_by_user or attempt, submitted_at, parcel, overrides)
-    submission = _send(job, connection, request, parcel, tell)
+    _send(job, connection, request, parcel, tell)
     record = RunRecord(
         run=request.run,
         name=job.spec.name,
         address=connection.address.url,
         storage=request.storage,
         submitted_at=begun_at or submitted_at,
-        job=job_file_of(job),
+        job=job_file_of(job) if job_file is None else job_file,
         attempt=attempt,
     )
     warnings += _keep(record, request, environ)
-    return Submitted(record=record, connection=connection, request=request, submission=submission, warnings=warnings)
+    return Submitted(record=record, request=request, warnings=warnings)
 
 
 def storage_for(storage: str, folder: Path, *, shares_this_machine: bool) -> str:
@@ -201,7 +201,7 @@ def _request(
     )
 
 
-def _send(job: LoadedJob, connection: Connection, request: JobRequest, parcel: Upload, tell: Progress) -> Submission:
+def _send(job: LoadedJob, connection: Connection, request: JobRequest, parcel: Upload, tell: Progress) -> None:
     extra = [(REQUEST_FILE, request.model_dump_json(indent=2).encode())]
     if parcel.base_model:
         extra.append((BASE_MODEL_FILE, parcel.base_model.read_bytes()))
@@ -218,7 +218,6 @@ def _send(job: LoadedJob, connection: Connection, request: JobRequest, parcel: U
         _upload(connection.api, package)
     tell(f"submitting {submission.submission_id}")
     connection.api.submit(submission)
-    return submission
 
 
 def _keep(record: RunRecord, request: JobRequest, environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from raytrain import formatting
 from raytrain.client.attempts import later_attempt
@@ -15,9 +14,6 @@ from raytrain.client.watch import Idle, StatusChange, watch
 from raytrain.errors import ClusterError, NotFound, Problem, StateUnknown, UsageError, WaitTimedOut
 from raytrain.run.events import Event, RunFinished
 from raytrain.run.run_status import Reason
-
-if TYPE_CHECKING:
-    from raytrain.client.submit import Submitted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,18 +113,20 @@ def _present_attempt(view: RunView, deadline: Deadline | None) -> Iterator[Item]
 
 def _take_over(view: RunView, progress: Callable[[str], None] | None) -> Iterator[Takeover]:
     """Submits the run's next attempt; where another command that waits was faster, takes up with that."""
+    from raytrain.client.resume import resume
+
     run, lost = view.record.run, view.attempt
     later = later_attempt(view.record, lost)
     if later is None:
         yield Resubmitting(run=run, lost=lost, attempt=lost + 1)
         try:
-            submitted = _submit_again(view.record, lost, progress)
+            submitted = resume(view.record, after=lost, progress=progress)
         except (UsageError, ClusterError):
             later = later_attempt(view.record, lost)
             if later is None:
                 raise
         else:
-            view.take_up(replace(submitted.record, job=view.record.job))
+            view.take_up(submitted.record)
             yield Resubmitted(run=run, lost=lost, attempt=view.attempt, warnings=submitted.warnings)
             return
     view.take_up(later)
@@ -144,13 +142,3 @@ def may_resubmit(record: RunRecord, attempt: int) -> bool:
     except NotFound:
         return False
     return attempt - request.last_by_user < request.spec.restarts.driver
-
-
-def _submit_again(record: RunRecord, lost: int, progress: Callable[[str], None] | None) -> Submitted:
-    """The job as it was submitted, whatever became of its folder; as it is there, where nobody keeps it."""
-    from raytrain.client.resume import resume
-
-    try:
-        return resume(replace(record, job=""), after=lost, progress=progress)
-    except NotFound:
-        return resume(record, after=lost, progress=progress)

@@ -378,6 +378,7 @@ def test_a_lost_driver_is_replaced_with_the_job_as_it_was_submitted(job: Path) -
     assert result.exit_code == 0, result.stderr
     first, second = cluster.requests
     assert (second.attempt, second.files, second.spec) == (2, first.files, first.spec)
+    assert remembered()[-1].job == str(job / "job.yaml")
 
 
 def test_a_machine_that_sees_neither_index_nor_storage_follows_the_last_attempt(job: Path, tmp_path: Path) -> None:

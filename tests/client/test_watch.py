@@ -291,7 +291,7 @@ def test_a_look_at_the_log_of_many_ranks_costs_little_more_than_reading_it(tmp_p
 def test_a_later_attempt_on_another_cluster_gives_no_event_twice(tmp_path: Path) -> None:
     log(tmp_path / RUN, submitted(), started(), epoch(0))
     time = Time()
-    old, new = FakeCluster([job(RunStatus.FAILED)]), FakeCluster([job(RunStatus.RUNNING)])
+    old, new = FakeCluster([job(RunStatus.FAILED)]), FakeCluster([job(RunStatus.PENDING)])
     gatherer = Gatherer(RUN, paths=RunPaths(tmp_path / RUN), jobs=old, clock=time.clock)
     first = list(watch(gatherer, sleep=time.sleep))
     asked_before = len(old.asked)
@@ -302,7 +302,7 @@ def test_a_later_attempt_on_another_cluster_gives_no_event_twice(tmp_path: Path)
 
     assert [item for item in first if isinstance(item, Event)] == [submitted(), started(), epoch(0)]
     assert [item for item in second if isinstance(item, Event)] == [started(attempt=2), finished(attempt=2)]
-    assert [item.status for item in second if isinstance(item, StatusChange)] == ["RUNNING", "SUCCEEDED"]
+    assert [item.status for item in second if isinstance(item, StatusChange)] == ["PENDING", "SUCCEEDED"]
     assert (len(old.asked), new.asked[0]) == (asked_before, f"{RUN}-a2")
 
 

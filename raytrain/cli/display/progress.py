@@ -20,18 +20,8 @@ class Display(Protocol):
     def close(self) -> None: ...
 
 
-class NoDisplay:
-    """Shows nothing, for `--quiet`."""
-
-    def show(self, item: Event | StatusChange | Idle, summary: RunSummary) -> None: ...
-    def note(self, line: str) -> None: ...
-    def close(self) -> None: ...
-
-
-def open_display(stream: TextIO | None, out: Output) -> Display:
-    """The display that fits `stream`, which is stdout, stderr, or None for no display."""
-    if out.quiet or stream is None:
-        return NoDisplay()
+def open_display(stream: TextIO, out: Output) -> Display:
+    """The display that fits `stream`, which is stdout or stderr."""
     if is_terminal(stream):
         from raytrain.cli.display.live import LiveDisplay
 
