@@ -9,10 +9,8 @@ from typing import Annotated
 import typer
 
 from raytrain.cli import options
-from raytrain.cli.follow import follow_submitted
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
-from raytrain.client.find_run import find
 from raytrain.errors import ExitCode
 
 
@@ -41,6 +39,8 @@ def command(
 
     Exit code 2 for a run that goes on or has succeeded; else as submit.
     """
+    from raytrain.cli.follow import follow_submitted
+    from raytrain.client.find_run import find
     from raytrain.client.resume import resume
 
     began, out = time.time(), Output(json=wants_json(json, output), quiet=quiet)

@@ -6,7 +6,6 @@ import sys
 import time
 
 from raytrain.cli import options
-from raytrain.cli.follow import follow_submitted
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
 from raytrain.client.read_job import read_job
@@ -49,6 +48,7 @@ def command(
 
         print_plan(plan(checked, address=address), out)
         return None
+    from raytrain.cli.follow import follow_submitted
     from raytrain.client.submit import submit
 
     loaded, overrides = checked.loaded, checked.overrides
