@@ -20,7 +20,7 @@ IS_WHOLE := $(FITS)$(if $(UV),,; import pip)
 IN_PLACE := $(shell $(BIN)/python -c '$(FITS)' 2>/dev/null && cat $(VENV)/.installed 2>/dev/null)
 PACKAGE := import sys; print("python%d.%d-venv" % sys.version_info[:2])
 
-.PHONY: help bench chaos conformance demo search test test-unit test-integration lint clean again
+.PHONY: help bench chaos conformance demo search shape test test-unit test-integration lint clean again
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,9 @@ lint: $(VENV)/.installed  ## check style and types
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
+
+shape: $(VENV)/.installed  ## count lines, rooms, names and untyped crossings
+	$(BIN)/python -m tests.shape
 
 clean:  ## remove .venv and everything else that was made here
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

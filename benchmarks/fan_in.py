@@ -29,7 +29,7 @@ from raytrain import protocol
 from raytrain.driver.mailbox import start_mailbox
 from raytrain.driver.mailbox_reader import MailboxReader
 from raytrain.driver.rank_progress import RankProgress
-from raytrain.driver.recorder import Recorder
+from raytrain.driver.recorder import Recorder, open_recorder
 from raytrain.driver.watchdog import find_hang
 from raytrain.run import events
 from raytrain.run.run_paths import RunPaths
@@ -123,7 +123,7 @@ def run(root: Path, *, ranks: int, seconds: int) -> FanIn:
         late_s = max(ray.get(calls))
         passed_s = time.perf_counter() - began
         spent = time.process_time() - before[0], _mailbox_cpu_s() - before[1]
-    recorder.record(events.RunFinished, status="SUCCEEDED", reason="completed")
+    recorder.record(events.RunFinished(status="SUCCEEDED", reason="completed"))
     recorder.close()
     for rank in (0, ranks - 1):
         log = paths.rank_log(1, rank)
@@ -171,10 +171,8 @@ def _spec(ranks: int) -> JobSpec:
 
 def _recorder(root: Path, ranks: int) -> Recorder:
     request = JobRequest(run=RUN, attempt=1, submitted_at=time.time(), spec=_spec(ranks), storage=str(root))
-    recorder = Recorder(request, RunPaths.of(root, RUN), mirror=root / "mirror.jsonl")
-    recorder.start_gauges()
-    recorder.record(
-        events.Submitted,
+    recorder = open_recorder(request, RunPaths.of(root, RUN), mirror=root / "mirror.jsonl")
+    submitted = events.Submitted(
         name="many",
         workers=ranks,
         global_batch_size=ranks,
@@ -182,8 +180,10 @@ def _recorder(root: Path, ranks: int) -> Recorder:
         storage=str(root),
         submitted_at=request.submitted_at,
     )
-    recorder.record(events.GroupStarted, workers=ranks)
-    recorder.record(events.Placed, ranks=[{"node": "10.0.0.1", "pid": 10_000 + rank} for rank in range(ranks)])
+    recorder.record(submitted)
+    recorder.record(events.GroupStarted(workers=ranks))
+    places = [events.RankPlace(node="10.0.0.1", pid=10_000 + rank) for rank in range(ranks)]
+    recorder.record(events.Placed(ranks=places))
     recorder.begin_group(ranks)
     return recorder
 
@@ -194,9 +194,8 @@ def _heartbeat(rank: int, second: int) -> protocol.Heartbeat:
     )
 
 
-def _epoch_done(epoch: int, ranks: int) -> protocol.EpochDone:
-    return protocol.EpochDone(
-        rank=0,
+def _epoch_done(epoch: int, ranks: int) -> protocol.Happened:
+    end = events.EpochEnd.measured(
         time=time.time(),
         epoch=epoch,
         rank_seconds=[EPOCH_S + rank / 7000 for rank in range(ranks)],
@@ -204,9 +203,10 @@ def _epoch_done(epoch: int, ranks: int) -> protocol.EpochDone:
         rank_wait_s=[rank / 9000 for rank in range(ranks)],
         metrics={"loss": 1 / (epoch + 3), "accuracy": 0.7, "val_loss": 1 / (epoch + 2), "val_accuracy": 0.6},
         learning_rate=0.001,
-        best={"epoch": epoch, "monitor": "val_loss", "value": 0.5},
+        best=events.Best(epoch=epoch, monitor="val_loss", value=0.5),
         patience_left=3,
     )
+    return protocol.Happened(rank=0, time=end.time, event=end)
 
 
 def _mailbox_cpu_s() -> float:

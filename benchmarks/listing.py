@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.machine import description
 from benchmarks.start_up import PROGRAM, measure
+from raytrain.client.registry import RunRecord, remember
 from raytrain.run.event_json import to_line
 from raytrain.run.events import Submitted
 from raytrain.run.run_paths import RunPaths
@@ -47,12 +48,13 @@ def write_runs(root: Path) -> None:
         )
         index.append(json.dumps({"run": run, "name": "digits", "storage": str(storage), "submitted_at": moment}))
     (root / "runs.jsonl").write_text("\n".join(index) + "\n")
+    remember(RunRecord(run=run, name="digits", storage=str(storage), submitted_at=moment), os.environ)  # takes them in
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="raytrain-bench-") as scratch:
-        write_runs(Path(scratch))
         os.environ["RAYTRAIN_STATE_DIR"] = scratch
+        write_runs(Path(scratch))
         commands = {
             "raytrain --help": [PROGRAM, "--help"],
             "raytrain list": [PROGRAM, "list"],

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from raytrain.cluster.local.lock import locked
-from raytrain.errors import ClusterError, UsageError
+from raytrain.errors import UsageError
 from raytrain.files import state_dir
 
 
@@ -27,11 +26,3 @@ def test_home_is_expanded() -> None:
 def test_a_home_that_nobody_has(variable: str) -> None:
     with pytest.raises(UsageError, match=rf"{variable}=~nobody-of-that-name/x, the home of a user who is not known"):
         state_dir({variable: "~nobody-of-that-name/x"})
-
-
-def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    lock = tmp_path / "file" / "local.lock"
-    expected = rf"got {lock}, which cannot be written \(File exists\).* set RAYTRAIN_STATE_DIR"
-    with pytest.raises(ClusterError, match=expected), locked(lock, timeout_s=1):
-        pass

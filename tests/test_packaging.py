@@ -66,6 +66,7 @@ def test_every_third_party_import_is_declared() -> None:
     provided = {"sklearn": "scikit-learn", "yaml": "pyyaml", "numpy": "tensorflow", "pandas": "ray", "h5py": "keras"}
     provided |= {"ml_dtypes": "tensorflow", "PIL": "pillow", "google": "tensorflow", "fsspec": "ray"}
     provided |= {"google_crc32c": "google-crc32c", "urllib3": "requests"}
+    provided |= {"pydantic_core": "pydantic"}
     extras = PROJECT["optional-dependencies"]
     sources = [Requirement(text).name for kind in ("delta", "iceberg", "lance", "huggingface") for text in extras[kind]]
     declared = {name.lower() for name in (*NEEDED, *sources)}

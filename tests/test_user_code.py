@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from raytrain.errors import Problem, SpecError, UserCodeError
+from raytrain.errors import Failure, Problem, SpecError, UserCodeError
 from raytrain.user_code import call_reference, describe_failure, load_reference
 
 
@@ -132,7 +132,7 @@ def test_a_file_that_fails_is_run_again_once_it_is_mended(tmp_path: Path) -> Non
     assert load_reference("model.py:ANSWER", tmp_path) == 42
 
 
-def failure(folder: Path, ref: str = "model.py:build") -> dict[str, Any]:
+def failure(folder: Path, ref: str = "model.py:build") -> Failure:
     """How the failure of calling the user's function is described."""
     with pytest.raises(BaseException) as raised:
         load_reference(ref, folder)()
@@ -192,8 +192,9 @@ def test_a_failure_is_placed_at_the_users_own_line(
 ) -> None:
     write(tmp_path, **files)
     described = failure(tmp_path)
-    assert (described["kind"], described["file"], described["line"], described["rank"]) == (kind, file, line, 1)
-    assert kind in described["traceback"]
+    assert (described.kind, described.file, described.line, described.rank) == (kind, file, line, 1)
+    assert described.traceback is not None
+    assert kind in described.traceback
 
 
 def raised_in_a_library(user: Any, how: str) -> BaseException:
@@ -224,8 +225,8 @@ def test_the_users_line_is_found_in_the_error_that_a_library_met(
     write(tmp_path, model="def build():\n    return 1 / 0")
     error = raised_in_a_library(load_reference("model.py:build", tmp_path), how)
     described = describe_failure(error, tmp_path)
-    assert (described["kind"], described["message"]) == ("RuntimeError", "library")
-    assert (described["file"], described["line"]) == place
+    assert (described.kind, described.message) == ("RuntimeError", "library")
+    assert (described.file, described.line) == place
 
 
 def test_installed_packages_within_the_folder_are_not_the_users_own(tmp_path: Path) -> None:
@@ -235,20 +236,20 @@ def test_installed_packages_within_the_folder_are_not_the_users_own(tmp_path: Pa
     (site / "lib.py").write_text("def call():\n    raise ValueError('within')")
     sys.path.insert(0, str(site))
     described = failure(tmp_path)
-    assert (described["file"], described["line"]) == ("model.py", 3)
+    assert (described.file, described.line) == ("model.py", 3)
 
 
 def test_an_error_of_ours_alone_has_no_place(tmp_path: Path) -> None:
     described = describe_failure(ValueError("no"), tmp_path)
-    assert (described["kind"], described["message"]) == ("ValueError", "no")
-    assert [described[name] for name in ("file", "line", "field", "fix", "rank")] == [None] * 5
-    assert described["traceback"] == "ValueError: no\n"
+    assert (described.kind, described.message) == ("ValueError", "no")
+    assert [getattr(described, name) for name in ("file", "line", "field", "fix", "rank")] == [None] * 5
+    assert described.traceback == "ValueError: no\n"
 
 
 def test_a_problem_keeps_its_field_file_line_and_fix(tmp_path: Path) -> None:
     problem = Problem(got="a", expected="b", fix="c", field="data.train", file="data.py", line=7)
     described = describe_failure(UserCodeError(problem, Problem(got="d", expected="e")), tmp_path)
-    place = {name: described[name] for name in ("field", "file", "line", "fix", "message")}
+    place = {name: getattr(described, name) for name in ("field", "file", "line", "fix", "message")}
     assert place == {
         "field": "data.train",
         "file": "data.py",
@@ -267,7 +268,7 @@ def test_a_problem_without_a_file_raised_by_the_users_file_is_placed_there(tmp_p
             raise UserCodeError(Problem(got="a", expected="b"))
         """,
     )
-    assert (failure(tmp_path)["file"], failure(tmp_path)["line"]) == ("model.py", 4)
+    assert (failure(tmp_path).file, failure(tmp_path).line) == ("model.py", 4)
 
 
 @pytest.mark.parametrize(
@@ -284,15 +285,16 @@ def test_a_problem_without_a_file_raised_by_the_users_file_is_placed_there(tmp_p
     ],
 )
 def test_messages_are_never_empty_and_never_endless(error: BaseException, message: str, tmp_path: Path) -> None:
-    assert describe_failure(error, tmp_path)["message"] == message
+    assert describe_failure(error, tmp_path).message == message
 
 
 def test_a_traceback_keeps_its_end(tmp_path: Path) -> None:
     write(tmp_path, model="def build(depth=400):\n    return build(depth - 1) if depth else 1 / 0")
     described = failure(tmp_path)
-    assert described["traceback"].endswith("ZeroDivisionError: division by zero\n")
-    assert len(described["traceback"]) <= 20_000
-    assert (described["file"], described["line"]) == ("model.py", 2)
+    assert described.traceback is not None
+    assert described.traceback.endswith("ZeroDivisionError: division by zero\n")
+    assert len(described.traceback) <= 20_000
+    assert (described.file, described.line) == ("model.py", 2)
 
 
 def test_a_function_with_other_parameters_is_the_users_and_says_what_is_wanted(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def _complete_run(incomplete: str) -> list[str]:
     """Ids for the shell's completion, the latest first, from this machine's index alone."""
     from raytrain.client.registry import remembered
 
-    return [record.run for record in reversed(remembered()) if record.run.startswith(incomplete)]
+    return [record.run for record in reversed(remembered(beginning=incomplete))]
 
 
 Job = Annotated[str, typer.Argument(metavar="JOB", help="A folder with a job.yaml, a YAML file, or - for stdin.")]

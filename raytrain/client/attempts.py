@@ -47,7 +47,8 @@ def next_attempt(record: RunRecord, *, submitted: int, seen: int) -> tuple[int, 
 
 def later_attempt(record: RunRecord, attempt: int, environ: Mapping[str, str] | None = None) -> RunRecord | None:
     """The run as its last attempt, where that was submitted after `attempt`, by whichever command; else None."""
-    known = max((record, *(item for item in remembered(environ) if item.run == record.run)), key=attrgetter("attempt"))
+    alike = remembered(environ, beginning=record.run)
+    known = max((record, *(item for item in alike if item.run == record.run)), key=attrgetter("attempt"))
     jobs, _ = jobs_of(known)
     leases = read_leases(RunPaths.of(record.storage, record.run)) if record.storage else []
     last = max(attempt, known.attempt, *map(attempt_of, jobs), *(lease.attempt for lease in leases))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from raytrain.client.cluster_runs import runs_of_cluster
-from raytrain.client.registry import RunRecord, remembered
+from raytrain.client.registry import RunRecord, newest, remembered
 from raytrain.client.run_directory import refresh
 from raytrain.client.stored_runs import path_of, recalled, run_of_directory, runs_in
 from raytrain.cluster.connect import locate
@@ -73,12 +73,11 @@ def find_run(
         raise UsageError(Problem(got="an empty name of a run", expected=expected, fix=fix))
     if storage and not is_object_store(storage):
         path_of(storage)
-    known = remembered(environ)
     if ref == LAST:
-        return _last(known)
+        return _last(newest(1, environ)[0])
     if (directory := run_of_directory(ref)) is not None:
         return directory
-    sources: list[Callable[[], Iterable[RunRecord]]] = [lambda: known]
+    sources: list[Callable[[], Iterable[RunRecord]]] = [lambda: remembered(environ)]
     if on_cluster is not None:
         sources.append(on_cluster)
     if storage:

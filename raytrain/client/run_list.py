@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from raytrain.client.registry import RunRecord, remembered
+from raytrain.client.registry import RunRecord, newest
 from raytrain.client.run_directory import directory_of
 from raytrain.client.run_state import Facts, join, judge
 from raytrain.client.stored_runs import recalled, runs_in
@@ -78,11 +78,15 @@ def list_runs(*, limit: int | None = None, storage: str | None = None) -> RunLis
     Raises:
         NotFound: there is no such storage.
     """
-    records = recalled(runs_in(storage)) if storage else remembered()
-    found = [(record, stored_status(record)) for record in records[::-1][:limit]]
+    if storage:
+        records = recalled(runs_in(storage))[::-1]
+        shown, total = records[:limit], len(records)
+    else:
+        shown, total = newest(limit)
+    found = [(record, stored_status(record)) for record in shown]
     jobs = _jobs_of(record.address for record, stored in found if record.address and not _ended(record, stored))
     rows = (_row(record, stored, jobs.get(record.address)) for record, stored in found)
-    return RunList(rows=tuple(rows), total=len(records))
+    return RunList(rows=tuple(rows), total=total)
 
 
 def _ended(record: RunRecord, stored: StoredStatus | None) -> bool:

@@ -32,6 +32,7 @@ from raytrain.run.object_store import is_object_store
 from raytrain.run.run_id import mint_run_id, submission_id
 from raytrain.run.run_status import RunStatus
 from raytrain.run.summary import RunSummary
+from raytrain.spec.exclude import exclude_patterns
 from raytrain.spec.request import BASE_MODEL_FILE, REQUEST_FILE, JobRequest
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def prepare(job: LoadedJob, environ: Mapping[str, str] | None = None, *, base_mo
     """
     spec = job.spec
     base_model = base_model or base_model_of(spec, job.folder, lambda ref: find_run(ref, environ=environ))
-    plan = list_upload(job.folder, [*spec.environment.exclude, *_own_storage(spec.storage, job.folder)])
+    plan = list_upload(job.folder, exclude_patterns(spec, job.folder))
     check_size(plan, more_bytes=base_model.stat().st_size if base_model else 0)
     return Upload(plan=plan, base_model=base_model)
 
@@ -223,25 +224,15 @@ def _send(job: LoadedJob, connection: Connection, request: JobRequest, parcel: U
 def _keep(record: RunRecord, request: JobRequest, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Remembers a run on this machine; the cluster has it already, so where that fails there is only a warning."""
     try:
-        remember(record, environ)
+        warnings = remember(record, environ)
         keep_request(request, environ)
     except OSError as error:
         where = f"--address {record.address} --storage {record.storage}"
         why = f"cannot be remembered on this machine ({error}): give later commands its whole id with {where}"
         return (f"{record.run} was submitted, but {why}",)
-    return ()
+    return warnings
 
 
 def _upload(api: JobsApi, package: Package) -> None:
     if not api.package_exists(package.uri):
         api.upload_package(package.uri, package.content)
-
-
-def _own_storage(storage: str, folder: Path) -> list[str]:
-    """A pattern that leaves the runs out, when they are kept inside of the job's folder."""
-    if is_object_store(storage):
-        return []
-    inside = Path(os.path.normpath(folder / Path(storage).expanduser()))
-    if inside == folder or not inside.is_relative_to(folder):
-        return []
-    return [f"/{inside.relative_to(folder).as_posix()}/"]

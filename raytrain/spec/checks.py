@@ -1,9 +1,9 @@
-"""What can be refused before submission: files, functions, columns and the shard arithmetic."""
+"""What can be refused before submission: files, functions, columns, what stays behind, and the shard arithmetic."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from raytrain.errors import Problem, SpecError
@@ -11,7 +11,8 @@ from raytrain.spec.code_checks import code_problems
 from raytrain.spec.column_checks import column_problems
 from raytrain.spec.data_spec import DataSpec
 from raytrain.spec.job import JobSpec
-from raytrain.spec.line_numbers import Places
+from raytrain.spec.left_behind import left_behind
+from raytrain.spec.line_numbers import LineNumbers
 from raytrain.spec.load import LoadedJob
 from raytrain.spec.peek.inspect_source import SourceFacts, inspect_source
 from raytrain.spec.shards import ShardPlan, SplitCounts, fraction_of, plan_shards
@@ -44,10 +45,10 @@ def check_job(job: LoadedJob) -> JobFacts:
     """
     facts, problems = _inspect(job.spec.data, job.folder, job.lines)
     counts = split_rows(job.spec.data, {part: fact.rows for part, fact in facts.items()})
-    problems += [_located(problem, job.lines) for problem in _count_problems(job.spec, counts)]
     columns = {part: fact.columns for part, fact in facts.items()}
-    problems += [_located(problem, job.lines) for problem in column_problems(job.spec.data, columns)]
-    problems += [_located(problem, job.lines) for problem in _step_problems(job.spec)]
+    found = [*_count_problems(job.spec, counts), *column_problems(job.spec.data, columns), *_step_problems(job.spec)]
+    problems += [job.lines.located(problem, problem.field) for problem in found]
+    problems += left_behind(job.spec, job.folder, job.lines)
     problems += code_problems(job.spec, job.folder, job.lines)
     if problems:
         raise SpecError(*problems)
@@ -92,7 +93,7 @@ def split_rows(data: DataSpec, source_rows: dict[str, int | None]) -> dict[str, 
     return result
 
 
-def _inspect(data: DataSpec, folder: Path, places: Places) -> tuple[dict[str, SourceFacts], list[Problem]]:
+def _inspect(data: DataSpec, folder: Path, lines: LineNumbers) -> tuple[dict[str, SourceFacts], list[Problem]]:
     facts: dict[str, SourceFacts] = {}
     problems: list[Problem] = []
     for part in SPLITS:
@@ -104,7 +105,7 @@ def _inspect(data: DataSpec, folder: Path, places: Places) -> tuple[dict[str, So
         except SpecError as error:
             facts[part] = _UNKNOWN
             field = f"data.{part}.{source.kind}"
-            problems += [_located(replace(problem, field=field), places) for problem in error.problems]
+            problems += [lines.located(problem, field) for problem in error.problems]
     return facts, problems
 
 
@@ -173,10 +174,3 @@ def _plans(spec: JobSpec, rows: dict[str, int]) -> dict[str, ShardPlan]:
 def _sum(sizes: Iterable[int | None]) -> int | None:
     known = list(sizes)
     return None if None in known else sum(size or 0 for size in known)
-
-
-def _located(problem: Problem, places: Places) -> Problem:
-    if problem.file:
-        return problem
-    file, line = places.of(problem.field)
-    return replace(problem, file=file, line=line)

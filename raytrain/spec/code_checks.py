@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from raytrain.errors import Problem, SpecError
 from raytrain.spec.file_errors import local_path, looking_up
 from raytrain.spec.job import JobSpec
-from raytrain.spec.line_numbers import Loc, Places, dotted
+from raytrain.spec.line_numbers import LineNumbers, Loc
 from raytrain.spec.peek.named_files import check_inside, leaves_folder
 from raytrain.spec.source_kinds import Source
 from raytrain.spec.suggest import did_you_mean
@@ -21,18 +21,18 @@ BASE_ARGUMENT = "base"
 _NOT_CALLED = -1
 
 
-def code_problems(spec: JobSpec, folder: Path, places: Places) -> list[Problem]:
+def code_problems(spec: JobSpec, folder: Path, lines: LineNumbers) -> list[Problem]:
     """What is wrong with the Python and the saved models that the spec refers to, in the spec's order."""
     found: list[Problem] = []
     for loc, ref, arguments in python_refs(spec):
-        found += [_located(problem, loc, places) for problem in _ref_problems(ref, folder, arguments)]
+        found += [lines.located(problem, loc) for problem in _ref_problems(ref, folder, arguments)]
     if spec.model.python is not None and not any(problem.field == "model" for problem in found):
-        found += _model_args_problems(spec, folder, places)
+        found += _model_args_problems(spec, folder, lines)
     if spec.model.python is None:
-        found += _without_function(spec, places)
+        found += _without_function(spec, lines)
     for loc, file in (("model", "file"), spec.model.file), (("init_from",), spec.init_from):
         if file and (loc[-1] == "file" or file.endswith(".keras")):
-            found += [_located(problem, loc, places) for problem in _saved_model_problems(file, folder)]
+            found += [lines.located(problem, loc) for problem in _saved_model_problems(file, folder)]
     return list(dict.fromkeys(found))
 
 
@@ -167,7 +167,7 @@ def _call_problems(function: ast.FunctionDef, file: str, arguments: int) -> Iter
         yield Problem(got=got, expected=wanted, file=file, line=function.lineno)
 
 
-def _model_args_problems(spec: JobSpec, folder: Path, places: Places) -> Iterator[Problem]:
+def _model_args_problems(spec: JobSpec, folder: Path, lines: LineNumbers) -> Iterator[Problem]:
     """`model_args` against the model function's parameters; `init_from` fills the one named `base`."""
     file, name = split_python_ref(str(spec.model.python))
     tree = _parse(file, folder)
@@ -178,12 +178,12 @@ def _model_args_problems(spec: JobSpec, folder: Path, places: Places) -> Iterato
     for argument in spec.model_args:
         loc = ("model_args", argument)
         if argument == BASE_ARGUMENT and spec.init_from:
-            yield _located(Problem(got="`base` twice: init_from fills it too", expected="one of the two"), loc, places)
+            yield lines.located(Problem(got="`base` twice: init_from fills it too", expected="one of the two"), loc)
         elif argument not in takes.by_name and not takes.takes_any_name:
             got = f"`{argument}`, which {where} does not take"
             expected = f"one of {', '.join(takes.by_name)}" if takes.by_name else "no arguments"
             problem = Problem(got=got, expected=expected, fix=did_you_mean(argument, takes.by_name))
-            yield _located(problem, loc, places)
+            yield lines.located(problem, loc)
     if spec.init_from and BASE_ARGUMENT not in takes.by_name:
         got = f"{name}({', '.join(takes.names)}), which takes no `base`"
         expected = "a parameter `base`: the model that init_from names"
@@ -193,16 +193,16 @@ def _model_args_problems(spec: JobSpec, folder: Path, places: Places) -> Iterato
     if missing:
         fix = "add init_from" if missing == [BASE_ARGUMENT] else f"add model_args: {{{missing[0]}: …}}"
         got, expected = f"no value for {', '.join(missing)}", f"one for each parameter of {where}"
-        yield _located(Problem(got=got, expected=expected, fix=fix), ("model_args",), places)
+        yield lines.located(Problem(got=got, expected=expected, fix=fix), ("model_args",))
 
 
-def _without_function(spec: JobSpec, places: Places) -> Iterator[Problem]:
+def _without_function(spec: JobSpec, lines: LineNumbers) -> Iterator[Problem]:
     """What reaches only a model function would be lost without one."""
     for name, given in (("model_args", spec.model_args), ("init_from", spec.init_from)):
         if given:
             got = f"{name} beside model.{spec.model.kind}"
             expected = f"model: FILE.py:FUNCTION, the only one that {name} reaches"
-            yield _located(Problem(got=got, expected=expected), (name,), places)
+            yield lines.located(Problem(got=got, expected=expected), (name,))
 
 
 def _saved_model_problems(file: str, folder: Path) -> Iterator[Problem]:
@@ -216,11 +216,3 @@ def _saved_model_problems(file: str, folder: Path) -> Iterator[Problem]:
     if not is_there:
         near = did_you_mean(path.name, [item.name for item in path.parent.glob("*.keras")])
         yield Problem(got=f"{file}, which does not exist", expected="a saved .keras file", fix=near)
-
-
-def _located(problem: Problem, loc: Loc, places: Places) -> Problem:
-    """The problem with the spec's field; with its line too, unless it already stands in a file of the user's."""
-    if problem.file:
-        return replace(problem, field=dotted(loc))
-    file, line = places.of(loc)
-    return replace(problem, field=dotted(loc), file=file, line=line)

@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from raytrain.spec.column_options import ColumnSpec
 from raytrain.spec.preprocess_steps import Preprocess
-from raytrain.spec.pydantic_bases import Strict
+from raytrain.spec.pydantic_bases import StrictModel, custom_error
 from raytrain.spec.source_kinds import Source
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -17,7 +17,7 @@ Cache = Literal["auto", "shared", "sharded", "streaming"]
 Key = bool | int | float | str
 
 
-class Where(Strict):
+class Where(StrictModel):
     """The rows of train whose column holds a value, or one of several: `{where: {fold: [3, 4]}}`."""
 
     where: dict[str, Key | list[Key]] = Field(min_length=1, max_length=1)
@@ -38,27 +38,28 @@ def _kind_of_split(value: object) -> str:
     return "source" if isinstance(value, dict | Source) else "fraction"
 
 
+_SPLIT = "a fraction of train between 0 and 1, or {where: {column: value}}"
 Split = Annotated[
     Annotated[Fraction, Tag("fraction")] | Annotated[Source, Tag("source")] | Annotated[Where, Tag("where")],
     Discriminator(_kind_of_split),
 ]
 
 
-class DataSpec(Strict):
-    train: Source
-    validation: Split | None = Field(None, description="a fraction of train, {where: …}, or a source of its own")
-    test: Split | None = Field(None, description="a fraction of train, {where: …}, or a source of its own")
-    features: Columns | None = Field(None, description="a column, a list stacked in order, or {input: column(s)}")
+class DataSpec(StrictModel):
+    train: Source = Field(description="a source, such as {csv: train.csv}")
+    validation: Split | None = Field(None, description=f"{_SPLIT}, or a source such as {{csv: held.csv}}")
+    test: Split | None = Field(None, description=f"{_SPLIT}, or a source such as {{csv: test.csv}}")
+    features: Columns | None = Field(None, description="a column, a list of columns, or {input: column(s)}")
     label: str | dict[str, str] | None = Field(None, description="a column, or {output: column}")
     weight: str | None = Field(None, description="a sample-weight column")
     columns: dict[str, ColumnSpec] = Field(default_factory=dict, description="{column: how it becomes numbers}")
-    preprocess: list[Preprocess] = Field(default_factory=list)
+    preprocess: list[Preprocess] = Field(default_factory=list, description="a list of steps, such as {max_abs: …}")
     adapt: dict[str, str | list[str]] = Field(
         default_factory=dict,
         description="{preprocessing layer of the model: the input, or its column(s), it learns from}",
     )
     shuffle: bool = Field(True, description="false keeps the source's order, every epoch")
-    stratify: bool | str = Field(False, description="true: fractions keep the label's proportions; or a column's")
+    stratify: bool | str = Field(False, description="true: fractions keep the label's proportions; or a column's name")
     group: str | None = Field(None, description="a column: rows that share its value stay in one split")
     drop_remainder: bool = Field(False, description="leave the last, partial batch of each epoch out")
     cache: Cache = Field("auto", description="where the rows are kept between epochs; auto chooses by their size")
@@ -66,9 +67,10 @@ class DataSpec(Strict):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.stratify is True and not isinstance(self.label, str):
-            raise ValueError("expected one label column for stratify: true; or name a column, stratify: COLUMN")
+            got, fix = "several" if self.label else "none", "or name a column, stratify: COLUMN"
+            raise custom_error("one label column for stratify: true", got=got, fix=fix, field="stratify")
         if self.weight is not None and self.label is None:
-            raise ValueError("expected a label beside weight, got none")
+            raise custom_error("a label beside weight", got="none", field="weight")
         return self
 
     @model_validator(mode="after")
@@ -76,15 +78,16 @@ class DataSpec(Strict):
         fractions = [part for part in (self.validation, self.test) if isinstance(part, float)]
         by_value = [part for part in (self.validation, self.test) if isinstance(part, Where)]
         if sum(fractions) >= 1:
-            raise ValueError(f"expected validation + test < 1, got {sum(fractions):g}")
+            raise custom_error("validation + test < 1", got=" + ".join(f"{part:g}" for part in fractions))
         if fractions and by_value:
-            raise ValueError("expected validation and test both as fractions or both as where, got one of each")
+            raise custom_error("validation and test both as fractions or both as where", got="one of each")
         if len({part.column for part in by_value}) > 1:
-            raise ValueError(f"expected where of one column, got {by_value[0].column} and {by_value[1].column}")
+            raise custom_error("where of one column", got=" and ".join(part.column for part in by_value))
         if self.group is not None and self.stratify is not False:
-            raise ValueError("expected group or stratify, got both")
+            raise custom_error("group or stratify", got="both", field="group")
         if by_value and (self.group is not None or self.stratify is not False):
-            raise ValueError("expected where alone: it says which rows, and group and stratify are for fractions")
+            got = "where and " + ("stratify" if self.group is None else "group")
+            raise custom_error("where alone: it says which rows, and group and stratify are for fractions", got=got)
         return self
 
     @property

@@ -10,39 +10,35 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from raytrain.spec.data_spec import DataSpec
-from raytrain.spec.pydantic_bases import OneKind, Strict
+from raytrain.spec.pydantic_bases import OneOf, StrictModel, custom_error
+from raytrain.spec.suggest import value_in_words
 from raytrain.spec.value_types import ClassIndex, DurationS, EnvironmentValue, JobName, PythonRef
 
+_COMPONENTS = "a name, a list of them, {output: name}, or {name: …, argument: …}"
 Components = str | dict[str, Any] | list[Any] | None
+Layer = Annotated[dict[str, dict[str, Any] | None], Field(min_length=1, max_length=1)]
 
 
-class ModelSpec(OneKind):
+class ModelSpec(OneOf):
     """Where the model comes from: exactly one of the four."""
 
     python: PythonRef | None = Field(None, description="function that returns a keras.Model")
-    layers: list[dict[str, dict[str, Any] | None]] | None = Field(
-        None, description="one-key maps in Keras' own names, in order", min_length=1
+    layers: list[Layer] | None = Field(
+        None, description="a list of {Name: {argument: value}} in Keras' own names", min_length=1
     )
     file: str | None = Field(None, description="a saved .keras file")
     run: str | None = Field(None, description="another run, whose saved model is trained on")
 
-    @model_validator(mode="after")
-    def _one_key_layers(self) -> Self:
-        for layer in self.layers or []:
-            if len(layer) != 1:
-                raise ValueError(f"expected one layer name a list item, got {', '.join(layer) or 'none'}")
-        return self
 
-
-class CompileSpec(Strict):
+class CompileSpec(StrictModel):
     """The arguments of `keras.Model.compile`; names, {name: …, argument: …} maps, or FILE.py:NAME."""
 
     python: PythonRef | None = Field(None, description="function compile_model(model), instead of all else here")
-    optimizer: str | dict[str, Any] = "rmsprop"
-    loss: Components = None
-    loss_weights: list[float] | dict[str, float] | None = None
-    metrics: Components = None
-    weighted_metrics: Components = None
+    optimizer: str | dict[str, Any] = Field("rmsprop", description="a name, or {name: …, argument: …}")
+    loss: Components = Field(None, description=_COMPONENTS)
+    loss_weights: list[float] | dict[str, float] | None = Field(None, description="a list or map of numbers")
+    metrics: Components = Field(None, description=_COMPONENTS)
+    weighted_metrics: Components = Field(None, description=_COMPONENTS)
     run_eagerly: bool = False
     jit_compile: bool | Literal["auto"] = False
     steps_per_execution: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
@@ -54,16 +50,16 @@ class CompileSpec(Strict):
             fields = type(self).model_fields
             given = [name for name in fields if name != "python" and getattr(self, name) != fields[name].default]
             if given:
-                raise ValueError(f"expected python alone: the function compiles, got python, {', '.join(given)}")
+                raise custom_error("python alone: the function compiles", got=", ".join(["python", *given]))
         return self
 
 
-class FitSpec(Strict):
+class FitSpec(StrictModel):
     epochs: int = Field(1, ge=1)
     initial_epoch: int = Field(0, ge=0, description="the number of the first epoch, counted from 0")
     global_batch_size: int = Field(32, ge=1, description="the batch the optimizer sees, whatever the number of workers")
     seed: int = Field(0, ge=0, lt=2**31, description="of the split, the initial weights and every epoch's order")
-    class_weight: dict[ClassIndex, float] | None = None
+    class_weight: dict[ClassIndex, float] | None = Field(None, description="{number of the class: weight}")
     validation_batch_size: Annotated[int, Field(ge=1)] | None = None
     validation_freq: int = Field(1, ge=1)
     sync_batch_norm: bool = Field(False, description="BatchNormalization over the global batch, not each worker's part")
@@ -72,11 +68,12 @@ class FitSpec(Strict):
     @model_validator(mode="after")
     def _an_epoch_to_train(self) -> Self:
         if self.initial_epoch >= self.epochs:
-            raise ValueError(f"expected initial_epoch below epochs, {self.epochs}, got {self.initial_epoch}")
+            expected = f"initial_epoch below epochs, {self.epochs}"
+            raise custom_error(expected, got=str(self.initial_epoch), field="initial_epoch")
         return self
 
 
-class EarlyStoppingSpec(Strict):
+class EarlyStoppingSpec(StrictModel):
     monitor: str = "val_loss"
     patience: int = Field(0, ge=0)
     min_delta: float = Field(0.0, ge=0)
@@ -86,7 +83,7 @@ class EarlyStoppingSpec(Strict):
     target: float | None = Field(None, description="stop as soon as the monitored value reaches it")
 
 
-class ScalingSpec(Strict):
+class ScalingSpec(StrictModel):
     """`workers: {min: 2, max: 8}` stands for `workers: 8, min_workers: 2`."""
 
     workers: int = Field(1, ge=1, le=10_000)
@@ -95,7 +92,9 @@ class ScalingSpec(Strict):
     )
     cpus_per_worker: float = Field(1, gt=0)
     gpus_per_worker: float = Field(0, ge=0, le=1, description="one worker drives one GPU at most")
-    resources_per_worker: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    resources_per_worker: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="{resource of the cluster: amount}"
+    )
     queue_timeout: DurationS | None = Field(
         None, description="fail when the cluster has had no room for the workers for so long"
     )
@@ -104,31 +103,34 @@ class ScalingSpec(Strict):
     @classmethod
     def _range(cls, value: Any) -> Any:
         workers = value.get("workers") if isinstance(value, dict) else None
-        if not isinstance(workers, dict) or set(workers) != {"min", "max"}:
+        if not isinstance(workers, dict | list):
             return value
+        if isinstance(workers, list) or set(workers) != {"min", "max"}:
+            raise custom_error("a whole number, or {min: 2, max: 8}", got=value_in_words(workers), field="workers")
         return value | {"workers": workers["max"], "min_workers": workers["min"]}
 
     @model_validator(mode="after")
     def _fewer(self) -> Self:
         if self.min_workers is not None and self.min_workers > self.workers:
-            raise ValueError(f"expected workers of at least min_workers, {self.min_workers}, got {self.workers}")
+            expected = f"workers of at least min_workers, {self.min_workers}"
+            raise custom_error(expected, got=str(self.workers), field="workers")
         return self
 
 
-class CheckpointSpec(Strict):
+class CheckpointSpec(StrictModel):
     every_epochs: int = Field(1, ge=1)
     every_steps: Annotated[int, Field(ge=1)] | None = Field(None, description="also within an epoch")
     every_seconds: DurationS | None = Field(None, description="also within an epoch")
     keep: int = Field(2, ge=1, description="the newest; the best epoch's is kept besides")
 
 
-class RestartsSpec(Strict):
+class RestartsSpec(StrictModel):
     max: int = Field(3, ge=0, description="of the workers, after one is lost or hangs")
     startup: int = Field(5, ge=0, description="of workers that fail before their first step; not counted in max")
     driver: int = Field(0, ge=0, description="of the whole job by submit and watch, when its driver is lost")
 
 
-class WatchdogSpec(Strict):
+class WatchdogSpec(StrictModel):
     """How long no worker may advance before the workers are taken for hung and started anew."""
 
     setup: DurationS = Field(600, description="from the start of the workers to the first step")
@@ -136,7 +138,7 @@ class WatchdogSpec(Strict):
     checkpoint: DurationS = Field(600, description="what comes between epochs, validation included")
 
 
-class DivergenceSpec(Strict):
+class DivergenceSpec(StrictModel):
     """What follows a loss that is no finite number."""
 
     action: Literal["stop", "fall_back"] = Field("stop", description="fall_back: to the last finite checkpoint")
@@ -144,22 +146,24 @@ class DivergenceSpec(Strict):
     max: int = Field(3, ge=1, description="how often to fall back before the run ends as diverged")
 
 
-class EnvironmentSpec(Strict):
-    pip: list[str] = Field(default_factory=list)
-    env_vars: dict[str, EnvironmentValue] = Field(default_factory=dict)
-    exclude: list[str] = Field(default_factory=list, description="patterns, as in .gitignore, left out of the upload")
+class EnvironmentSpec(StrictModel):
+    pip: list[str] = Field(default_factory=list, description="a list of packages")
+    env_vars: dict[str, EnvironmentValue] = Field(default_factory=dict, description="{NAME: text}")
+    exclude: list[str] = Field(default_factory=list, description="a list of patterns, as in .gitignore, not uploaded")
 
 
-class JobSpec(Strict):
+class JobSpec(StrictModel):
     """A whole job; see `raytrain init` for a commented one."""
 
     name: JobName
-    model: ModelSpec
-    model_args: dict[str, Any] = Field(default_factory=dict)
+    model: ModelSpec = Field(description="FILE.py:FUNCTION, or a map with one of python, layers, file, run")
+    model_args: dict[str, Any] = Field(default_factory=dict, description="{argument of the model function: value}")
     init_from: str | None = Field(None, description="a run or a .keras file; reaches the model function as `base`")
-    compile: CompileSpec | None = Field(None, description="left out when the model function compiles")
-    callbacks: PythonRef | list[dict[str, dict[str, Any] | None]] = Field(default_factory=list)
-    data: DataSpec
+    compile: CompileSpec | None = Field(None, description="FILE.py:FUNCTION, or a map with optimizer, loss, metrics")
+    callbacks: PythonRef | list[dict[str, dict[str, Any] | None]] = Field(
+        default_factory=list, description="FILE.py:FUNCTION, or a list of {Name: {argument: value}}"
+    )
+    data: DataSpec = Field(description="a map of what to train on, such as {train: {csv: train.csv}, label: y}")
     fit: FitSpec = FitSpec()
     early_stopping: EarlyStoppingSpec | None = None
     scaling: ScalingSpec = ScalingSpec()
@@ -181,9 +185,10 @@ class JobSpec(Strict):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.compile is None and self.model.layers is not None:
-            raise ValueError("expected compile: beside layers:, which say nothing of a loss")
+            raise custom_error("compile: beside layers:, which say nothing of a loss", got="none", field="model.layers")
         if self.early_stopping is not None:
             monitor = self.early_stopping.monitor
             if monitor.startswith("val_") and self.data.validation is None:
-                raise ValueError(f"early_stopping monitors {monitor}, expected data.validation to be given")
+                got = f"{monitor} without data.validation"
+                raise custom_error("data.validation to be given", got=got, field="early_stopping.monitor")
         return self

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from raytrain.spec.job import JobSpec
-from raytrain.spec.pydantic_bases import OneKind
+from raytrain.spec.pydantic_bases import OneOf
 from raytrain.spec.value_types import PythonRef
 
 
@@ -21,13 +21,10 @@ def job_json_schema() -> dict[str, Any]:
     schema["required"].remove("name")  # the folder's name stands in
     scaling = definitions["ScalingSpec"]["properties"]
     scaling["workers"] = {"anyOf": [scaling["workers"], _range_of(scaling["workers"])]}
-    for name in definitions.keys() & {kind.__name__ for kind in OneKind.__subclasses__()}:
+    for name in definitions.keys() & {kind.__name__ for kind in OneOf.__subclasses__()}:
         definitions[name] |= {"minProperties": 1, "maxProperties": 1}
         for kind in definitions[name]["properties"].values():
             _without_null(kind)
-    _one_key(definitions["ModelSpec"]["properties"]["layers"])
-    for branch in properties["callbacks"]["anyOf"]:
-        _one_key(branch)
     definitions["FitSpec"]["properties"]["class_weight"]["anyOf"][0]["propertyNames"] = {"pattern": r"^\d+$"}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "raytrain job"} | {
         key: value for key, value in schema.items() if key != "title"
@@ -53,9 +50,3 @@ def _without_null(part: dict[str, Any]) -> None:
         part |= branches[0]
     elif branches:
         part["anyOf"] = branches
-
-
-def _one_key(part: dict[str, Any]) -> None:
-    """Each item of a list is a map of one name."""
-    if part.get("type") == "array":
-        part["items"] |= {"minProperties": 1, "maxProperties": 1}

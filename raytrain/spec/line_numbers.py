@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+
+from raytrain.errors import Problem
 
 Loc = tuple[str | int, ...]
 
@@ -12,7 +15,7 @@ def dotted(loc: Loc) -> str:
     return ".".join(str(part) for part in loc)
 
 
-class Places:
+class LineNumbers:
     """Where each field was written: a file and a line, or a `--set` argument."""
 
     def __init__(self, file: str, lines: Mapping[Loc, int]) -> None:
@@ -27,10 +30,18 @@ class Places:
             loc = loc[:-1]
         return self._places[loc]
 
+    def located(self, problem: Problem, loc: Loc | str) -> Problem:
+        """A field's problem, with where it was written, but for one that names a file of its own."""
+        field = loc if isinstance(loc, str) else dotted(loc)
+        if problem.file:
+            return replace(problem, field=field)
+        file, line = self.of(loc)
+        return replace(problem, field=field, file=file, line=line)
+
     def line(self, loc: Loc | str) -> int:
         return self.of(loc)[1]
 
-    def moved(self, loc: Loc, file: str, line: int = 0) -> None:
+    def overridden(self, loc: Loc, file: str, line: int = 0) -> None:
         """Says that the field, and all below it, was written elsewhere."""
         for known in [known for known in self._places if known[: len(loc)] == loc]:
             del self._places[known]

@@ -17,13 +17,13 @@ from raytrain.errors import NotFound, Problem, SpecError, UsageError
 from raytrain.run.object_store import SCHEMES, is_object_store
 from raytrain.spec.file_errors import local_path, looking_up
 from raytrain.spec.job import JobSpec
-from raytrain.spec.line_numbers import Loc, Places, dotted
+from raytrain.spec.line_numbers import LineNumbers, Loc
 from raytrain.spec.overrides import INT_KEYED, apply_override, parse_override
 from raytrain.spec.peek.inspect_source import source_columns
 from raytrain.spec.problems import problems_of
 from raytrain.spec.secret_checks import secret_problems
 from raytrain.spec.strict_yaml import read_yaml
-from raytrain.spec.suggest import did_you_mean, shown
+from raytrain.spec.suggest import did_you_mean, value_in_words
 
 JOB_FILE = "job.yaml"
 STDIN = "standard input"
@@ -44,7 +44,7 @@ class LoadedJob:
     spec: JobSpec
     folder: Path
     file: str
-    lines: Places
+    lines: LineNumbers
 
 
 def load_job(job: str, *, overrides: Sequence[str] = (), stdin: TextIO | None = None) -> LoadedJob:
@@ -63,20 +63,22 @@ def load_job(job: str, *, overrides: Sequence[str] = (), stdin: TextIO | None = 
     parsed = [parse_override(text) for text in overrides]
     folder, file, raw = _read(job, stdin)
     source = read_yaml(raw, file)
-    data, places = source.data, source.places
+    data, lines = source.data, source.lines
     if not isinstance(data, dict):
-        raise SpecError(Problem(got=shown(data), expected="a map of fields, such as `name: digits`", file=file, line=1))
+        raise SpecError(
+            Problem(got=value_in_words(data), expected="a map of fields, such as `name: digits`", file=file, line=1)
+        )
     for override in parsed:
-        apply_override(data, override, places)
+        apply_override(data, override, lines)
     _fill_in(data, folder)
     try:
         spec = JobSpec.model_validate(data)
     except ValidationError as error:
-        raise SpecError(*_once([*problems_of(error, data, places), *_not_json(data, places)])) from None
-    if problems := [*_not_json(data, places), *_storage_problems(spec, places), *_secrets(spec, places)]:
+        raise SpecError(*_once([*problems_of(error, data, lines), *_not_json(data, lines)])) from None
+    if problems := [*_not_json(data, lines), *_storage_problems(spec.storage, lines), *_secrets(spec, lines)]:
         raise SpecError(*problems)
-    spec = _with_all_features(spec, folder, places)
-    return LoadedJob(spec=spec, folder=folder, file=file, lines=places)
+    spec = _with_all_features(spec, folder, lines)
+    return LoadedJob(spec=spec, folder=folder, file=file, lines=lines)
 
 
 def _read(job: str, stdin: TextIO | None) -> tuple[Path, str, bytes | str]:
@@ -138,7 +140,7 @@ def _name_of(folder: Path) -> str:
     return re.sub(r"[^a-z0-9_]+", "-", folder.name.lower()).strip("-_")[:40]
 
 
-def _with_all_features(spec: JobSpec, folder: Path, places: Places) -> JobSpec:
+def _with_all_features(spec: JobSpec, folder: Path, lines: LineNumbers) -> JobSpec:
     """`data.features` left out: all columns that are neither label, weight nor pandas' index, and decide no split."""
     data = spec.data
     if data.features is not None:
@@ -146,76 +148,54 @@ def _with_all_features(spec: JobSpec, folder: Path, places: Places) -> JobSpec:
     try:
         columns = source_columns(data.train, folder)
     except SpecError as error:
-        file, line = places.of(("data", "train"))
-        raise SpecError(*(_at(problem, "data.train", file, line) for problem in error.problems)) from None
+        raise SpecError(*(lines.located(problem, "data.train") for problem in error.problems)) from None
     beside = {*data.label_columns, data.weight, None if data.stratify is True else data.split_column}
     features = [name for name in columns or () if name not in beside and not _PANDAS_INDEX.fullmatch(name)]
     if not features:
-        file, line = places.of(("data",))
         got = "no `features`, and columns that are not known before the run" if columns is None else "no feature column"
         expected = "a column, a list of columns, or {input: column(s)}"
-        raise SpecError(
-            Problem(got=got, expected=expected, fix="add data.features", field="data.features", file=file, line=line)
-        )
+        problem = Problem(got=got, expected=expected, fix="add data.features")
+        raise SpecError(lines.located(problem, "data.features"))
     return spec.model_copy(update={"data": data.model_copy(update={"features": features})})
 
 
-def _storage_problems(spec: JobSpec, places: Places) -> Iterator[Problem]:
-    file, line = places.of(("storage",))
-    if is_object_store(spec.storage):
-        scheme = spec.storage.partition("://")[0]
+def _storage_problems(storage: str, lines: LineNumbers) -> Iterator[Problem]:
+    if not storage:
+        yield lines.located(Problem(got="''", expected="a path"), "storage")
+    elif is_object_store(storage):
+        scheme = storage.partition("://")[0]
         if scheme not in SCHEMES:
-            yield Problem(
-                got=f"{scheme}://…",
-                expected=f"a path that every node sees, or one of {', '.join(f'{name}://…' for name in SCHEMES)}",
-                field="storage",
-                file=file,
-                line=line,
-            )
+            expected = f"a path that every node sees, or one of {', '.join(f'{name}://…' for name in SCHEMES)}"
+            yield lines.located(Problem(got=f"{scheme}://…", expected=expected), "storage")
     else:
         try:
-            local_path(spec.storage)
+            local_path(storage)
         except SpecError as error:
-            yield from (replace(problem, field="storage", file=file, line=line) for problem in error.problems)
-    if not spec.storage:
-        yield Problem(got="''", expected="a path", field="storage", file=file, line=line)
+            yield from (lines.located(problem, "storage") for problem in error.problems)
 
 
-def _secrets(spec: JobSpec, places: Places) -> Iterator[Problem]:
+def _secrets(spec: JobSpec, lines: LineNumbers) -> Iterator[Problem]:
     """Without the value where a `--set` gave it."""
     for problem in secret_problems(spec):
-        file, line = places.of(problem.field)
-        shown_file = file.partition("=")[0] if file.startswith("--set ") else file
-        yield replace(problem, file=shown_file, line=line)
+        found = lines.located(problem, problem.field)
+        yield replace(found, file=found.file.partition("=")[0]) if found.file.startswith("--set ") else found
 
 
-def _not_json(data: Any, places: Places, loc: Loc = ()) -> Iterator[Problem]:
+def _not_json(data: Any, lines: LineNumbers, loc: Loc = ()) -> Iterator[Problem]:
     """Values that would change on their way: the job travels as JSON."""
-    file, line = places.of(loc)
     if isinstance(data, float) and not math.isfinite(data):
-        yield Problem(got=str(data), expected="a finite number", field=dotted(loc), file=file, line=line)
+        yield lines.located(Problem(got=str(data), expected="a finite number"), loc)
     elif isinstance(data, list):
         for index, item in enumerate(data):
-            yield from _not_json(item, places, (*loc, index))
+            yield from _not_json(item, lines, (*loc, index))
     elif isinstance(data, dict):
         for key, item in data.items():
             if isinstance(key, int) and loc not in INT_KEYED:
-                file, line = places.of((*loc, key))
-                yield Problem(
-                    got=f"the key {key} (a whole number)",
-                    expected="a name",
-                    fix="put it in quotes",
-                    field=dotted((*loc, key)),
-                    file=file,
-                    line=line,
-                )
-            yield from _not_json(item, places, (*loc, key))
+                problem = Problem(got=f"the key {key} (a whole number)", expected="a name", fix="put it in quotes")
+                yield lines.located(problem, (*loc, key))
+            yield from _not_json(item, lines, (*loc, key))
 
 
 def _once(problems: list[Problem]) -> list[Problem]:
     """One problem a field: the last, which is the clearest."""
     return list({(problem.field, problem.file, problem.line): problem for problem in problems}.values())
-
-
-def _at(problem: Problem, field: str, file: str, line: int) -> Problem:
-    return replace(problem, field=field) if problem.file else replace(problem, field=field, file=file, line=line)

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from raytrain.errors import Problem, SpecError, UsageError
-from raytrain.spec.line_numbers import Loc, Places, dotted
-from raytrain.spec.pydantic_bases import OneKind
-from raytrain.spec.schema_lookup import model_at
+from raytrain.spec.line_numbers import LineNumbers, Loc, dotted
+from raytrain.spec.schema_lookup import keys_at, takes_one_key
 from raytrain.spec.strict_yaml import read_yaml
-from raytrain.spec.suggest import shown
+from raytrain.spec.suggest import value_in_words
 
 # Maps whose keys are whole numbers; in any other place a number is a list's index.
 INT_KEYED: tuple[Loc, ...] = (("fit", "class_weight"),)
@@ -23,7 +22,7 @@ class Override:
 
     parts: tuple[str, ...]
     value: Any
-    shown: str
+    argument: str
 
 
 def parse_override(text: str) -> Override:
@@ -33,24 +32,24 @@ def parse_override(text: str) -> Override:
         UsageError: there is no `=`, no field before it, or nothing after it.
         SpecError: the value is no YAML.
     """
-    shown_text = f"--set {text}"
+    argument = f"--set {text}"
     field, equals, value = text.partition("=")
     parts = tuple(part.strip() for part in field.split("."))
     if not equals or not all(parts) or any(" " in part for part in parts):
-        raise UsageError(Problem(got=shown_text, expected="--set FIELD=VALUE, such as --set fit.epochs=3"))
+        raise UsageError(Problem(got=argument, expected="--set FIELD=VALUE, such as --set fit.epochs=3"))
     if not value.strip():
         raise UsageError(
-            Problem(got=f"{shown_text} without a value", expected="--set FIELD=VALUE", fix="write null or '' for none")
+            Problem(got=f"{argument} without a value", expected="--set FIELD=VALUE", fix="write null or '' for none")
         )
     if value.startswith(_NO_YAML):  # `@last` and `*.csv` are no YAML, and can only be meant as they stand
-        return Override(parts=parts, value=value, shown=shown_text)
+        return Override(parts=parts, value=value, argument=argument)
     try:
-        return Override(parts=parts, value=read_yaml(value, shown_text).data, shown=shown_text)
+        return Override(parts=parts, value=read_yaml(value, argument).data, argument=argument)
     except SpecError as error:
         raise SpecError(*(replace(problem, line=0) for problem in error.problems)) from None
 
 
-def apply_override(data: dict[str | int, Any], override: Override, places: Places) -> None:
+def apply_override(data: dict[str | int, Any], override: Override, lines: LineNumbers) -> None:
     """Puts the value into the spec's data, in place, and notes where it came from.
 
     Maps that are missing on the way are made. A short form gives way to its long one: `model: model.py:build` to
@@ -72,7 +71,7 @@ def apply_override(data: dict[str | int, Any], override: Override, places: Place
             present = here[key] if key < len(here) else None  # type: ignore[operator]
         value = override.value if last else _container(present, (*loc, key), override.parts[index + 1])
         if value is not present or last:
-            places.moved((*loc, key), override.shown)
+            lines.overridden((*loc, key), override.argument)
         if isinstance(here, list) and key == len(here):
             here.append(value)
         else:
@@ -86,20 +85,20 @@ def _key(part: str, here: Any, loc: Loc, override: Override) -> str | int:
             return int(part)
         raise SpecError(
             Problem(
-                got=f"the index `{part}` into {shown(here)}",
+                got=f"the index `{part}` into {value_in_words(here)}",
                 expected=f"0 to {len(here)}",
                 fix="count from 0; the number after the last one appends",
                 field=dotted(loc),
-                file=override.shown,
+                file=override.argument,
             )
         )
     return int(part) if part.isdecimal() and loc in INT_KEYED else part
 
 
 def _leave_one_kind(here: dict[Any, Any], loc: Loc, key: str | int) -> None:
-    model = model_at(loc)
-    if model is not None and issubclass(model, OneKind) and key in model.model_fields:
-        for other in [other for other in here if other != key and other in model.model_fields]:
+    kinds = keys_at(loc)
+    if takes_one_key(loc) and key in kinds:
+        for other in [other for other in here if other != key and other in kinds]:
             del here[other]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from raytrain.spec.pydantic_bases import OneKind, Strict
+from raytrain.spec.pydantic_bases import OneOf, StrictModel, custom_error
 from raytrain.spec.value_types import PythonRef
 
 
@@ -15,7 +15,7 @@ def check_pattern(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
-        raise ValueError(f"expected a regular expression, got one with an error: {error}") from error
+        raise custom_error("a regular expression", got=f"{text!r}: {error}") from error
     return text
 
 
@@ -23,16 +23,17 @@ Pattern = Annotated[str, AfterValidator(check_pattern)]
 Unseen = Literal["refuse", "ignore"]
 
 
-class ColumnsStep(Strict):
+class ColumnsStep(StrictModel):
     """Base of the steps that change columns one by one, in place or `into` new ones."""
 
-    columns: list[str] = Field(min_length=1)
+    columns: list[str] = Field(min_length=1, description="a list of columns to change")
     into: list[str] | None = Field(None, description="names of the new columns; left out, the columns are replaced")
 
     @model_validator(mode="after")
     def _one_name_each(self) -> Self:
         if self.into is not None and len(self.into) != len(self.columns):
-            raise ValueError(f"expected as many names in into as columns ({len(self.columns)}), got {len(self.into)}")
+            names, got = f"as many names in into as columns ({len(self.columns)})", str(len(self.into))
+            raise custom_error(names, got=got, field="into")
         return self
 
     @property
@@ -43,7 +44,7 @@ class ColumnsStep(Strict):
 class Scale(ColumnsStep):
     """Multiplies columns by a constant."""
 
-    by: float
+    by: float = Field(description="the factor, such as 0.0625")
 
 
 class Standardize(ColumnsStep):
@@ -67,7 +68,8 @@ class Robust(ColumnsStep):
     def _in_order(self) -> Self:
         low, high = self.quantiles
         if not 0 <= low < high <= 1:
-            raise ValueError(f"expected two quantiles between 0 and 1, the smaller first, got {low:g} and {high:g}")
+            got = f"{low:g} and {high:g}"
+            raise custom_error("two quantiles between 0 and 1, the smaller first", got=got, field="quantiles")
         return self
 
 
@@ -80,7 +82,7 @@ class Normalize(ColumnsStep):
 class Power(ColumnsStep):
     """Raises columns to a power so that they are more nearly normal (PowerTransformer)."""
 
-    power: float
+    power: float = Field(description="the exponent, such as 0.5")
     method: Literal["yeo-johnson", "box-cox"] = "yeo-johnson"
 
 
@@ -88,12 +90,13 @@ class Impute(ColumnsStep):
     """Fills empty cells and NaN (SimpleImputer)."""
 
     strategy: Literal["mean", "most_frequent", "constant"] = "mean"
-    fill_value: int | float | str | None = Field(None, description="of the strategy constant")
+    fill_value: int | float | str | None = Field(None, description="a number or text, of the strategy constant")
 
     @model_validator(mode="after")
     def _value_of_constant(self) -> Self:
         if (self.strategy == "constant") != (self.fill_value is not None):
-            raise ValueError("expected strategy: constant and fill_value together, got one of them")
+            got = f"strategy: {self.strategy} {'without' if self.fill_value is None else 'and a'} fill_value"
+            raise custom_error("strategy: constant and fill_value together", got=got)
         return self
 
 
@@ -101,7 +104,7 @@ class Encode(ColumnsStep):
     """Numbers the categories of text or whole numbers, or of the elements of lists, in order (OrdinalEncoder)."""
 
     start: int = Field(0, ge=0, description="the number of the first category")
-    unseen: Literal["refuse"] | int = Field("refuse", description="the number of a value that train does not have")
+    unseen: Literal["refuse"] | int = Field("refuse", description="refuse, or the number of a value that train lacks")
 
 
 class OneHot(ColumnsStep):
@@ -121,13 +124,13 @@ class Bucket(ColumnsStep):
     """Numbers the bins that values fall into (UniformKBinsDiscretizer, CustomKBinsDiscretizer)."""
 
     bins: Annotated[int, Field(ge=2)] | Annotated[list[float], Field(min_length=1)] = Field(
-        description="how many equal ones between train's smallest and largest value, or the inner edges, ascending"
+        description="how many equal bins, 2 or more, over the range of train's values; or a list of inner edges"
     )
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:
         if isinstance(self.bins, list) and sorted(set(self.bins)) != self.bins:
-            raise ValueError("expected the edges of bins in ascending order, each once")
+            raise custom_error("the edges of bins in ascending order, each once", got=str(self.bins), field="bins")
         return self
 
 
@@ -141,8 +144,8 @@ class Tokenize(ColumnsStep):
 class Pad(ColumnsStep):
     """Makes lists equally long."""
 
-    length: int = Field(ge=1)
-    value: int | float | str | None = Field(None, description='ends shorter lists; 0, or "" among text, if left out')
+    length: int = Field(ge=1, description="elements of every list")
+    value: int | float | str | None = Field(None, description='what ends shorter lists; 0, or "" for text, if left out')
     truncate: bool = Field(True, description="true cuts longer lists; false refuses them")
 
 
@@ -158,18 +161,18 @@ class Hash(ColumnsStep):
     features: int = Field(ge=1, description="length of the vectors")
 
 
-class Concatenate(Strict):
+class Concatenate(StrictModel):
     """Puts columns of numbers side by side into one (Concatenator)."""
 
-    columns: list[str] = Field(min_length=1)
-    into: str
+    columns: list[str] = Field(min_length=1, description="a list of columns to put side by side")
+    into: str = Field(description="the new column's name")
 
     @property
     def outputs(self) -> list[str]:
         return [self.into]
 
 
-class Preprocess(OneKind):
+class Preprocess(OneOf):
     """One step, applied in the order given: exactly one kind."""
 
     scale: Scale | None = None

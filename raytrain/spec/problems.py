@@ -2,231 +2,233 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from raytrain.errors import Problem
-from raytrain.spec.line_numbers import Loc, Places, dotted
-from raytrain.spec.schema_lookup import homes, keys_of, meaning, model_at
-from raytrain.spec.suggest import did_you_mean, shown
+from raytrain.formatting import plural
+from raytrain.spec.line_numbers import LineNumbers, Loc, dotted
+from raytrain.spec.pydantic_bases import CUSTOM
+from raytrain.spec.schema_lookup import description_of, fields_named, keys_at, names_at, takes_one_key, types_at
+from raytrain.spec.secret_checks import is_secret, uri_with_key
+from raytrain.spec.strict_yaml import parse_scalar
+from raytrain.spec.suggest import did_you_mean, kind_in_words, nearest, value_in_words
 
-_TYPE_WORDS = {
-    "string_type": "a string",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "dict_type": "a map",
-    "model_type": "a map",
-    "literal_error": "",
-    "is_instance_of": "",
+# What would have been accepted, by pydantic's name of the error, where the type is wrong; [] is for the schema to tell.
+_KINDS = {
+    "string_type": ["a string"],
+    "int_type": ["a whole number"],
+    "float_type": ["a number"],
+    "bool_type": ["true", "false"],
+    "list_type": ["a list"],
+    "dict_type": ["a map {name: …}"],
+    "invalid_key": ["a name"],
+    "model_type": [],
+    "literal_error": [],
 }
-_EXPECTED = {
-    "model": "FILE.py:FUNCTION, or a map with one of python, layers, file, run",
-    "compile": "FILE.py:FUNCTION, or a map with optimizer, loss, metrics",
-    "callbacks": "FILE.py:FUNCTION, or a list of {Name: {argument: value}}",
-    "data.train": "a source, such as {csv: train.csv}",
-    "data.validation": "a fraction between 0 and 1, or a source such as {csv: held.csv}, or {where: {column: value}}",
-    "data.test": "a fraction between 0 and 1, or a source such as {csv: test.csv}, or {where: {column: value}}",
-    "data.features": "a column, a list of columns, or {input: column(s)}",
-    "data.label": "a column, or {output: column}",
-    "fit.time_limit": "seconds, or a duration such as 90s, 15m or 1h30m",
+# The same where the value is wrong, with the limit's name among the error's data.
+_LIMITS = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("below", "lt"),
+    "less_than_equal": ("at most", "le"),
+    "too_short": ("at least", "min_length"),
+    "too_long": ("at most", "max_length"),
 }
-_FIRST_TO_MEND = ("value_error", "range", "type", "missing", "extra_forbidden")
-_SENTENCES = (
-    re.compile(r"(?P<got>.+), expected (?P<expected>.+)"),
-    re.compile(r"expected (?P<expected>.+), got (?P<got>.+)"),
-    re.compile(r"expected (?P<expected>.+)"),
-)
+_UNQUOTED = {"int_type": (int,), "float_type": (int, float), "bool_type": (bool,)}
+_LONGEST_NUMBER = 40
+_FIRST_TO_MEND = ((CUSTOM,), _LIMITS, _KINDS, ("missing",), ("extra_forbidden",))
 
 
-def problems_of(error: ValidationError, data: object, places: Places) -> list[Problem]:
+def problems_of(error: ValidationError, data: Any, lines: LineNumbers) -> list[Problem]:
     """One problem for each thing the user has to mend, the most important last.
 
     Args:
         error: what `JobSpec.model_validate(data)` raised.
         data: the data that was validated, as the user wrote it.
-        places: where its fields were written.
+        lines: where its fields were written.
     """
-    faults = [_fault(detail, data) for detail in error.errors(include_url=False)]
-    found = [*_merge_unions(faults)]
-    suggested = {(*fault.loc[:-1], _suggestion(fault)) for fault in found if fault.type == "extra_forbidden"}
+    found = [*_merge_unions([_fault(detail, data) for detail in error.errors(include_url=False)])]
+    suggested = {(*fault.loc[:-1], _near_key(fault.loc)) for fault in found if fault.type == "extra_forbidden"}
     found = [fault for fault in found if not (fault.type == "missing" and fault.loc in suggested)]
-    found.sort(key=lambda fault: (_FIRST_TO_MEND.index(fault.rank), -places.line(fault.loc)))
-    return [_problem(fault, places) for fault in found]
+    found.sort(key=lambda fault: (fault.rank, -lines.line(fault.loc)))
+    return [lines.located(_problem(fault), fault.loc) for fault in found]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Fault:
-    """One pydantic error: `loc` as the user wrote it; `branches` are the union branches it passed through."""
+    """What pydantic refused.
+
+    Attributes:
+        loc: where it stands, as the user wrote it.
+        branches: the branches of unions that pydantic tried on the way, each with its place.
+        types: pydantic's name of the error; several where a value fits none of a union's branches.
+        is_key: whether it is the key that was refused, not its value.
+        has_other_forms: whether the value could have been something quite different.
+    """
 
     loc: Loc
-    branches: tuple[tuple[Loc, str], ...]
-    type: str
-    message: str
+    branches: tuple[tuple[Loc, str | int], ...]
+    types: tuple[str, ...]
     value: object
     context: dict[str, Any]
-    is_key: bool = False
-    merged: str = ""
+    is_key: bool
+    has_other_forms: bool
 
     @property
-    def rank(self) -> str:
-        if self.type in ("value_error", "missing", "extra_forbidden"):
-            return self.type
-        return "type" if self.type in _TYPE_WORDS else "range"
+    def type(self) -> str:
+        return self.types[0]
+
+    @property
+    def rank(self) -> int:
+        return next((rank for rank, types in enumerate(_FIRST_TO_MEND) if self.type in types), 0)
 
 
-def _fault(detail: Any, data: object) -> _Fault:
-    """Follows pydantic's location through the user's data; what leads nowhere there names a union's branch."""
-    loc: list[str | int] = []
-    branches: list[tuple[Loc, str]] = []
-    here = data
-    for index, part in enumerate(detail["loc"]):
-        if part == "[key]":
-            continue
-        if _leads_on(here, part):
-            here = here[part]  # type: ignore[index]
-        elif detail["type"] == "missing" and index == len(detail["loc"]) - 1:
-            here = None
+def _fault(detail: Any, data: Any) -> _Fault:
+    """Follows pydantic's location through the schema: where that has a union, the next part names a branch of it."""
+    is_key = detail["loc"][-1:] == ("[key]",)
+    loc: Loc = ()
+    branches: list[tuple[Loc, str | int]] = []
+    at_union = False
+    for part in detail["loc"][: -1 if is_key else None]:
+        if at_union:
+            branches.append((loc, part))
         else:
-            if part != "python":  # the short form `model: model.py:build_model` stands for {python: …}
-                branches.append((tuple(loc), str(part)))
-            continue
-        loc.append(part)
+            loc = (*loc, part)
+        at_union = not at_union and len(types_at(loc)) > 1
+    context = detail.get("ctx", {})
+    written = _as_written(loc, data)
     return _Fault(
-        loc=tuple(loc),
+        loc=(*written, *filter(None, context.get("field", "").split("."))),
         branches=tuple(branches),
-        type=detail["type"],
-        message=detail["msg"].removeprefix("Value error, "),
+        types=(detail["type"],),
         value=detail["input"],
-        context=detail.get("ctx", {}),
-        is_key="[key]" in detail["loc"],
+        context=context,
+        is_key=is_key,
+        has_other_forms=len(written) < len(loc),
     )
 
 
-def _leads_on(here: object, part: str | int) -> bool:
-    return part in here if isinstance(here, dict) else isinstance(here, list) and part in range(len(here))
+def _as_written(loc: Loc, data: Any) -> Loc:
+    """Where a short form stands: `model: FILE.py:FUNCTION` for `model: {python: …}`, `workers: {min: …, max: …}`."""
+    match loc, data:
+        case ("model" | "compile" as part, "python"), dict() if isinstance(data.get(part), str):
+            return (part,)
+        case ("scaling", "workers" | "min_workers" as part), {"scaling": {"workers": dict()}}:
+            return ("scaling", "workers", "max" if part == "workers" else "min")
+        case _:
+            return loc
 
 
 def _merge_unions(faults: list[_Fault]) -> Iterator[_Fault]:
     """Of a union's branches, keeps those whose type fits the value; where none does, one fault that names them all."""
     unions: dict[Loc, list[_Fault]] = {}
     for fault in faults:
-        if not fault.branches:
-            yield fault
-        else:
+        if fault.branches:
             unions.setdefault(fault.branches[0][0], []).append(fault)
-    for loc, members in unions.items():
-        misfits = {fault.branches[0][1] for fault in members if fault.loc == loc and fault.type in _TYPE_WORDS}
-        fitting = [_inside(fault) for fault in members if fault.branches[0][1] not in misfits]
-        if fitting:
-            yield from _merge_unions(fitting)
         else:
-            words = dict.fromkeys(_expected(fault) for fault in members)
-            yield _Fault(
-                loc=loc, branches=(), type="is_instance_of", message="", value=members[0].value, context={},
-                merged=" or ".join(words),
-            )  # fmt: skip
+            yield fault
+    for loc, members in unions.items():
+        misfits = {fault.branches[0][1] for fault in members if fault.loc == loc and fault.type in _KINDS}
+        fitting = [fault for fault in members if fault.branches[0][1] not in misfits]
+        if fitting:
+            inside = [replace(it, branches=it.branches[1:], has_other_forms=it.loc == loc) for it in fitting]
+            yield from _merge_unions(inside)
+        else:
+            types = tuple(fault.type for fault in members)
+            yield replace(members[0], branches=(), types=types, has_other_forms=True)
 
 
-def _inside(fault: _Fault) -> _Fault:
-    return _Fault(**(vars(fault) | {"branches": fault.branches[1:]}))
+def _problem(fault: _Fault) -> Problem:
+    if fault.type == "extra_forbidden":
+        return _unknown_key(fault.loc)
+    if fault.type == "missing":
+        return Problem(got=f"no `{fault.loc[-1]}`", expected=description_of(fault.loc), fix="add it")
+    given = fault.context if fault.type == CUSTOM else {"got": "", "fix": ""}
+    return Problem(got=given["got"] or _got(fault), expected=_expected(fault), fix=given["fix"] or _fix(fault))
 
 
-def _problem(fault: _Fault, places: Places) -> Problem:
-    file, line = places.of(fault.loc)
-    got, expected, fix = _words(fault)
-    return Problem(got=got, expected=expected, fix=fix, field=dotted(fault.loc), file=file, line=line)
+def _unknown_key(loc: Loc) -> Problem:
+    """With the near word among this part's keys; else the part in which a key of that name belongs."""
+    key, expected = str(loc[-1]), _keys(loc[:-1])
+    if key in keys_at(loc[:-1]):
+        return Problem(got=f"`{key}` beside another", expected=expected, fix="remove one of them")
+    near = _near_key(loc) or dotted(next(fields_named(key), ()))
+    return Problem(got=f"the unknown key `{key}`", expected=expected, fix=f"did you mean `{near}`?" if near else "")
 
 
-def _words(fault: _Fault) -> tuple[str, str, str]:
-    """Got, expected and fix."""
-    match fault.type:
-        case "extra_forbidden":
-            return f"the unknown key `{fault.loc[-1]}`", keys_of(fault.loc[:-1]), _unknown_key_fix(fault)
-        case "missing":
-            return f"no `{fault.loc[-1]}`", _EXPECTED.get(dotted(fault.loc), meaning(fault.loc)), "add it"
-        case "value_error":
-            return _sentence(fault)
-        case _:
-            return _got(fault), _expected(fault), _fix(fault)
+def _near_key(loc: Loc) -> str:
+    return nearest(str(loc[-1]), keys_at(loc[:-1]))
 
 
-def _sentence(fault: _Fault) -> tuple[str, str, str]:
-    """The schema's own `expected …, got …; do …`."""
-    text, _, fix = fault.message.partition("; ")
-    parts = next((match.groupdict() for pattern in _SENTENCES if (match := pattern.fullmatch(text))), {})
-    expected = parts.get("expected", text)
-    if not isinstance(fault.value, dict):
-        expected = _EXPECTED.get(dotted(fault.loc), expected)
-    return parts.get("got") or _got(fault), expected, fix
+def _keys(loc: Loc) -> str:
+    return f"{'exactly ' if takes_one_key(loc) else ''}one of {', '.join(keys_at(loc)) or 'other keys'}"
 
 
 def _got(fault: _Fault) -> str:
-    if fault.loc[:2] == ("environment", "env_vars") and not isinstance(fault.value, dict):
-        return shown(fault.value).rpartition(" (")[2].rstrip(")")  # may be a secret
-    text = f"the key {shown(fault.loc[-1])}" if fault.is_key else shown(fault.value)
-    return text.rpartition(" (")[0] if fault.rank == "range" and text.endswith("number)") else text
+    value = fault.value
+    if fault.is_key:
+        return f"the key {value_in_words(value)}"
+    is_secret_place = fault.loc[:2] == ("environment", "env_vars") or is_secret(dotted(fault.loc[-1:]))
+    if is_secret_place or (isinstance(value, str) and uri_with_key(value)):
+        return kind_in_words(value)
+    is_number = isinstance(value, int | float)
+    return str(value) if is_number and fault.type in _LIMITS else value_in_words(value)
 
 
 def _expected(fault: _Fault) -> str:
-    special = _EXPECTED.get(dotted(fault.loc))
-    if special and not fault.is_key:
-        return special
-    if "inline" in fault.loc and fault.merged:
-        return "rows, or columns" if fault.loc[-1] == "inline" else "a number, a string, true, false, null or a list"
-    if fault.merged:
-        return fault.merged
-    limits = {
-        "greater_than": "above",
-        "greater_than_equal": "at least",
-        "less_than": "below",
-        "less_than_equal": "at most",
-    }
-    if fault.type in limits:
-        limit = next(iter(fault.context.values()))
-        return f"{limits[fault.type]} {limit:g}"
-    if fault.type == "literal_error":
-        names = re.findall(r"'([^']*)'", str(fault.context.get("expected", "")))
-        return f"one of {', '.join(names)}" if len(names) > 1 else ", ".join(names)
-    if fault.type == "too_short":
-        return f"at least {fault.context.get('min_length', 1)} of them"
-    model = model_at(fault.loc)
-    if fault.type == "model_type" and model is not None:
-        return f"a map with {keys_of(fault.loc)}"
-    if fault.type == "invalid_key":
-        return "a name"
-    return _TYPE_WORDS.get(fault.type) or fault.message[:1].lower() + fault.message[1:]
+    has_keys = isinstance(fault.value, dict) and fault.value
+    if fault.type == CUSTOM and (has_keys or not fault.has_other_forms):
+        return str(fault.context["expected"])
+    about = "" if fault.is_key else description_of(fault.loc)
+    if about and (fault.has_other_forms or fault.type in ("list_type", "dict_type", "model_type")):
+        return about
+    if fault.type in _LIMITS:
+        side, name = _LIMITS[fault.type]
+        return f"{side} {_limit(fault.context[name], fault.value)}"
+    if fault.types == ("literal_error",):
+        return f"one of {', '.join(names_at(fault.loc))}"
+    words = dict.fromkeys(word for type_ in fault.types for word in _accepted(type_, fault.loc))
+    if "a number" in words:
+        words.pop("a whole number", None)
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _limit(limit: float, value: object) -> str:
+    if isinstance(value, dict | list):
+        return plural(int(limit), "key" if isinstance(value, dict) else "item")
+    return f"{limit:g}" if isinstance(limit, float) else str(limit)
+
+
+def _accepted(type_: str, loc: Loc) -> list[str]:
+    by_schema = {"literal_error": names_at(loc), "model_type": [f"a map with {_keys(loc)}"]}
+    return by_schema.get(type_) or _KINDS.get(type_, ["another value"])
 
 
 def _fix(fault: _Fault) -> str:
-    expected = _expected(fault)
-    if fault.type == "literal_error" and isinstance(fault.value, str):
-        return did_you_mean(fault.value, expected.removeprefix("one of ").split(", "))
-    if fault.is_key or fault.type == "is_instance_of":
-        return ""
-    if "number" in expected and isinstance(fault.value, str) and re.fullmatch(r"[-+.\deE]+", fault.value):
-        return "remove the quotes"
-    if expected == "a string" and isinstance(fault.value, bool | int | float):
-        return "put it in quotes"
-    if fault.value is None:
-        return "write a value, or remove the line"
-    return ""
+    value, type_ = fault.value, fault.type
+    match value:
+        case None:
+            return "write a value, or remove the line"
+        case bool() | int() | float() if "string_type" in fault.types:
+            return "put it in quotes"
+        case str() if fault.types == ("list_type",):
+            return "put it in [ ]"
+        case str() if _is_quoted(value, fault.types):
+            return "remove the quotes"
+        case str():
+            return did_you_mean(value, names_at(fault.loc))
+        case dict() if type_ == "list_type" or (type_ == "too_long" and isinstance(fault.loc[-1], int)):
+            return "begin each with `- `"
+        case _:
+            return ""
 
 
-def _suggestion(fault: _Fault) -> str:
-    model = model_at(fault.loc[:-1])
-    return did_you_mean(str(fault.loc[-1]), model.model_fields if model else ())[14:-2]
-
-
-def _unknown_key_fix(fault: _Fault) -> str:
-    """The near word among this part's keys; else the part in which a key of that name belongs."""
-    if near := _suggestion(fault):
-        return f"did you mean `{near}`?"
-    home = next(homes(str(fault.loc[-1])), None)
-    return f"did you mean `{dotted(home)}`?" if home else ""
+def _is_quoted(text: str, types: tuple[str, ...]) -> bool:
+    """Whether a string would be what is expected, did it stand there without quotes."""
+    kind = type(parse_scalar(text)) if len(text) <= _LONGEST_NUMBER else str
+    return any(kind in _UNQUOTED.get(type_, ()) for type_ in types)

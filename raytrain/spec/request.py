@@ -5,13 +5,13 @@ from __future__ import annotations
 from pydantic import Field
 
 from raytrain.spec.job import JobSpec
-from raytrain.spec.pydantic_bases import Strict
+from raytrain.spec.pydantic_bases import StrictModel
 
 REQUEST_FILE = ".raytrain/job.json"
 BASE_MODEL_FILE = ".raytrain/base.keras"
 
 
-class JobRequest(Strict):
+class JobRequest(StrictModel):
     """The content of `REQUEST_FILE` in the job's working directory on the cluster.
 
     Attributes:

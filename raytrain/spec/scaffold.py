@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from raytrain.errors import Problem, UsageError
+from raytrain.run.run_id import RUN_NAME
 from raytrain.spec.strict_yaml import parse_scalar
-from raytrain.spec.value_types import check_name
+from raytrain.spec.value_types import NAME_RULE
 
 _JOB = """\
 # A raytrain job. Check it with `raytrain validate NAME`, run it with `raytrain submit NAME`.
@@ -96,13 +97,9 @@ def scaffold(name: str, parent: Path) -> list[Path]:
     Raises:
         UsageError: the name cannot be a job's, one of the files is there already, or nothing can be written there.
     """
-    try:
-        check_name(name)
-    except ValueError as error:
-        expected = str(error).removeprefix("expected ")
-        raise UsageError(
-            Problem(got=f"the name {name!r}", expected=expected, fix="such as `raytrain init my-job`")
-        ) from None
+    if not RUN_NAME.fullmatch(name):
+        fix = "such as `raytrain init my-job`"
+        raise UsageError(Problem(got=f"the name {name!r}", expected=NAME_RULE, fix=fix))
     quoted = name if isinstance(parse_scalar(name), str) else f"'{name}'"  # `1e5` and `null` are names too
     files = {
         parent / name / "job.yaml": _JOB.replace("name: NAME", f"name: {quoted}").replace("NAME", name),
@@ -110,11 +107,8 @@ def scaffold(name: str, parent: Path) -> list[Path]:
     }
     for file in files:
         if file.exists():
-            raise UsageError(
-                Problem(
-                    got=f"{file}, which exists", expected="a new job", fix="choose another name; nothing was changed"
-                )
-            )
+            fix = "choose another name; nothing was changed"
+            raise UsageError(Problem(got=f"{file}, which exists", expected="a new job", fix=fix))
     try:
         (parent / name).mkdir(parents=True, exist_ok=True)
         for file, text in files.items():

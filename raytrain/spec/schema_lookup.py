@@ -3,55 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from raytrain.spec.job import JobSpec
 from raytrain.spec.line_numbers import Loc
-from raytrain.spec.pydantic_bases import OneKind
+from raytrain.spec.pydantic_bases import OneOf
 
 
-def model_at(loc: Loc) -> type[BaseModel] | None:
-    """The part of the schema that stands at a location of the spec."""
-    model: type[BaseModel] | None = JobSpec
-    in_map = False
+def types_at(loc: Loc) -> list[Any]:
+    """Every type that the schema allows at a location, null left out; none where it has no such place."""
+    types: list[Any] = [JobSpec]
     for part in loc:
-        if isinstance(part, int) or in_map:
-            in_map = False
-            continue
-        field = model.model_fields.get(part) if model else None
-        model = next(_models(field.annotation), None) if field else None
-        in_map = field is not None and model is not None and get_origin(field.annotation) is dict
-    return model
+        types = [inner for outer in types for inner in _inner_types(outer, part)]
+    return types
 
 
-def keys_of(loc: Loc) -> str:
-    """The keys that may stand at a location, in words."""
-    model = model_at(loc)
-    keys = ", ".join(model.model_fields) if model else "other keys"
-    return f"exactly one of {keys}" if model and issubclass(model, OneKind) else f"one of {keys}"
+def keys_at(loc: Loc) -> list[str]:
+    """The keys that may stand at a location."""
+    return list(dict.fromkeys(key for type_ in types_at(loc) for key in _fields(type_)))
 
 
-def meaning(loc: Loc) -> str:
-    """What a field is for."""
-    model = model_at(loc[:-1])
-    field = model.model_fields.get(str(loc[-1])) if model else None
-    return (field.description if field else None) or "a value for it"
+def takes_one_key(loc: Loc) -> bool:
+    """Whether a location is for exactly one of its keys."""
+    return any(isinstance(type_, type) and issubclass(type_, OneOf) for type_ in types_at(loc))
 
 
-def homes(key: str, model: type[BaseModel] = JobSpec, loc: Loc = ()) -> Iterator[Loc]:
+def names_at(loc: Loc) -> list[str]:
+    """The names that may stand at a location, where only some may."""
+    return [name for type_ in types_at(loc) if get_origin(type_) is Literal for name in get_args(type_)]
+
+
+def description_of(loc: Loc) -> str:
+    """What the schema says of a field; empty where it says nothing, or there is no such field."""
+    found = (_fields(type_).get(str(loc[-1])) for type_ in types_at(loc[:-1]))
+    return next((field.description for field in found if field and field.description), "")
+
+
+def fields_named(key: str, annotation: Any = JobSpec, loc: Loc = ()) -> Iterator[Loc]:
     """Everywhere that the schema has a key of this name."""
-    for name, field in model.model_fields.items():
+    for name, field in _fields(annotation).items():
         if name == key:
             yield (*loc, name)
-        for inner in _models(field.annotation):
-            yield from homes(key, inner, (*loc, name))
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models that an annotation speaks of, through Optional, Annotated, list and dict."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
+        yield from fields_named(key, field.annotation, (*loc, name))
     for part in get_args(annotation):
-        yield from _models(part)
+        yield from fields_named(key, part, loc)
+
+
+def _inner_types(outer: Any, part: str | int) -> Iterator[Any]:
+    if part in _fields(outer):
+        yield from _alternatives(_fields(outer)[str(part)].annotation)
+    elif get_origin(outer) is dict:
+        key, value = get_args(outer)
+        yield from _alternatives(value) if isinstance(part, tuple(_alternatives(key))) else ()
+    elif get_origin(outer) is list and isinstance(part, int):
+        yield from _alternatives(get_args(outer)[0])
+
+
+def _fields(type_: Any) -> dict[str, FieldInfo]:
+    return getattr(type_, "model_fields", {})
+
+
+def _alternatives(annotation: Any) -> Iterator[Any]:
+    """The types of a union, whatever is annotated to them."""
+    if get_origin(annotation) is Annotated:
+        yield from _alternatives(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, UnionType):
+        for part in get_args(annotation):
+            yield from _alternatives(part)
+    elif annotation is not NoneType:
+        yield annotation

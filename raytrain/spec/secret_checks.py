@@ -44,7 +44,7 @@ def secret_problems(spec: JobSpec) -> list[Problem]:
     for part in ("train", "validation", "test"):
         if isinstance(source := body["data"].get(part), dict):
             source.pop("inline", None)
-    return [*_named(body), *_in_uris(body)]
+    return [*_secret_values(body), *_in_uris(body)]
 
 
 def is_secret(name: str) -> bool:
@@ -55,9 +55,14 @@ def is_secret(name: str) -> bool:
     return any(map(_SECRET_PART.fullmatch, parts)) and not _NO_SECRET_PART.fullmatch(parts[-1])
 
 
-def _named(body: dict[str, Any]) -> Iterator[Problem]:
+def uri_with_key(text: str) -> re.Match[str] | None:
+    """The first URI in a text that has a user's key in it; its group `scheme` may be shown."""
+    return next((uri for uri in _URI.finditer(text) if _holds_key(uri)), None)
+
+
+def _secret_values(body: dict[str, Any]) -> Iterator[Problem]:
     for name, value in body["environment"]["env_vars"].items():
-        if _tells(name, value):
+        if _gives_away(name, value):
             yield Problem(
                 got=f"a value for {name}, which every client of the cluster could read",
                 expected="a reference to a variable that the cluster's machines have themselves",
@@ -68,7 +73,7 @@ def _named(body: dict[str, Any]) -> Iterator[Problem]:
         source = body["data"].get(part)
         catalog = ((source if isinstance(source, dict) else {}).get("iceberg") or {}).get("catalog", {})
         for name, value in catalog.items():
-            if _tells(name, value):
+            if _gives_away(name, value):
                 yield Problem(
                     got=f"a value for {name}, which every client of the cluster could read",
                     expected="no secrets in a catalog's properties",
@@ -77,7 +82,7 @@ def _named(body: dict[str, Any]) -> Iterator[Problem]:
                 )
 
 
-def _tells(name: str, value: str) -> bool:
+def _gives_away(name: str, value: str) -> bool:
     return bool(value) and is_secret(name) and not _REFERENCE.fullmatch(value.strip())
 
 
@@ -93,21 +98,19 @@ def _in_uris(value: Any, loc: Loc = ()) -> Iterator[Problem]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _in_uris(item, (*loc, index))
-    elif isinstance(value, str):
-        found = next((match for match in _URI.finditer(value) if _holds_key(match)), None)
-        if found is not None:
-            is_pip = loc[:2] == ("environment", "pip")
-            yield Problem(
-                got=f"a URI {found['scheme']}://… with a key in it",
-                expected=_NONE_IN_A_JOB,
-                fix="write ${NAME} in its place, and set NAME on the cluster" if is_pip else _ROLE,
-                field=dotted(loc),
-            )
+    elif isinstance(value, str) and (found := uri_with_key(value)):
+        is_pip = loc[:2] == ("environment", "pip")
+        yield Problem(
+            got=f"a URI {found['scheme']}://… with a key in it",
+            expected=_NONE_IN_A_JOB,
+            fix="write ${NAME} in its place, and set NAME on the cluster" if is_pip else _ROLE,
+            field=dotted(loc),
+        )
 
 
 def _holds_key(uri: re.Match[str]) -> bool:
     scheme, user, password = uri["scheme"].lower(), uri["user"], uri["password"]
-    if any(_tells(name, value) for name, value in _QUERY_NAME.findall(uri["rest"])):
+    if any(_gives_away(name, value) for name, value in _QUERY_NAME.findall(uri["rest"])):
         return True
     if password is not None and scheme != _REPOSITORY:
         return bool(password) and not _REFERENCE.fullmatch(password)

@@ -18,7 +18,7 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from raytrain.errors import Problem, SpecError
-from raytrain.spec.line_numbers import Loc, Places, dotted
+from raytrain.spec.line_numbers import LineNumbers, Loc, dotted
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 40
@@ -33,36 +33,30 @@ _FLOAT = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True)
-class YamlSource:
+class YamlDocument:
     """Plain Python data of one YAML document, and where its parts stand."""
 
     data: Any
-    places: Places
+    lines: LineNumbers
 
 
-def read_yaml(raw: bytes | str, file: str) -> YamlSource:
+def read_yaml(raw: bytes | str, file: str) -> YamlDocument:
     """The data of one YAML document.
 
     Raises:
         SpecError: not UTF-8, not YAML, several documents, a tag, a duplicate key, too large or too deep.
     """
     if len(raw) > MAX_BYTES:
-        raise SpecError(
-            Problem(
-                got=f"a file of {len(raw):,} bytes",
-                expected=f"at most {MAX_BYTES:,} bytes of YAML",
-                fix="put the rows into a csv or parquet file",
-                file=file,
-            )
-        )
+        got, expected = f"a file of {len(raw):,} bytes", f"at most {MAX_BYTES:,} bytes of YAML"
+        raise _refused(file, 0, got, expected, "put the rows into a csv or parquet file")
     node = _compose(_decode(raw, file), file)
     if node is None:
-        raise SpecError(Problem(got="nothing: the YAML is empty", expected="a job's fields", file=file))
-    reading = _Reading(file)
+        raise _refused(file, 0, "nothing: the YAML is empty", "a job's fields")
+    reading = _NodeReader(file)
     data = reading.value(node, ())
     if reading.problems:
         raise SpecError(*reading.problems)
-    return YamlSource(data=data, places=Places(file, {(): node.start_mark.line + 1, **reading.lines}))
+    return YamlDocument(data=data, lines=LineNumbers(file, {(): node.start_mark.line + 1, **reading.lines}))
 
 
 def parse_scalar(text: str) -> Any:
@@ -90,54 +84,44 @@ def _decode(raw: bytes | str, file: str) -> str:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         got = f"the byte 0x{raw[error.start]:02x}, which is not UTF-8"
-        raise SpecError(
-            Problem(got=got, expected="UTF-8 text", fix="save the file as UTF-8", file=file, line=line)
-        ) from None
+        raise _refused(file, line, got, "UTF-8 text", "save the file as UTF-8") from None
 
 
 class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
     """PyYAML's parser and composer, without its 1.1 resolvers and constructors."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, file: str) -> None:
         Reader.__init__(self, text)
         Scanner.__init__(self)
         Parser.__init__(self)
         Composer.__init__(self)
         BaseResolver.__init__(self)
         self._depth = 0
+        self._file = file
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self._depth += 1
         if self._depth > 2 * MAX_DEPTH:
-            raise _TooDeep(self.line + 1)
+            raise _too_deep(self._file, self.line + 1)
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
 
 
-class _TooDeep(Exception):
-    def __init__(self, line: int) -> None:
-        self.line = line
-
-
 def _compose(text: str, file: str) -> yaml.Node | None:
     loader = None
     try:
-        loader = _Loader(text)
+        loader = _Loader(text, file)
         return loader.get_single_node()
-    except _TooDeep as error:
-        raise SpecError(_too_deep(file, error.line)) from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         got = f"the character U+{int(error.character):04X}, which YAML does not allow"
-        raise SpecError(Problem(got=got, expected="printable text", file=file, line=line)) from None
+        raise _refused(file, line, got, "printable text") from None
     except yaml.MarkedYAMLError as error:
-        raise SpecError(_syntax_problem(error, file)) from None
+        raise _syntax_error(error, file) from None
     except (ValueError, OverflowError):  # PyYAML asks Python for the character of "\\U00110000"
         line = loader.line + 1 if loader else 0
-        raise SpecError(
-            Problem(got="an escape that stands for no character", expected="at most \\U0010FFFF", file=file, line=line)
-        ) from None
+        raise _refused(file, line, "an escape that stands for no character", "at most \\U0010FFFF") from None
 
 
 _QUOTE = "put a value that begins with a special character, such as '*.csv' or '@last', in quotes"
@@ -151,35 +135,29 @@ _SYNTAX_FIXES = {
 }
 
 
-def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:
+def _syntax_error(error: yaml.MarkedYAMLError, file: str) -> SpecError:
+    """By PyYAML's words: it has no codes for what is wrong."""
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 0
     what = str(error.problem or error.context)
     if "'\\t'" in what:
-        return Problem(got="a tab", expected="spaces: YAML is indented with spaces", file=file, line=line)
+        return _refused(file, line, "a tab", "spaces: YAML is indented with spaces")
     if "another document" in what or "single document" in str(error.context):
-        return Problem(
-            got="a second document after `---`",
-            expected="one job a file",
-            fix="make a file of each",
-            file=file,
-            line=line,
-        )
+        return _refused(file, line, "a second document after `---`", "one job a file", "make a file of each")
     around = f" ({error.context} that begins on line {error.context_mark.line + 1})" if error.context_mark else ""
-    return Problem(
-        got=what.removeprefix("found ") + around,
-        expected="valid YAML",
-        fix=next((fix for word, fix in _SYNTAX_FIXES.items() if word in f"{error.context} {what}"), ""),
-        file=file,
-        line=line,
-    )
+    fix = next((fix for word, fix in _SYNTAX_FIXES.items() if word in f"{error.context} {what}"), "")
+    return _refused(file, line, what.removeprefix("found ") + around, "valid YAML", fix)
 
 
-def _too_deep(file: str, line: int) -> Problem:
-    return Problem(got="maps and lists that never end", expected=f"at most {MAX_DEPTH} levels", file=file, line=line)
+def _too_deep(file: str, line: int) -> SpecError:
+    return _refused(file, line, "maps and lists that never end", f"at most {MAX_DEPTH} levels")
 
 
-class _Reading:
+def _refused(file: str, line: int, got: str, expected: str, fix: str = "") -> SpecError:
+    return SpecError(Problem(got=got, expected=expected, fix=fix, file=file, line=line))
+
+
+class _NodeReader:
     """One walk over the node tree; gathers every problem on the way."""
 
     def __init__(self, file: str) -> None:
@@ -192,11 +170,9 @@ class _Reading:
         line = node.start_mark.line + 1
         self._nodes += 1
         if self._nodes > MAX_NODES:
-            raise SpecError(
-                Problem(got="aliases that unfold without end", expected=f"at most {MAX_NODES:,} values", file=self.file)
-            )
+            raise _refused(self.file, 0, "aliases that unfold without end", f"at most {MAX_NODES:,} values")
         if len(loc) > MAX_DEPTH:
-            raise SpecError(_too_deep(self.file, line))
+            raise _too_deep(self.file, line)
         self.lines.setdefault(loc, line)
         if not str(node.tag).startswith("tag:yaml.org,2002:") or str(node.tag)[18:] not in ("str", "seq", "map"):
             self._refuse(

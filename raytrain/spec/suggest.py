@@ -5,33 +5,45 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_KINDS = {
+    bool: "true or false",
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    dict: "a map",
+    list: "a list",
+}
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that is likely meant; empty when none is near."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
+
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean `epochs`?`, or nothing when no known word is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"did you mean `{near[0]}`?" if near else ""
+    near = nearest(word, known)
+    return f"did you mean `{near}`?" if near else ""
 
 
-def shown(value: object) -> str:
+def kind_in_words(value: object) -> str:
+    """What kind of value YAML has, and not the value."""
+    return _KINDS.get(type(value), "null")
+
+
+def value_in_words(value: object) -> str:
     """A value in a few words, with its kind."""
     match value:
         case None:
             return "nothing (null)"
-        case bool():
-            return f"{str(value).lower()} (true or false)"
-        case str():
-            return f"{_short(repr(value))} (a string)"
-        case int():
-            return f"{_short(str(value))} (a whole number)"
-        case float():
-            return f"{value!r} (a number)"
         case dict():
-            keys = ", ".join(map(str, value))
-            return _short(f"a map with {keys}", 70) if keys else "an empty map"
+            return _short(f"a map with {', '.join(map(str, value))}", 70) if value else "an empty map"
         case list():
             return f"a list of {len(value)}" if value else "an empty list"
+        case bool():
+            return f"{str(value).lower()} ({kind_in_words(value)})"
         case _:
-            return f"a {type(value).__name__}"
+            return f"{_short(repr(value))} ({kind_in_words(value)})"
 
 
 def _short(text: str, width: int = 50) -> str:

@@ -8,14 +8,16 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from raytrain.run.run_id import RUN_NAME
+from raytrain.spec.pydantic_bases import custom_error
 
 _PYTHON_REF = re.compile(r"[^:\s][^:]*\.py:[A-Za-z_]\w*")
+NAME_RULE = "1 to 40 of a-z, 0-9, _ and -, beginning with a letter or digit"
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 
 
 def check_python_ref(text: str) -> str:
     if not _PYTHON_REF.fullmatch(text):
-        raise ValueError("expected FILE.py:FUNCTION, such as model.py:build_model")
+        raise custom_error("FILE.py:FUNCTION, such as model.py:build_model")
     return text
 
 
@@ -29,15 +31,15 @@ def is_python_ref(value: object) -> bool:
     return isinstance(value, str) and _PYTHON_REF.fullmatch(value) is not None
 
 
-def parse_duration_s(value: object) -> object:
-    """Seconds of `90`, `90s`, `15m`, `1h30m`; anything else is handed on for the type check to refuse."""
-    if isinstance(value, str):
-        match = _DURATION.fullmatch(value)
-        if not value or match is None:
-            raise ValueError("expected seconds or a duration such as 90s, 15m or 1h30m")
-        hours, minutes, seconds = (float(part or 0) for part in match.groups())
-        return hours * 3600 + minutes * 60 + seconds
-    return value
+def parse_duration_s(value: object) -> float:
+    """Seconds of `90`, `"90s"`, `"15m"`, `"1h30m"`."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None or not value:
+        raise custom_error("seconds, or a duration such as 90s, 15m or 1h30m")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
 
 
 def parse_class_index(value: object) -> object:
@@ -52,7 +54,7 @@ def whole_number_as_text(value: object) -> object:
 
 def check_name(text: str) -> str:
     if not RUN_NAME.fullmatch(text):
-        raise ValueError("expected 1 to 40 of a-z, 0-9, _ and -, beginning with a letter or digit")
+        raise custom_error(NAME_RULE)
     return text
 
 

@@ -27,17 +27,17 @@ from raytrain.worker.user_callbacks import act_on_batches
 
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
-    """What `fit` calls, in order: statistics that agree, the user's own, the report, the checkpoint, the pulse."""
+    """What `fit` calls, in order: statistics that agree, the user's own, the report, the checkpoint, the step sync."""
 
     statistics: StatisticsHook
     callbacks: list[keras.callbacks.Callback]
     reporting: ReportingHook
-    saver: CheckpointHook
-    pulse: StepSyncHook
+    checkpoints: CheckpointHook
+    step_sync: StepSyncHook
 
     @property
     def in_order(self) -> list[keras.callbacks.Callback]:
-        return [self.statistics, *self.callbacks, self.reporting, self.saver, self.pulse]
+        return [self.statistics, *self.callbacks, self.reporting, self.checkpoints, self.step_sync]
 
     def leave(self, model: keras.Model) -> None:
         """Does what Keras does at the end of `fit`, when it was left within an epoch."""
@@ -71,15 +71,15 @@ def make_hooks(
         snapshot: where training goes on from.
     """
     reporting = ReportingHook(spec, feed, channel, strategy, rank=rank, fall_backs=fall_backs.count)
-    saver = CheckpointHook(
+    checkpoints = CheckpointHook(
         spec.checkpoint, writer, reporting, callbacks, strategy, rank=rank, snapshot=snapshot, fall_backs=fall_backs
     )
-    pulse = StepSyncHook(
+    step_sync = StepSyncHook(
         feed,
         channel,
         strategy,
         reporting,
-        saver,
+        checkpoints,
         rank=rank,
         every_steps=spec.checkpoint.every_steps,
         every_chunk=act_on_batches(declared),
@@ -88,4 +88,6 @@ def make_hooks(
         injector=injector,
     )
     statistics = StatisticsHook(strategy, share=feed.share, rank=rank, last_ranks=feed.last_ranks)
-    return Hooks(statistics=statistics, callbacks=callbacks, reporting=reporting, saver=saver, pulse=pulse)
+    return Hooks(
+        statistics=statistics, callbacks=callbacks, reporting=reporting, checkpoints=checkpoints, step_sync=step_sync
+    )

@@ -204,7 +204,7 @@ def _finish(
     if rule is not None and rule.restore_best and best is not None:
         model.set_weights(best)
     if "test" in feeds and reason is not Reason.STOPPED_BY_USER:
-        metrics = model.evaluate(feeds["test"], return_dict=True, verbose=0, callbacks=[hooks.pulse])
+        metrics = model.evaluate(feeds["test"], return_dict=True, verbose=0, callbacks=[hooks.step_sync])
         if job.rank == 0:
             _tell(channel, events.TestEnd(metrics=scalars(metrics)))
     saved = model_file.save_model(model, job.paths, rank=job.rank, notice=_chief_notice(channel, job.rank))

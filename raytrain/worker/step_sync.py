@@ -1,10 +1,10 @@
-"""The pulse: now and then within an epoch, one small sum over the workers carries what all of them must do alike.
+"""The step sync: now and then within an epoch, one small sum over the workers carries what all of them must do alike.
 
 Runs in: every Train worker. Its hook stands last among the callbacks, so that it sees what all the others have done.
 
 A rank that left an epoch alone, or saved alone, would leave the others waiting for its part. So a stop that was asked
 for, a loss that is no finite number, a checkpoint that is due and a callback's own `stop_training` are votes, and what
-was voted happens on every rank after the same step. An epoch's last chunk has no pulse: `ReportingHook` votes there.
+was voted happens on every rank after the same step. An epoch's last chunk has none: `ReportingHook` votes there.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class TrainingLeft(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Votes:
-    """What the ranks say at a pulse; after the sum, how many say so. `step_s` is the sum of what a step took."""
+    """What the ranks say at a sync; after the sum, how many say so. `step_s` is the sum of what a step took."""
 
     stop: float
     not_finite: float
@@ -59,7 +59,7 @@ def chunk_steps(mean_step_s: float, *, most: int) -> int:
 
 
 def chunks_to_next(mean_chunk_s: float) -> int:
-    """How many chunks from one pulse to the next: about half a second's worth, and never so many that one waits long.
+    """How many chunks from one sync to the next: about half a second's worth, and never so many that one waits long.
 
     Pure, and asked with the same number on every rank.
     """
@@ -90,7 +90,7 @@ class StepSyncHook(keras.callbacks.Callback):  # type: ignore[misc]
         channel: Channel,
         strategy: tf.distribute.Strategy,
         reporting: ReportingHook,
-        saver: CheckpointHook,
+        checkpoints: CheckpointHook,
         *,
         rank: int,
         every_steps: int | None,
@@ -104,7 +104,7 @@ class StepSyncHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._channel = channel
         self._strategy = strategy
         self._reporting = reporting
-        self._saver = saver
+        self._checkpoints = checkpoints
         self._rank = rank
         self._every_steps = every_steps
         self._every_chunk = every_chunk
@@ -146,7 +146,7 @@ class StepSyncHook(keras.callbacks.Callback):  # type: ignore[misc]
         following = max(self._feed.next_steps, self.model.steps_per_execution)
         due = saves_by_steps(self._step, since=self._saved_step, chunk=following, every=self._every_steps)
         if due or self._every_chunk or self._chunks_left <= 0:
-            self._beat(logs or {}, due=due)
+            self._vote(logs or {}, due=due)
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._position.touch()
@@ -154,12 +154,12 @@ class StepSyncHook(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         self._position.reach("finish", self._position.now.epoch, self._position.now.step)
 
-    def _beat(self, logs: Mapping[str, Any], *, due: bool) -> None:
+    def _vote(self, logs: Mapping[str, Any], *, due: bool) -> None:
         chief = self._rank == 0
         votes = Votes(
             stop=float(chief and self._channel.asked() == "stop"),
             not_finite=float(not math.isfinite(float(np.asarray(logs.get("loss", 0.0))))),  # waits for the device
-            save=float(chief and self._saver.is_due_by_time),
+            save=float(chief and self._checkpoints.is_due_by_time),
             callback_stop=float(self._held),
             step_s=(perf_counter() - self._measured_at) / (self._step - self._measured_step),
         )
@@ -174,7 +174,7 @@ class StepSyncHook(keras.callbacks.Callback):  # type: ignore[misc]
         if stops:  # training is left: the driver waits for what is written now as at an epoch's end
             self._position.reach("epoch_end", self._epoch, self._step)
         if due or agreed.save or stops:
-            self._saver.save_within(self._epoch, self._step, must=stops)
+            self._checkpoints.save_within(self._epoch, self._step, must=stops)
             self._saved_step = self._step
         if stops:
             self._leave(Reason.STOPPED_BY_USER, "a stop was asked for")
@@ -182,7 +182,7 @@ class StepSyncHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._measure()
 
     def _pace(self, mean_step_s: float) -> None:
-        """Fits the chunks that are gathered from now on, and the time to the next pulse, to what a step takes."""
+        """Fits the chunks that are gathered from now on, and the time to the next sync, to what a step takes."""
         if self._feed.most_chunk_steps is not None:
             self._feed.chunk_steps = chunk_steps(mean_step_s, most=self._feed.most_chunk_steps)
         self._chunks_left = chunks_to_next(mean_step_s * self._feed.chunk_steps)

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from raytrain import protocol
+from raytrain.run import events
 from raytrain.run.run_paths import RunPaths
 from raytrain.worker import process_setup
 from raytrain.worker.fault_injection import ALLOW, VARIABLE
-from tests.worker.pool import Case, free_addresses
+from tests.worker.pool import Case, free_addresses, told_of
 
 _LIMIT_S = 120.0
 _DEATH_S = 5.0  # an error may be heard of before the death that it comes from
@@ -45,13 +46,13 @@ class Group:
     weights: list[Any] = field(default_factory=list)
 
     def of(self, kind: type[Any], rank: int = 0) -> list[Any]:
-        return [message for message in self.sent.get(rank, []) if isinstance(message, kind)]
+        return told_of(self.sent.get(rank, []), kind)
 
     @property
     def restored(self) -> tuple[int, int] | None:
         """Whole epochs and steps of the next one that the group began with."""
-        [*_, last] = [None, *self.of(protocol.RestoredFrom)]
-        return None if last is None else (last.epoch + 1, last.step)
+        [*_, last] = [None, *self.of(protocol.GoesOn)]
+        return None if last is None else (last.restored.epoch + 1, last.restored.step)
 
 
 @dataclass(kw_only=True)
@@ -68,9 +69,10 @@ class Training:
     def history(self) -> dict[int, dict[str, float]]:
         """What rank 0 said of each epoch, the last word counting."""
         return {
-            done.epoch: done.metrics | ({} if done.learning_rate is None else {"learning_rate": done.learning_rate})
+            done.epoch: dict(done.metrics)
+            | ({} if done.learning_rate is None else {"learning_rate": done.learning_rate})
             for group in self.groups
-            for done in group.of(protocol.EpochDone)
+            for done in group.of(events.EpochEnd)
         }
 
     def equals(self, other: Training) -> bool:
@@ -80,8 +82,8 @@ class Training:
             ours.reason == theirs.reason
             and self.history == other.history
             and [weight.tobytes() for weight in ours.weights] == [weight.tobytes() for weight in theirs.weights]
-            and [done.metrics for done in ours.of(protocol.Tested)]
-            == [done.metrics for done in theirs.of(protocol.Tested)]
+            and [done.metrics for done in ours.of(events.TestEnd)]
+            == [done.metrics for done in theirs.of(events.TestEnd)]
         )
 
 

@@ -192,7 +192,7 @@ class Life:
 
     def workers(self) -> list[int]:
         """The pids of the present worker group, by rank."""
-        return [int(place["pid"]) for place in self.events(events.Placed)[-1].ranks]
+        return [place.pid for place in self.events(events.Placed)[-1].ranks]
 
     def driver(self) -> int:
         return read_leases(self.paths)[-1].pid
@@ -202,7 +202,7 @@ class Life:
         drivers = {event.attempt: event.time for event in self.events(events.Submitted)}
         pids = {lease.pid: drivers.get(lease.attempt, 0.0) for lease in read_leases(self.paths)}
         for placed in self.events(events.Placed):
-            pids |= {int(place["pid"]): placed.time for place in placed.ranks}
+            pids |= {place.pid: placed.time for place in placed.ranks}
         return pids
 
     def orphans(self, within_s: float = 15) -> set[int]:

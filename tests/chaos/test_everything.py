@@ -133,8 +133,8 @@ def _go_through(disturbed: Disturbed, plan: list[str], told: list[str]) -> None:
     )
     if FULL:
         failed = [event.error for event in disturbed.life.events(events.GroupFailed)]
-        kinds = ", ".join(f"{error['kind']}: {error['message']}" for error in failed)
-        found(12, f"on Ray: a port that was taken: {kinds}", held=[error["kind"] for error in failed] == ["PortTaken"])
+        kinds = ", ".join(f"{error.kind}: {error.message}" for error in failed)
+        found(12, f"on Ray: a port that was taken: {kinds}", held=[error.kind for error in failed] == ["PortTaken"])
     for kind in plan:
         disturbed.befall(kind)
     disturbed.life.wait_until_over()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from raytrain import protocol
+from raytrain.run import events
 from raytrain.worker.checkpoints import checkpoint
 from tests.chaos.crew import Crew
 from tests.chaos.table import FULL, found, points
@@ -105,7 +105,7 @@ def test_storage_that_fails_while_checkpoints_are_saved(crew: Crew, disk: Disk, 
         run = crew.train(tried, root, groups=1)
         ended.set()
         spoiler.join()
-        failures = run.last.of(protocol.CheckpointFailed)
+        failures = run.last.of(events.CheckpointFailed)
         end = _newest(root)
         same = run.equals(whole)
         shutil.rmtree(root)

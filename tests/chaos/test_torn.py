@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from raytrain import protocol
+from raytrain.run import events
 from raytrain.run.run_status import Reason
 from raytrain.worker.checkpoints import checkpoint
 from tests.chaos.crew import Crew, Training, fork_server
@@ -96,7 +96,7 @@ def test_a_run_goes_on_before_a_checkpoint_that_was_cut(crew: Crew, tmp_path: Pa
     assert first.reason == Reason.COMPLETED, first.errors
     shutil.rmtree(tmp_path / "run/checkpoints/epoch-000003")  # as if the run had been killed in its last epoch
     run = crew.train(tried, tmp_path / "run", groups=1)
-    broken = run.last.of(protocol.CheckpointBroken)
+    broken = run.last.of(events.CheckpointSkipped)
     same = Training(groups=[first, run.last]).equals(whole)
     passed = bool(broken) and run.last.restored is not None
     found(7, f"a run went on from {run.last.restored} past {len(broken)} cut one, end bit-equal", held=passed and same)

@@ -107,6 +107,17 @@ def test_a_run_that_cannot_be_remembered_is_told_all_the_same(
     assert f"warning: {second.run} was submitted" in waited.stderr
 
 
+def test_a_damaged_registry_is_told_once_and_begun_anew(job: Path, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "runs.sqlite3").write_bytes(b"some other program's" * 200)
+    with stand_in_cluster() as cluster:
+        first, second = submit(job, cluster, "-d", "-q"), submit(job, cluster, "-d", "-q")
+
+    assert (first.exit_code, second.exit_code, second.stderr) == (0, 0, "")
+    [warning] = first.stderr.splitlines()
+    assert warning.startswith(f"warning: {tmp_path / 'state' / 'runs.sqlite3'} was damaged")
+
+
 def test_a_failed_run_names_the_users_line(job: Path) -> None:
     life = Life(
         events=failing(Failure(kind="", message="no such layer", file="model.py", line=7, rank=1)), status="FAILED"

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from raytrain.driver.failure_policy import Decision, GroupFailure, History, back_off_s, decide
 from raytrain.driver.watchdog import Hang
+from raytrain.errors import Failure
 from raytrain.run.run_status import Reason
 from raytrain.spec.job import RestartsSpec
 
 ABORTED = "Collective ops is aborted by: worker 1 has gone"
 
 
-def error(kind: str, message: str = "no", *, file: str | None = None, traceback: str = "") -> dict[str, Any]:
-    return {"kind": kind, "message": message, "file": file, "line": None, "rank": 0, "traceback": traceback}
+def error(kind: str, message: str = "no", *, file: str | None = None, traceback: str = "") -> Failure:
+    return Failure(kind=kind, message=message, file=file, rank=0, traceback=traceback)
 
 
 @pytest.mark.parametrize(
@@ -70,14 +72,14 @@ def error(kind: str, message: str = "no", *, file: str | None = None, traceback:
     ],
 )
 def test_rule(
-    errors: list[dict[str, Any]], lost: list[int], restarts: int, most: int, restart: bool, reason: str, kind: str
+    errors: list[Failure], lost: list[int], restarts: int, most: int, restart: bool, reason: str, kind: str
 ) -> None:
     ruling = decide(
         GroupFailure(errors=errors, lost_ranks=lost, account="trace"),
         History(restarts=restarts),
         RestartsSpec(max=most),
     )
-    assert (ruling.restart, ruling.reason, ruling.error["kind"]) == (restart, Reason(reason), kind)
+    assert (ruling.restart, ruling.reason, ruling.error.kind) == (restart, Reason(reason), kind)
 
 
 @pytest.mark.parametrize(
@@ -88,14 +90,15 @@ def test_a_loss_names_its_ranks_and_keeps_the_end_of_rays_account(
     ranks: list[int], message: str, rank: int | None
 ) -> None:
     ruling = decide(GroupFailure(lost_ranks=ranks, account="x" * 30_000 + "end"), History(), RestartsSpec())
-    assert message in ruling.error["message"]
-    assert ruling.error["rank"] == rank
-    assert ruling.error["traceback"].endswith("end")
-    assert len(ruling.error["traceback"]) == 20_000
+    assert message in ruling.error.message
+    assert ruling.error.rank == rank
+    assert ruling.error.traceback is not None
+    assert ruling.error.traceback.endswith("end")
+    assert len(ruling.error.traceback) == 20_000
 
 
 def test_an_error_is_handed_on_as_the_rank_told_it() -> None:
-    told = error("ValueError", file="model.py") | {"line": 12, "rank": 3, "fix": "mend it"}
+    told = replace(error("ValueError", file="model.py"), line=12, rank=3, fix="mend it")
     assert decide(GroupFailure(errors=[told]), History(), RestartsSpec()).error == told
 
 
@@ -184,9 +187,9 @@ def test_what_a_failure_is_charged_to(
     facts: dict[str, Any], past: dict[str, Any], restart: bool, budget: str, reason: str, kind: str, words: str
 ) -> None:
     ruling = decide(GroupFailure(**facts), History(**past), RestartsSpec())
-    assert (ruling.restart, ruling.reason, ruling.error["kind"]) == (restart, Reason(reason), kind)
+    assert (ruling.restart, ruling.reason, ruling.error.kind) == (restart, Reason(reason), kind)
     assert ruling.budget == budget
-    assert words in ruling.error["message"]
+    assert words in ruling.error.message
 
 
 def test_failures_at_an_unknown_step_are_never_the_same() -> None:
@@ -211,12 +214,12 @@ def test_the_wait_grows_until_something_is_done() -> None:
 def test_where_no_rank_is_known_ray_has_the_word() -> None:
     account = "Training failed due to controller error:\n\nno port could be had\n"
     ruling = decide(GroupFailure(account=account, started=False), History(), RestartsSpec())
-    assert "a worker died, before its first step: no port could be had; restart 1 of 5" in ruling.error["message"]
+    assert "a worker died, before its first step: no port could be had; restart 1 of 5" in ruling.error.message
 
 
 def test_a_wait_is_told() -> None:
     ruling: Decision = decide(GroupFailure(lost_ranks=[0]), History(in_a_row=3), RestartsSpec())
-    assert ruling.error["message"].endswith("restart 1 of 3 in 4.00s")
+    assert ruling.error.message.endswith("restart 1 of 3 in 4.00s")
 
 
 @pytest.mark.parametrize(
@@ -238,11 +241,9 @@ def test_the_same_death_twice_is_told_from_heartbeats(earlier: dict[str, Any], n
     past = History(restarts=1, last=GroupFailure(**lost | earlier).death)
     ruling = decide(GroupFailure(**lost | now), past, RestartsSpec(max=9))
     assert ruling.restart is not ends
-    assert ("twice at the same step" in ruling.error["message"]) is ends
+    assert ("twice at the same step" in ruling.error.message) is ends
 
 
 def test_what_ray_says_of_any_death_is_no_account_of_memory() -> None:
     account = "The actor died unexpectedly: potential root causes include that it was killed by SIGKILL by OOM killer"
-    assert (
-        decide(GroupFailure(lost_ranks=[0], account=account), History(), RestartsSpec()).error["kind"] == "WorkerLost"
-    )
+    assert decide(GroupFailure(lost_ranks=[0], account=account), History(), RestartsSpec()).error.kind == "WorkerLost"

@@ -71,8 +71,8 @@ class Case:
             group=0,
         )
 
-    def record(self, kind: type[events.Event], **fields: Any) -> None:
-        self.events.append((kind, fields))
+    def record(self, event: events.Event) -> None:
+        self.events.append(event)
 
     def beat(self) -> None:
         for rank in (0, 1):
@@ -95,7 +95,8 @@ def test_workers_that_run_are_told_once(case: Case) -> None:
     case.placed = WORKERS
     case.look()
     case.look()
-    assert case.events == [(events.Placed, {"ranks": [{"node": "10.0.0.0", "pid": 7}, {"node": "10.0.0.1", "pid": 8}]})]
+    places = [events.RankPlace(node="10.0.0.0", pid=7), events.RankPlace(node="10.0.0.1", pid=8)]
+    assert case.events == [events.Placed(ranks=places)]
 
 
 def test_workers_without_a_place_are_queued_and_slow_ones_are_not(case: Case) -> None:
@@ -108,7 +109,7 @@ def test_workers_without_a_place_are_queued_and_slow_ones_are_not(case: Case) ->
     case.groups["ours"]["state"] = "PENDING"
     case.look()
     case.look()
-    assert case.events == [(events.Queued, {"needs": "2 CPU"})]
+    assert case.events == [events.Queued(needs="2 CPU")]
 
 
 def test_a_hang_ends_the_workers_though_the_storage_takes_no_stacks(
@@ -123,7 +124,7 @@ def test_a_hang_ends_the_workers_though_the_storage_takes_no_stacks(
     case.beat()
     case.look(61.0)
     assert case.killed == WORKERS
-    assert case.events[-1][0] is events.Hung
+    assert isinstance(case.events[-1], events.Hung)
 
 
 def test_a_hang_is_told_and_ends_the_workers(case: Case) -> None:
@@ -134,8 +135,9 @@ def test_a_hang_is_told_and_ends_the_workers(case: Case) -> None:
     assert case.monitor.hang is None
     case.look(2.0)
     assert case.monitor.hang is not None
-    [_, (kind, fields)] = case.events
-    assert (kind, fields["limit_s"], Path(fields["stacks"]).name) == (events.Hung, 60.0, "stacks-0.txt")
+    [_, hung] = case.events
+    assert isinstance(hung, events.Hung)
+    assert (hung.limit_s, Path(hung.stacks or "").name) == (60.0, "stacks-0.txt")
     assert case.killed == WORKERS
 
 
@@ -151,7 +153,7 @@ def test_a_node_that_goes_stops_the_workers_once(case: Case) -> None:
         case.beat()
         case.look(6.0)
     assert (case.asked, case.monitor.preempted) == (["stop"], True)
-    assert "10.0.0.1 is going away" in case.events[-1][1]["message"]
+    assert "10.0.0.1 is going away" in case.events[-1].message
 
 
 def test_where_the_drivers_own_node_goes_nobody_goes_on_elsewhere(case: Case) -> None:

@@ -4,11 +4,12 @@ import threading
 from time import perf_counter
 
 from raytrain.driver.mailbox import Mailbox, WorkerProcess
-from raytrain.protocol import Finished, Message, Notice
+from raytrain.protocol import Finished, Happened, Message
+from raytrain.run.events import Warned
 
 
 def notice(text: str) -> Message:
-    return Notice(rank=0, time=0.0, text=text)
+    return Happened(rank=0, time=0.0, event=Warned(message=text))
 
 
 def test_messages_come_out_once_in_the_order_they_were_put() -> None:

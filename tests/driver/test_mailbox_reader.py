@@ -12,7 +12,8 @@ import ray
 from raytrain.driver.mailbox_reader import MailboxReader
 from raytrain.driver.rank_progress import RankProgress
 from raytrain.driver.recorder import Recorder
-from raytrain.protocol import CheckpointWritten, Failed, Finished, Heartbeat, Message, Notice, StopDecided
+from raytrain.errors import Failure
+from raytrain.protocol import Failed, Finished, Happened, Heartbeat, Message
 from raytrain.run import events
 from raytrain.worker.fault_injection import DRIVER, Injector
 
@@ -44,6 +45,10 @@ class Taken(list[Message]):
         self.append(message)
 
 
+def happened(event: events.Event, rank: int = 0) -> Message:
+    return Happened(rank=rank, time=0.0, event=event)
+
+
 @pytest.fixture
 def mailbox(monkeypatch: pytest.MonkeyPatch) -> LocalMailbox:
     def get(taken: Any) -> Any:
@@ -59,16 +64,16 @@ def collect(mailbox: LocalMailbox, recorder: Taken) -> MailboxReader:
 
 def test_messages_go_to_the_recorder_and_ends_are_kept(mailbox: LocalMailbox) -> None:
     recorder = Taken()
-    notices: list[Message] = [Notice(rank=rank, time=0.0, text=str(rank)) for rank in range(3)]
+    notices: list[Message] = [happened(events.Warned(message=str(rank)), rank) for rank in range(3)]
     with collect(mailbox, recorder) as collector:
         for message in notices:
             mailbox.put.put(message)
-        mailbox.put.put(Failed(rank=1, time=0.0, error={"kind": "A"}))
-        mailbox.put.put(Failed(rank=0, time=0.0, error={"kind": "B"}))
+        mailbox.put.put(Failed(rank=1, time=0.0, failure=Failure(kind="A", message="")))
+        mailbox.put.put(Failed(rank=0, time=0.0, failure=Failure(kind="B", message="")))
         mailbox.put.put(Finished(rank=0, time=0.0, reason="early_stopped"))
         mailbox.put.put(Finished(rank=1, time=0.0, reason="early_stopped"))
     assert recorder == notices
-    assert [error["kind"] for error in collector.errors] == ["A", "B"]
+    assert [error.kind for error in collector.errors] == ["A", "B"]
     assert (collector.finished_ranks, collector.reason) == (2, "early_stopped")
 
 
@@ -83,8 +88,8 @@ def test_heartbeats_go_to_the_pulse_alone(mailbox: LocalMailbox) -> None:
 
 def test_what_was_done_and_where_it_was_stopped_is_kept(mailbox: LocalMailbox) -> None:
     with collect(mailbox, Taken()) as collector:
-        mailbox.put.put(CheckpointWritten(rank=0, time=0.0, epoch=2, path="p", seconds=0.1))
-        mailbox.put.put(StopDecided(rank=0, time=0.0, epoch=3, reason="fall_back", text="", best=None))
+        mailbox.put.put(happened(events.CheckpointSaved(epoch=2, path="p", seconds=0.1)))
+        mailbox.put.put(happened(events.TrainingEnded(epoch=3, reason="fall_back", message="")))
     assert collector.progressed
     assert collector.stopped is not None
     assert collector.stopped.epoch == 3
@@ -94,7 +99,7 @@ def test_what_comes_after_the_threads_last_look_is_in_when_it_is_left(
     mailbox: LocalMailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def remote(wait_s: float) -> list[Message]:
-        return [] if wait_s else [Notice(rank=0, time=0.0, text="last words")]
+        return [] if wait_s else [happened(events.Warned(message="last words"))]
 
     monkeypatch.setattr(mailbox, "remote", remote)
     recorder = Taken()
@@ -106,10 +111,10 @@ def test_what_comes_after_the_threads_last_look_is_in_when_it_is_left(
 def test_it_is_left_when_the_group_raises(mailbox: LocalMailbox) -> None:
     recorder = Taken()
     with pytest.raises(ZeroDivisionError), collect(mailbox, recorder):
-        mailbox.put.put(Notice(rank=0, time=0.0, text="first"))
+        mailbox.put.put(happened(events.Warned(message="first")))
         raise ZeroDivisionError
     assert len(recorder) == 1
-    mailbox.put.put(Notice(rank=0, time=0.0, text="for the next group"))
+    mailbox.put.put(happened(events.Warned(message="for the next group")))
     assert len(recorder) == 1
 
 
@@ -119,9 +124,9 @@ def test_a_message_that_cannot_be_recorded_costs_only_itself(
     told: list[str] = []
 
     class Refusing(Taken):
-        def record(self, kind: type[events.Event], *, message: str) -> None:
-            assert kind is events.Warned
-            told.append(message)
+        def record(self, event: events.Event) -> None:
+            assert isinstance(event, events.Warned)
+            told.append(event.message)
 
         def take(self, message: Message) -> None:
             if message.rank == 1:
@@ -131,8 +136,8 @@ def test_a_message_that_cannot_be_recorded_costs_only_itself(
     recorder = Refusing()
     with collect(mailbox, recorder) as collector:
         for rank in range(3):
-            mailbox.put.put(Notice(rank=rank, time=0.0, text=str(rank)))
+            mailbox.put.put(happened(events.Warned(message=str(rank)), rank))
         mailbox.put.put(Finished(rank=0, time=0.0, reason="completed"))
     assert [message.rank for message in recorder] == [0, 2]
     assert collector.finished_ranks == 1
-    assert told == ["Notice of rank 1 could not be recorded: KeyError('epoch')"]
+    assert told == ["Warned of rank 1 could not be recorded: KeyError('epoch')"]

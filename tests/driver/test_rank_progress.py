@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from raytrain.driver.rank_progress import RankProgress
-from raytrain.protocol import EpochDone, Heartbeat, PhaseDone
+from raytrain.protocol import Happened, Heartbeat, PhaseDone
+from raytrain.run.events import EpochEnd
 
 
 class Clock:
@@ -53,11 +54,8 @@ def test_the_group_has_started_with_any_ranks_first_step() -> None:
     messages = [
         PhaseDone(rank=0, time=0.0, name="first_step"),
         beat(1),
-        EpochDone(
-            rank=0, time=0.0, epoch=0, rank_seconds=[1.0], rank_rows=[1], rank_wait_s=[0.0], metrics={},
-            learning_rate=None, best=None, patience_left=None,
-        ),
-    ]  # fmt: skip
+        Happened(rank=0, time=0.0, event=EpochEnd.measured(epoch=0, rank_seconds=[1.0], rank_rows=[1], metrics={})),
+    ]
     for message in messages:
         pulse = RankProgress(2)
         pulse.note(PhaseDone(rank=0, time=0.0, name="model"))

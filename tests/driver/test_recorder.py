@@ -5,17 +5,19 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from raytrain import protocol
+from raytrain.driver import recorder
 from raytrain.driver.recorder import Recorder
+from raytrain.driver.sinks.sink import SinkThread
 from raytrain.run import events
 from raytrain.run.event_log import read_events
 from raytrain.run.run_paths import RunPaths
+from raytrain.run.summary import RunSummary
 from raytrain.spec.job import JobSpec
 from raytrain.spec.request import JobRequest
 
@@ -30,11 +32,21 @@ def paths(tmp_path: Path) -> RunPaths:
     return RunPaths.of(tmp_path, RUN)
 
 
+class AtOnce(SinkThread):
+    """Tells its sink before `put` returns; what its thread does otherwise is tested with the sinks."""
+
+    def put(self, event: events.Event, summary: RunSummary) -> None:
+        super().put(event, summary)
+        self._waiting.clear()
+        self._tell((event, summary))
+
+
 @pytest.fixture
-def open_recorder(paths: RunPaths) -> Iterator[Open]:
+def open_recorder(paths: RunPaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """`open_recorder(workers=2, attempt=1, mirror=None)`: the recorder of one attempt, and `submitted` told."""
 
     opened: list[Recorder] = []
+    monkeypatch.setattr(recorder, "SinkThread", AtOnce)
 
     def start(*, workers: int = 2, attempt: int = 1, mirror: Path | None = None) -> Recorder:
         spec = JobSpec.model_validate(
@@ -48,38 +60,37 @@ def open_recorder(paths: RunPaths) -> Iterator[Open]:
         request = JobRequest(
             run=RUN, attempt=attempt, submitted_at=SUBMITTED, spec=spec, storage=str(paths.root.parent)
         )
-        recorder = Recorder(request, paths, mirror=mirror)
-        opened.append(recorder)
-        recorder.record(
-            events.Submitted,
-            name="case",
-            workers=workers,
-            global_batch_size=32,
-            epochs=3,
-            storage=str(paths.root),
-            submitted_at=SUBMITTED,
+        started = recorder.open_recorder(request, paths, mirror=mirror, exports=False)
+        opened.append(started)
+        storage = str(paths.root)
+        submitted = events.Submitted(
+            name="case", workers=workers, global_batch_size=32, epochs=3, storage=storage, submitted_at=SUBMITTED
         )
-        return recorder
+        started.record(submitted)
+        return started
 
     yield start
-    for recorder in opened:
-        recorder.close()
+    for started in opened:
+        started.close()
 
 
-def epoch_done(epoch: int = 0, **fields: Any) -> protocol.EpochDone:
-    message = protocol.EpochDone(
-        rank=0,
-        time=1010.0 + epoch,
-        epoch=epoch,
-        rank_seconds=[2.0, 3.0],
-        rank_rows=[30, 31],
-        rank_wait_s=[0.0, 0.25],
-        metrics={"loss": 0.5, "val_loss": 0.75},
-        learning_rate=0.01,
-        best={"epoch": 0, "monitor": "val_loss", "value": 0.75},
-        patience_left=2,
-    )
-    return replace(message, **fields)
+def epoch_done(epoch: int = 0, **fields: Any) -> protocol.Happened:
+    measured: dict[str, Any] = {
+        "time": 1010.0 + epoch,
+        "epoch": epoch,
+        "rank_seconds": [2.0, 3.0],
+        "rank_rows": [30, 31],
+        "rank_wait_s": [0.0, 0.25],
+        "metrics": {"loss": 0.5, "val_loss": 0.75},
+        "learning_rate": 0.01,
+        "best": events.Best(epoch=0, monitor="val_loss", value=0.75),
+        "patience_left": 2,
+    }
+    return happened(events.EpochEnd.measured(**measured | fields), time=1010.0 + epoch)
+
+
+def happened(event: events.Event, *, rank: int = 0, time: float = 1.0) -> protocol.Happened:
+    return protocol.Happened(rank=rank, time=time, event=event)
 
 
 def kinds(paths: RunPaths) -> list[str]:
@@ -91,48 +102,39 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("message", "event"),
+    ("event", "line"),
     [
         (
-            protocol.Built(rank=0, time=1.0, parameters=10, trainable_parameters=8),
+            events.ModelBuilt(parameters=10, trainable_parameters=8),
             {"type": "model_built", "parameters": 10, "trainable_parameters": 8},
         ),
         (
-            protocol.CheckpointWritten(rank=0, time=1.0, epoch=4, path="/c", seconds=0.5),
+            events.CheckpointSaved(epoch=4, path="/c", seconds=0.5),
             {"type": "checkpoint_saved", "epoch": 4, "path": "/c", "seconds": 0.5},
         ),
         (
-            protocol.CheckpointBroken(rank=0, time=1.0, path="/c", why="torn"),
-            {"type": "checkpoint_skipped", "path": "/c", "why": "torn"},
-        ),
-        (
-            protocol.RestoredFrom(rank=0, time=1.0, epoch=3, path="/c"),
-            {"type": "restored", "epoch": 3, "path": "/c"},
-        ),
-        (
-            protocol.StopDecided(rank=0, time=1.0, epoch=3, reason="early_stopped", text="no better", best=None),
+            events.TrainingEnded(epoch=3, reason="early_stopped", message="no better"),
             {"type": "early_stop", "epoch": 3, "reason": "early_stopped", "message": "no better", "best": None},
         ),
-        (protocol.Tested(rank=0, time=1.0, metrics={"loss": 1.0}), {"type": "test_end", "metrics": {"loss": 1.0}}),
-        (protocol.ModelWritten(rank=0, time=1.0, path="/m"), {"type": "model_saved", "path": "/m"}),
-        (protocol.Notice(rank=1, time=1.0, text="mind"), {"type": "warned", "message": "mind"}),
+        (events.Warned(message="mind"), {"type": "warned", "message": "mind"}),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_message_becomes_the_event_it_stands_for(
-    message: protocol.Message, event: dict[str, Any], open_recorder: Open, paths: RunPaths
+def test_what_happened_on_a_worker_is_an_event_of_the_run(
+    event: events.Event, line: dict[str, Any], open_recorder: Open, paths: RunPaths
 ) -> None:
-    open_recorder(attempt=2).take(message)
+    open_recorder(attempt=2).take(happened(event))
     written = json_lines(paths.events)[-1]
-    assert {name: written[name] for name in event} == event
-    assert (written["run"], written["attempt"], written["schema_version"]) == (RUN, 2, 1)
+    assert {name: written[name] for name in line} == line
+    assert (written["run"], written["attempt"], written["time"], written["schema_version"]) == (RUN, 2, 1.0, 1)
 
 
-def test_a_broken_checkpoint_is_told_of_once_though_every_rank_finds_it(open_recorder: Open, paths: RunPaths) -> None:
-    recorder = open_recorder()
-    for rank in (1, 0):
-        recorder.take(protocol.CheckpointBroken(rank=rank, time=1.0, path="/c", why="torn"))
-    assert kinds(paths) == ["submitted", "checkpoint_skipped"]
+@pytest.mark.parametrize("pause", list(protocol.Pause))
+def test_a_group_that_ends_for_another_to_follow_ends_no_training(
+    pause: protocol.Pause, open_recorder: Open, paths: RunPaths
+) -> None:
+    open_recorder().take(happened(events.TrainingEnded(epoch=1, reason=pause, message="")))
+    assert kinds(paths) == ["submitted"]
 
 
 def test_an_epoch_lasts_as_long_as_its_slowest_rank(
@@ -152,8 +154,9 @@ def test_an_epoch_lasts_as_long_as_its_slowest_rank(
     assert capsys.readouterr().out == "epoch 1/3 loss=0.5000 val_loss=0.7500 4.00s 23 rows/s\n"
 
 
-def restored(epoch: int, *reports: protocol.EpochDone) -> protocol.RestoredFrom:
-    return protocol.RestoredFrom(rank=0, time=1020.0, epoch=epoch, path="/c", reports=list(reports))
+def restored(epoch: int, *reports: protocol.Happened) -> protocol.GoesOn:
+    ends = [report.event for report in reports if isinstance(report.event, events.EpochEnd)]
+    return protocol.GoesOn(rank=0, time=1020.0, restored=events.Restored(epoch=epoch, path="/c"), reports=ends)
 
 
 def test_epochs_that_a_checkpoint_tells_of_and_no_driver_noted_are_noted(open_recorder: Open, paths: RunPaths) -> None:
@@ -201,7 +204,7 @@ def test_status_and_metrics_follow_every_event(open_recorder: Open, paths: RunPa
         return json.loads(paths.status.read_text())  # type: ignore[no-any-return]
 
     assert (status()["run"], status()["status"], status()["epochs"]) == (RUN, "PENDING", 0)
-    recorder.record(events.GroupStarted, workers=2)
+    recorder.record(events.GroupStarted(workers=2))
     assert status()["status"] == "RUNNING"
     for epoch in range(2):
         recorder.take(epoch_done(epoch, metrics={"loss": 1.0 - epoch / 4}))
@@ -211,7 +214,7 @@ def test_status_and_metrics_follow_every_event(open_recorder: Open, paths: RunPa
         (0, 1.0, 1),
         (1, 0.75, 1),
     ]
-    recorder.record(events.RunFinished, status="SUCCEEDED", reason="completed")
+    recorder.record(events.RunFinished(status="SUCCEEDED", reason="completed"))
     assert (status()["status"], status()["reason"]) == ("SUCCEEDED", "completed")
     assert status() == json.loads(json.dumps(recorder.summary.to_json()))
     assert not [file for file in paths.root.iterdir() if file.name.startswith(".")]
@@ -230,7 +233,7 @@ def test_epochs_after_the_restored_one_leave_the_metrics(open_recorder: Open, pa
     recorder = open_recorder(workers=1)
     for epoch in range(3):
         recorder.take(epoch_done(epoch))
-    recorder.take(protocol.RestoredFrom(rank=0, time=1.0, epoch=0, path="/c"))
+    recorder.take(restored(0))
     assert [row["epoch"] for row in json_lines(paths.metrics)] == [0]
     recorder.take(epoch_done(1, metrics={"loss": 0.25}))
     assert [(row["epoch"], row["loss"]) for row in json_lines(paths.metrics)] == [(0, 0.5), (1, 0.25)]
@@ -238,13 +241,13 @@ def test_epochs_after_the_restored_one_leave_the_metrics(open_recorder: Open, pa
 
 def test_an_attempt_that_follows_keeps_the_events_of_the_one_before(open_recorder: Open, paths: RunPaths) -> None:
     first = open_recorder()
-    first.record(events.GroupStarted, workers=2)
+    first.record(events.GroupStarted(workers=2))
     first.take(epoch_done())
     first.close()
     with paths.events.open("a") as torn:
         torn.write('{"type": "epoch_end", "epo')
     second = open_recorder(attempt=2)
-    second.record(events.GroupStarted, workers=2)
+    second.record(events.GroupStarted(workers=2))
     second.take(epoch_done(1))
     attempts = [(event.type, event.attempt) for event in read_events(paths.events)]
     assert attempts == [
@@ -272,19 +275,12 @@ def test_the_mirror_holds_what_the_log_holds_earlier_attempts_included(
     assert mirror.read_text() == paths.events.read_text()
 
 
-def test_a_log_that_is_closed_takes_no_more(open_recorder: Open) -> None:
-    recorder = open_recorder()
-    recorder.close()
-    with pytest.raises(ValueError, match="closed file"):
-        recorder.record(events.Warned, message="too late")
-
-
 def test_a_restart_without_a_checkpoint_forgets_the_lost_groups_epochs(open_recorder: Open, paths: RunPaths) -> None:
     recorder = open_recorder(workers=1)
-    recorder.record(events.GroupStarted, workers=1)
+    recorder.record(events.GroupStarted(workers=1))
     recorder.take(epoch_done(0))
     recorder.take(epoch_done(1))
-    recorder.record(events.GroupStarted, workers=1, restart=1)
+    recorder.record(events.GroupStarted(workers=1, restart=1))
     recorder.take(epoch_done(0))
     assert [row["epoch"] for row in json_lines(paths.metrics)] == [0]
 
@@ -308,5 +304,5 @@ def test_an_output_that_takes_no_line_costs_no_event(
     output: Any, open_recorder: Open, paths: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", output)
-    open_recorder().record(events.Warned, message="é")
+    open_recorder().record(events.Warned(message="é"))
     assert kinds(paths) == ["submitted", "warned"]

@@ -18,6 +18,7 @@ from raytrain.driver.rank_progress import RankState
 from raytrain.driver.stop_signal import StopSignal
 from raytrain.run import events
 from raytrain.run.run_paths import RunPaths
+from tests.driver.recorded import Recorded
 
 WITHIN_S = 10
 
@@ -28,19 +29,8 @@ def terminate(asked: StopSignal) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-class Told:
-    """Stands for the recorder."""
-
-    def __init__(self) -> None:
-        self.ends: list[tuple[str, str]] = []
-        self.warned = 0
-
-    def record(self, kind: type[events.Event], **fields: Any) -> None:
-        if kind is events.Warned:
-            self.warned += 1
-            return
-        assert kind is events.RunFinished
-        self.ends.append((fields["status"], fields["reason"]))
+def ends(recorded: Recorded) -> list[tuple[str, str]]:
+    return [(end.status, end.reason) for end in recorded.of(events.RunFinished)]
 
 
 @pytest.fixture
@@ -64,22 +54,22 @@ def stopping() -> list[threading.Thread]:
     ],
 )
 def test_a_stop_says_why(happen: Act, then: Act, reason: str, ended: threading.Event, tmp_path: Path) -> None:
-    told = Told()
+    told = Recorded()
     asked = StopSignal(RunPaths(tmp_path), cast(Any, told))
     happen(asked)
     assert ended.wait(WITHIN_S)
-    assert told.ends == [("STOPPED", reason)]
+    assert ends(told) == [("STOPPED", reason)]
     assert asked.wait(0)
     then(asked)
     for thread in stopping():
         thread.join(WITHIN_S)
-    assert (str(asked.reason), len(told.ends)) == (reason, 1), "only the first counts"
+    assert (str(asked.reason), len(ends(told))) == (reason, 1), "only the first counts"
 
 
 def test_the_drivers_node_is_watched_from_the_start(
     ended: threading.Event, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, going = Told(), [{}, {"another": 0}, {"mine": 0}]
+    told, going = Recorded(), [{}, {"another": 0}, {"mine": 0}]
     monkeypatch.setattr(stop_signal, "draining_nodes", lambda: going.pop(0))
     monkeypatch.setattr(stop_signal, "own_node", lambda: "mine")
     monkeypatch.setattr(stop_signal, "_ASK_CLUSTER_EVERY_S", 0.01)
@@ -87,7 +77,7 @@ def test_the_drivers_node_is_watched_from_the_start(
         SimpleNamespace(ask=SimpleNamespace(remote=lambda what: None))
     )
     assert ended.wait(WITHIN_S)
-    assert (told.ends, told.warned, going) == ([("STOPPED", "preempted")], 1, [])
+    assert (ends(told), len(told.of(events.Warned)), going) == ([("STOPPED", "preempted")], 1, [])
 
 
 @pytest.mark.parametrize(("phase", "grace_s"), [("train", 45.0), ("epoch_end", 540.0), ("finish", 540.0)])
@@ -95,7 +85,7 @@ def test_what_is_written_has_longer_than_steps(
     phase: str, grace_s: float, ended: threading.Event, tmp_path: Path
 ) -> None:
     pulse = SimpleNamespace(states=lambda: [RankState(rank=0, phase="train"), RankState(rank=1, phase=phase)])
-    asked = StopSignal(RunPaths(tmp_path), cast(Any, Told()))
+    asked = StopSignal(RunPaths(tmp_path), cast(Any, Recorded()))
     asked.group_begins(cast(Any, None), cast(Any, pulse))
     assert asked._grace_s() == grace_s
 
@@ -107,10 +97,10 @@ def test_workers_that_save_have_as_long_as_the_node_has(
     state = RankState(rank=0, phase="epoch_end", epoch=1, step=3, stalled_s=0.0, silent_s=0.0, step_s=1.0)
     pulse = SimpleNamespace(started=True, states=lambda: [state])
     monkeypatch.setattr(stop_signal, "kill", lambda workers: None)
-    told = Told()
+    told = Recorded()
     asked = StopSignal(RunPaths(tmp_path), cast(Any, told))
     asked.group_begins(cast(Any, SimpleNamespace(workers=[])), cast(Any, pulse))
     asked.leave_node(int((time.time() + 11) * 1000))
     assert not ended.wait(0.3)
     assert ended.wait(WITHIN_S)
-    assert told.ends == [("STOPPED", "preempted")]
+    assert ends(told) == [("STOPPED", "preempted")]

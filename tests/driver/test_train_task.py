@@ -17,19 +17,7 @@ from raytrain.run import events
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.run_status import RunStatus
 from raytrain.user_code import load_reference
-
-
-class Told:
-    """Stands for the recorder."""
-
-    summary = SimpleNamespace(epoch_rows=list)
-
-    def __init__(self) -> None:
-        self.ends: list[dict[str, Any]] = []
-
-    def record(self, kind: type[events.Event], **fields: Any) -> None:
-        assert kind is events.RunFinished
-        self.ends.append(fields)
+from tests.driver.recorded import Recorded
 
 
 @pytest.fixture
@@ -48,13 +36,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signals: None) -> Pa
     return folder
 
 
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> tuple[RunStatus, dict[str, Any]]:
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> tuple[RunStatus, events.RunFinished]:
     """What becomes of a run whose data function does this: its status and its recorded end."""
     (folder / "data_of_job.py").write_text(f"import os, sys\n\ndef load():\n    {code}\n")
     monkeypatch.setattr(train_task, "_attempt", lambda *_: load_reference("data_of_job.py:load", folder)())
-    told = Told()
+    told = Recorded()
     status = train_task.run_job(cast(Any, None), RunPaths(folder.parent / "run"), cast(Any, told), folder)
-    [end] = told.ends
+    [end] = told.of(events.RunFinished)
     return status, end
 
 
@@ -71,8 +59,9 @@ def test_whatever_data_code_raises_fails_the_run(
     code: str, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status, end = run(folder, monkeypatch, code)
-    assert (status, end["status"], end["reason"]) == (RunStatus.FAILED, "FAILED", "user_code")
-    assert (end["error"]["message"], end["error"]["file"], end["error"]["line"]) == (message, "data_of_job.py", 4)
+    assert (status, end.status, end.reason) == (RunStatus.FAILED, "FAILED", "user_code")
+    assert end.error is not None
+    assert (end.error.message, end.error.file, end.error.line) == (message, "data_of_job.py", 4)
 
 
 def test_an_exit_that_no_file_of_the_users_stands_behind_is_internal(
@@ -82,12 +71,12 @@ def test_an_exit_that_no_file_of_the_users_stands_behind_is_internal(
         raise SystemExit
 
     monkeypatch.setattr(train_task, "_attempt", leave)
-    told = Told()
+    told = Recorded()
     assert (
         train_task.run_job(cast(Any, None), RunPaths(folder.parent / "run"), cast(Any, told), folder)
         is RunStatus.FAILED
     )
-    assert told.ends[0]["reason"] == "internal"
+    assert told.of(events.RunFinished)[0].reason == "internal"
 
 
 def test_data_code_that_leaves_the_jobs_folder_takes_no_worker_along(

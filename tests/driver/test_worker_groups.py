@@ -12,7 +12,7 @@ import pytest
 from raytrain.driver import elastic, worker_groups
 from raytrain.driver.failure_policy import GroupFailure
 from raytrain.driver.worker_groups import GroupEnd, WorkerGroups
-from raytrain.protocol import StopDecided
+from raytrain.errors import Failure
 from raytrain.run import events
 from raytrain.run.event_log import EventWriter
 from raytrain.run.run_paths import RunPaths
@@ -23,9 +23,9 @@ from raytrain.spec.request import JobRequest
 from raytrain.spec.tier_choice import Tier, TierChoice
 
 LOST = GroupFailure(lost_ranks=[1], position=(2, 7), account="a worker died")
-BROKEN = GroupFailure(errors=[{"kind": "ValueError", "message": "no", "file": "model.py", "rank": 0, "traceback": ""}])
+BROKEN = GroupFailure(errors=[Failure(kind="ValueError", message="no", file="model.py", rank=0)])
 
-DECIDED = StopDecided(rank=0, time=0.0, epoch=3, step=7, reason="fall_back", text="the loss is nan", best=None)
+DECIDED = events.TrainingEnded(epoch=3, step=7, reason="fall_back", message="the loss is nan")
 
 
 def end(finished: str = "", failure: GroupFailure = LOST, **facts: Any) -> GroupEnd:
@@ -37,14 +37,15 @@ class Told:
     """Stands for the recorder."""
 
     def __init__(self) -> None:
-        self.events: list[tuple[type[events.Event], dict[str, Any]]] = []
+        self.events: list[events.Event] = []
         self.summary = RunSummary(run="case-1")
+        self.resharded: tuple[str, str] | None = None
 
-    def record(self, kind: type[events.Event], **fields: Any) -> None:
-        self.events.append((kind, fields))
+    def record(self, event: events.Event) -> None:
+        self.events.append(event)
 
     def sharded(self, plans: str, tier: str) -> None:
-        self.record(events.Sharded, plans=plans, tier=tier)
+        self.resharded = (plans, tier)
 
 
 class Asked:
@@ -90,8 +91,8 @@ class Case:
         assert next(self._script, None) is None
         return str(status), str(reason)
 
-    def recorded(self, kind: type[events.Event]) -> list[dict[str, Any]]:
-        return [fields for of, fields in self.told.events if of is kind]
+    def recorded(self, kind: type[events.Event]) -> list[Any]:
+        return [event for event in self.told.events if isinstance(event, kind)]
 
 
 @pytest.fixture
@@ -128,14 +129,14 @@ def test_a_lost_worker_is_followed_by_another_group(case: Any) -> None:
     made = case()
     assert made.run(end(), end("completed")) == ("SUCCEEDED", "completed")
     [failed] = made.recorded(events.GroupFailed)
-    assert failed["retrying"] is True
-    assert made.recorded(events.WorkerLost)[0]["ranks"] == [1]
+    assert failed.retrying is True
+    assert made.recorded(events.WorkerLost)[0].ranks == [1]
 
 
 def test_the_same_loss_twice_ends_the_run(case: Any) -> None:
     made = case()
     assert made.run(end(), end()) == ("FAILED", "worker_lost")
-    assert "twice at the same step" in made.error["message"]
+    assert "twice at the same step" in made.error.message
 
 
 def test_an_error_of_the_users_is_not_tried_again(case: Any) -> None:
@@ -153,7 +154,7 @@ def test_falling_back_is_counted(case: Any) -> None:
     fell = end("fall_back", stopped=DECIDED)
     assert made.run(fell, fell, end("completed")) == ("SUCCEEDED", "completed")
     told = made.recorded(events.FellBack)
-    assert [(event["epoch"], event["learning_rate_factor"]) for event in told] == [(3, 0.5), (3, 0.25)]
+    assert [(event.epoch, event.learning_rate_factor) for event in told] == [(3, 0.5), (3, 0.25)]
 
     again = case(divergence={"action": "fall_back", "max": 2})
     assert again.run(fell, fell, fell) == ("FAILED", "diverged")
@@ -164,7 +165,7 @@ def test_a_resize_takes_the_room_there_is(case: Any) -> None:
     made.free = [{"CPU": 4.0}]
     assert made.run(end("resize"), end("completed")) == ("SUCCEEDED", "completed")
     assert made.sizes == [4, 4]
-    assert made.recorded(events.Resized) == made.recorded(events.Sharded) == []
+    assert (made.recorded(events.Resized), made.told.resharded) == ([], None)
 
 
 def test_a_lost_node_makes_the_group_smaller(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,8 +175,8 @@ def test_a_lost_node_makes_the_group_smaller(case: Any, monkeypatch: pytest.Monk
     monkeypatch.setattr(worker_groups, "free_resources", lambda: next(rooms))
     assert made.run(end(), end("completed")) == ("SUCCEEDED", "completed")
     assert made.sizes == [4, 3]
-    assert made.recorded(events.Resized) == [{"workers": 3, "before": 4}]
-    assert made.recorded(events.Sharded) == [{"plans": "for 3", "tier": "shared"}]
+    assert made.recorded(events.Resized) == [events.Resized(workers=3, before=4)]
+    assert made.told.resharded == ("for 3", "shared")
 
 
 def test_workers_that_read_while_they_train_leave_a_cpu_free(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,17 +215,17 @@ def test_fall_backs_outlive_the_driver(case: Any, tmp_path: Path) -> None:
     writer.append(events.FellBack(run="case-1", attempt=1, time=0.0, epoch=1, learning_rate_factor=0.5))
     writer.close()
     assert after.run(fell, fell) == ("FAILED", "diverged")
-    assert [event["learning_rate_factor"] for event in after.recorded(events.FellBack)] == [0.25]
+    assert [event.learning_rate_factor for event in after.recorded(events.FellBack)] == [0.25]
 
 
 def test_no_room_in_time(case: Any) -> None:
     made = case(scaling={"workers": 4, "queue_timeout": "2m"})
     assert made.run(end(queue_timed_out=True)) == ("FAILED", "resources")
-    assert made.error["message"] == "the cluster had no room for 4 CPU within 2m00s"
+    assert made.error.message == "the cluster had no room for 4 CPU within 2m00s"
 
 
 def test_a_run_that_diverged_says_where(case: Any) -> None:
     status, reason, error = worker_groups.verdict(Reason.DIVERGED, DECIDED)
     assert (status, reason) == ("FAILED", "diverged")
     assert error is not None
-    assert error["message"] == "the loss is nan in epoch 4, seen at step 7"
+    assert error.message == "the loss is nan in epoch 4, seen at step 7"

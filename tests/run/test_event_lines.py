@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from raytrain.errors import Failure
 from raytrain.run import events
 from raytrain.run.event_lines import event_line
 from raytrain.run.summary import RunSummary
@@ -39,7 +40,7 @@ EPOCH = events.EpochEnd(
             "a checkpoint could not be saved: disk full, given up",
         ),
         (events.Queued(**AT, needs="4 CPU"), "waiting for 4 CPU"),
-        (events.Placed(**AT, ranks=[{"node": "10.0.0.1", "pid": 7}]), ""),
+        (events.Placed(**AT, ranks=[events.RankPlace(node="10.0.0.1", pid=7)]), ""),
         (events.Resized(**AT, workers=3, before=4), "going on with 3 workers instead of 4"),
         (
             events.FellBack(**AT, epoch=1, learning_rate_factor=0.25),
@@ -60,8 +61,8 @@ EPOCH = events.EpochEnd(
             "stopping in epoch 2, step 9: asked",
         ),
         (events.WorkerLost(**AT, message="rank 1", ranks=[1]), "worker lost: rank 1"),
-        (events.GroupFailed(**AT, error={"message": "no"}, retrying=True), "failed, starting again: no"),
-        (events.GroupFailed(**AT, error={"message": "no"}, retrying=False), ""),
+        (events.GroupFailed(**AT, error=Failure(kind="", message="no"), retrying=True), "failed, starting again: no"),
+        (events.GroupFailed(**AT, error=Failure(kind="", message="no"), retrying=False), ""),
         (events.Warned(**AT, message="look"), "warning: look"),
         (events.ModelSaved(**AT, path="p"), ""),
     ],

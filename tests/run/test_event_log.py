@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from raytrain.files import write_whole
+from raytrain.run.event_json import to_line
 from raytrain.run.event_log import EventReader, EventWriter, read_events
-from raytrain.run.events import Event, Warned, to_line
+from raytrain.run.events import Event, Warned
 
 
 def warned(message: str) -> Warned:

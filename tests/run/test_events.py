@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from raytrain.errors import Failure
 from raytrain.run import events
-from raytrain.run.events import Event, from_line, to_line
+from raytrain.run.event_json import from_line, json_line, to_line
+from raytrain.run.events import Event
 
 SAMPLES: dict[str, Any] = {
     "str": "x",
@@ -19,11 +21,12 @@ SAMPLES: dict[str, Any] = {
     "list[int]": [0, 1],
     "list[float]": [0.5, 1.5],
     "dict[str, str]": {"ray": "2.60.0"},
-    "dict[str, float | None]": {"loss": 0.5},
-    "dict[str, Any]": {"message": "m", "rank": None},
-    "dict[str, Any] | None": None,
-    "list[dict[str, Any]]": [{"node": "10.0.0.1", "pid": 7}],
-    "dict[str, dict[str, Any]]": {"train": {"rows": 3}},
+    "Metrics": {"loss": 0.5},
+    "Best | None": events.Best(epoch=1, monitor="loss", value=0.5),
+    "Failure": Failure(kind="ValueError", message="m", rank=1),
+    "Failure | None": Failure(kind="ValueError", message="m", file="model.py", line=3),
+    "list[RankPlace]": [events.RankPlace(node="10.0.0.1", pid=7)],
+    "dict[str, SplitShards]": {"train": events.SplitShards(rows=3, steps=1, rows_per_worker=[2, 1])},
 }
 KINDS = Event.__subclasses__()
 
@@ -58,10 +61,8 @@ def test_numbers_that_json_lacks_become_null() -> None:
 
 
 def test_nan_is_found_at_any_depth() -> None:
-    event = events.Sharded(
-        run="a", attempt=1, time=0.0, splits={"train": {"parts": [1.0, (math.nan, 2)], "n": {3: -math.inf}}}
-    )
-    assert json.loads(to_line(event))["splits"] == {"train": {"parts": [1.0, [None, 2]], "n": {"3": None}}}
+    body = {"train": {"parts": [1.0, (math.nan, 2)], "n": {3: -math.inf}}}
+    assert json.loads(json_line(body)) == {"train": {"parts": [1.0, [None, 2]], "n": {"3": None}}}
 
 
 def test_text_with_line_breaks_stays_on_one_line() -> None:

@@ -1,6 +1,8 @@
 import json
+from dataclasses import replace
 from typing import Any
 
+from raytrain.errors import Failure
 from raytrain.run import events
 from raytrain.run.run_status import RunStatus
 from raytrain.run.summary import RunSummary, summarize
@@ -9,7 +11,13 @@ AT: dict[str, Any] = {"run": "a-1", "attempt": 1, "time": 100.0}
 SUBMITTED = events.Submitted(
     **AT, name="a", workers=2, global_batch_size=32, epochs=10, storage="/runs/a-1", submitted_at=90.0
 )
-ERROR = {"kind": "ValueError", "message": "no", "rank": 1, "file": "model.py", "line": 3, "fix": None, "traceback": "…"}
+ERROR = Failure(kind="ValueError", message="no", rank=1, file="model.py", line=3, traceback="…")
+
+GONE = Failure(kind="driver_lost", message="gone")
+
+
+def shards(rows: int, steps: int) -> events.SplitShards:
+    return events.SplitShards(rows=rows, steps=steps, rows_per_worker=[rows])
 
 
 def epoch(number: int, *, loss: float, attempt: int = 1, time: float = 110.0, **more: Any) -> events.EpochEnd:
@@ -24,7 +32,7 @@ def epoch(number: int, *, loss: float, attempt: int = 1, time: float = 110.0, **
         rank_seconds=[0.5, 0.4],
         rank_rows_per_s=[50.0, 50.0],
         learning_rate=0.1,
-        best={"epoch": number, "monitor": "loss", "value": loss},
+        best=events.Best(epoch=number, monitor="loss", value=loss),
         patience_left=3,
     )
 
@@ -66,7 +74,7 @@ def test_every_key_of_the_contract_is_always_there() -> None:
 def test_a_run_that_succeeds() -> None:
     body = summary(
         events.Phase(**AT, name="first_step", since_submit_s=12.5),
-        events.Sharded(**AT, splits={"train": {"rows": 10, "steps": 3}, "validation": {"rows": 2, "steps": 1}}),
+        events.Sharded(**AT, splits={"train": shards(10, 3), "validation": shards(2, 1)}),
         events.ModelBuilt(**AT, parameters=7, trainable_parameters=5),
         epoch(0, loss=1.0, time=120.0),
         epoch(1, loss=0.5, time=121.0),
@@ -97,7 +105,7 @@ def test_a_run_that_fails_keeps_its_error() -> None:
         events.GroupFailed(**AT, error=ERROR, retrying=False),
         events.RunFinished(**AT, status="FAILED", reason="user_code", error=ERROR),
     ).to_json()
-    assert (body["status"], body["reason"], body["error"]) == ("FAILED", "user_code", ERROR)
+    assert (body["status"], body["reason"], body["error"]) == ("FAILED", "user_code", ERROR.to_json())
     assert body["metrics"] == {"loss": 1.0}
 
 
@@ -120,26 +128,23 @@ def test_phases_of_a_later_attempt_count_from_the_first_command() -> None:
 
 def test_a_run_that_was_stopped_says_why_where_others_have_their_error() -> None:
     stopped = summary(events.RunFinished(**AT, status="STOPPED", reason="stopped_by_user")).to_json()
-    assert stopped["error"] == dict.fromkeys(ERROR) | {
-        "kind": "stopped_by_user",
-        "message": "the run was stopped: stopped by user",
-    }
+    assert stopped["error"] == Failure(kind="stopped_by_user", message="the run was stopped: stopped by user").to_json()
     assert summary(events.RunFinished(**AT, status="SUCCEEDED", reason="completed")).to_json()["error"] is None
 
 
 def test_a_split_that_a_job_does_not_have_is_of_no_rows() -> None:
     assert summary().to_json()["rows"] == {}
-    whole = summary(events.Sharded(**AT, splits={"train": {"rows": 8, "steps": 1}}))
+    whole = summary(events.Sharded(**AT, splits={"train": shards(8, 1)}))
     assert whole.to_json()["rows"] == {"train": 8, "validation": 0, "test": 0}
 
 
 def test_after_a_restore_the_later_epochs_are_forgotten() -> None:
     restored = summary(*(epoch(number, loss=1.0 - number / 10) for number in range(4)))
     restored.add(events.Restored(**AT, epoch=1, path="checkpoints/1"))
-    assert [row["epoch"] for row in restored.epoch_rows()] == [0, 1]
+    assert [row.epoch for row in restored.epoch_rows()] == [0, 1]
     assert (restored.last_metrics, restored.best) == ({"loss": 0.9}, None)
     restored.add(epoch(2, loss=0.3, attempt=2))
-    assert [(row["epoch"], row["loss"], row["attempt"]) for row in restored.epoch_rows()] == [
+    assert [(row.epoch, row.metrics["loss"], row.attempt) for row in restored.epoch_rows()] == [
         (0, 1.0, 1),
         (1, 0.9, 1),
         (2, 0.3, 2),
@@ -149,14 +154,15 @@ def test_after_a_restore_the_later_epochs_are_forgotten() -> None:
 
 
 def test_a_restore_keeps_the_best_that_came_before_it() -> None:
-    best = events.EpochEnd(**(vars(epoch(3, loss=0.9)) | {"best": {"epoch": 1, "monitor": "loss", "value": 0.1}}))
-    restored = summary(epoch(1, loss=0.1), best, events.Restored(**AT, epoch=1, path=""))
-    assert restored.best == {"epoch": 1, "monitor": "loss", "value": 0.1}
+    best = events.Best(epoch=1, monitor="loss", value=0.1)
+    worse = replace(epoch(3, loss=0.9), best=best)
+    restored = summary(epoch(1, loss=0.1), worse, events.Restored(**AT, epoch=1, path=""))
+    assert restored.best == best
 
 
 def test_epoch_rows_are_flat_and_in_order() -> None:
     (first, second) = summary(epoch(0, loss=1.0, val_loss=2.0), epoch(1, loss=0.5)).epoch_rows()
-    assert first == {
+    assert first.to_json() == {
         "epoch": 0,
         "loss": 1.0,
         "val_loss": 2.0,
@@ -165,7 +171,7 @@ def test_epoch_rows_are_flat_and_in_order() -> None:
         "learning_rate": 0.1,
         "attempt": 1,
     }
-    assert second["epoch"] == 1
+    assert second.epoch == 1
 
 
 def test_metric_names_in_the_order_of_their_appearance() -> None:
@@ -175,10 +181,10 @@ def test_metric_names_in_the_order_of_their_appearance() -> None:
 
 def test_what_is_learned_elsewhere_completes_the_log() -> None:
     lost = summary(epoch(0, loss=1.0))
-    lost.conclude(RunStatus.FAILED, reason="driver_lost", error={"message": "gone"})
-    assert (lost.status, lost.reason, lost.error) == (RunStatus.FAILED, "driver_lost", {"message": "gone"})
-    lost.conclude(RunStatus.STOPPED, error={"message": "later"})
-    assert (lost.reason, lost.error) == ("driver_lost", {"message": "gone"})
+    lost.conclude(RunStatus.FAILED, reason="driver_lost", error=GONE)
+    assert (lost.status, lost.reason, lost.error) == (RunStatus.FAILED, "driver_lost", GONE)
+    lost.conclude(RunStatus.STOPPED, error=Failure(kind="", message="later"))
+    assert (lost.reason, lost.error) == ("driver_lost", GONE)
 
 
 def test_a_run_taken_up_again_is_no_longer_what_the_attempt_before_came_to() -> None:
@@ -202,8 +208,7 @@ def test_a_run_has_as_many_workers_as_its_last_group() -> None:
 
 def test_what_a_later_version_tells_otherwise_costs_nothing_else() -> None:
     later = summary(
-        events.Sharded(**AT, splits={"validation": {"rows": 2, "steps": 1}}),
-        events.Sharded(**AT, splits={"train": {}}),
+        events.Sharded(**AT, splits={"validation": shards(2, 1)}),
         epoch(0, loss=1.0),
         events.Restored(**AT, epoch=None, path=""),  # type: ignore[arg-type]
         events.RunFinished(run="a-1", attempt=1, time=130.0, status="PARKED", reason="of_tomorrow"),

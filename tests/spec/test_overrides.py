@@ -3,14 +3,14 @@ from typing import Any
 import pytest
 
 from raytrain.errors import SpecError, UsageError
-from raytrain.spec.line_numbers import Places
+from raytrain.spec.line_numbers import LineNumbers
 from raytrain.spec.overrides import apply_override, parse_override
 
 
 def applied(data: dict[str, Any], *texts: str) -> dict[str, Any]:
-    places = Places("job.yaml", {})
+    lines = LineNumbers("job.yaml", {})
     for text in texts:
-        apply_override(data, parse_override(text), places)  # type: ignore[arg-type]
+        apply_override(data, parse_override(text), lines)  # type: ignore[arg-type]
     return data
 
 
@@ -33,7 +33,7 @@ def applied(data: dict[str, Any], *texts: str) -> dict[str, Any]:
 def test_values_are_read_as_the_same_yaml(text: str, parts: tuple[str, ...], value: object) -> None:
     override = parse_override(text)
     assert (override.parts, override.value) == (parts, value)
-    assert override.shown == f"--set {text}"
+    assert override.argument == f"--set {text}"
 
 
 @pytest.mark.parametrize(
@@ -84,6 +84,11 @@ def test_a_value_that_is_no_yaml_is_refused_by_its_argument() -> None:
             ["data.preprocess.0.python=m.py:f"],
             {"data": {"preprocess": [{"python": "m.py:f"}]}},
         ),
+        (
+            {"data": {"validation": {"where": {"fold": 1}}}},
+            ["data.validation.csv=a.csv"],
+            {"data": {"validation": {"csv": "a.csv"}}},
+        ),
         ({"metrics": ["a"]}, ["metrics.1=b"], {"metrics": ["a", "b"]}),
         ({}, ["data.preprocess.0.scale.by=2"], {"data": {"preprocess": [{"scale": {"by": 2}}]}}),
         ({}, ["fit.class_weight.0=2.0", "fit.class_weight.1=3"], {"fit": {"class_weight": {0: 2.0, 1: 3}}}),
@@ -102,8 +107,8 @@ def test_an_index_outside_the_list_is_refused(index: str) -> None:
 
 
 def test_the_place_of_an_overridden_field_is_its_argument() -> None:
-    places = Places("job.yaml", {("fit",): 3, ("fit", "seed"): 4, ("fit", "epochs"): 5})
-    apply_override({"fit": {"seed": 1, "epochs": 2}}, parse_override("fit.epochs=3"), places)
-    assert places.of("fit.epochs") == ("--set fit.epochs=3", 0)
-    assert places.of("fit.seed") == ("job.yaml", 4)
-    assert places.of("fit") == ("job.yaml", 3)
+    lines = LineNumbers("job.yaml", {("fit",): 3, ("fit", "seed"): 4, ("fit", "epochs"): 5})
+    apply_override({"fit": {"seed": 1, "epochs": 2}}, parse_override("fit.epochs=3"), lines)
+    assert lines.of("fit.epochs") == ("--set fit.epochs=3", 0)
+    assert lines.of("fit.seed") == ("job.yaml", 4)
+    assert lines.of("fit") == ("job.yaml", 3)

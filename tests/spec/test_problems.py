@@ -1,12 +1,18 @@
-from typing import Any
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin
 
 import pytest
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from raytrain.errors import Problem
 from raytrain.spec.job import JobSpec
-from raytrain.spec.line_numbers import Places
-from raytrain.spec.problems import problems_of
+from raytrain.spec.line_numbers import LineNumbers, Loc
+from raytrain.spec.problems import _FIRST_TO_MEND, problems_of
+from raytrain.spec.pydantic_bases import custom_error
+from tests.spec.conftest import Write, refused
 
 BASE: dict[str, Any] = {"name": "a", "model": "model.py:f", "data": {"train": {"sklearn": "digits"}}}
 
@@ -14,7 +20,7 @@ BASE: dict[str, Any] = {"name": "a", "model": "model.py:f", "data": {"train": {"
 def problems(data: dict[str, Any]) -> list[Problem]:
     with pytest.raises(ValidationError) as caught:
         JobSpec.model_validate(data)
-    return problems_of(caught.value, data, Places("job.yaml", {}))
+    return problems_of(caught.value, data, LineNumbers("job.yaml", {}))
 
 
 def only(**parts: Any) -> Problem:
@@ -59,18 +65,18 @@ def data(**parts: Any) -> dict[str, Any]:
         (data(train={"sklearn": "digit"}), "data.train.sklearn", "'digit'", "one of digits, iris", "`digits`?"),
         ({"name": "Digits!"}, "name", "'Digits!'", "1 to 40 of a-z", ""),
         # unions
-        (data(validation=0), "data.validation", "0", "a fraction between 0 and 1, or a source", ""),
-        (data(validation=1), "data.validation", "1", "a fraction between 0 and 1, or a source", ""),
-        (data(test="x"), "data.test", "'x' (a string)", "a fraction between 0 and 1, or a source", ""),
+        (data(validation=0), "data.validation", "0", "a fraction of train between 0 and 1, or {where:", ""),
+        (data(validation=1), "data.validation", "1", "a fraction of train between 0 and 1, or {where:", ""),
+        (data(test="x"), "data.test", "'x' (a string)", "a fraction of train between 0 and 1, or {where:", ""),
         (data(validation={"sklearn": "digit"}), "data.validation.sklearn", "'digit'", "one of digits", "`digits`?"),
         (data(features=3), "data.features", "3 (a whole number)", "a column, a list of columns", ""),
         (data(features={"a": 3}), "data.features.a", "3 (a whole number)", "a string or a list", ""),
         (data(features=["a", 3]), "data.features.1", "3 (a whole number)", "a string", "quotes"),
         (data(label=[1]), "data.label", "a list of 1", "a column, or {output: column}", ""),
-        (data(train={"csv": 3}), "data.train.csv", "3 (a whole number)", "a string or a list", ""),
-        (data(train={"inline": {"a": [{"b": 1}]}}), "data.train.inline.a.0", "a map with b", "a number, a string", ""),
+        (data(train={"csv": 3}), "data.train.csv", "3 (a whole number)", "a path, folder, glob or a list of them", ""),
+        (data(train={"inline": {"a": [{"b": 1}]}}), "data.train.inline.a.0", "a map with b", "true, false, ", ""),
         (data(train={"inline": 3}), "data.train.inline", "3 (a whole number)", "rows, or columns", ""),
-        ({"compile": {"loss": 3}}, "compile.loss", "3 (a whole number)", "a string or a map or a list", ""),
+        ({"compile": {"loss": 3}}, "compile.loss", "3 (a whole number)", "a name, a list of them, {output:", ""),
         ({"compile": {"steps_per_execution": 0}}, "compile.steps_per_execution", "0", "at least 1", ""),
         ({"compile": {"steps_per_execution": "x"}}, "compile.steps_per_execution", "'x'", "a whole number or auto", ""),
         ({"callbacks": "callbacks"}, "callbacks", "'callbacks' (a string)", "FILE.py:FUNCTION, or a list", ""),
@@ -85,15 +91,15 @@ def data(**parts: Any) -> dict[str, Any]:
         ({"fit": {"class_weight": {0: "x"}}}, "fit.class_weight.0", "'x' (a string)", "a number", ""),
         # the schema's own sentences
         ({"fit": {"time_limit": "5x"}}, "fit.time_limit", "'5x' (a string)", "seconds, or a duration such as", ""),
-        ({"model": {"layers": [{"a": {}, "b": {}}]}}, "model", "a, b", "one layer name a list item", ""),
+        ({"model": {"layers": [{"a": {}, "b": {}}]}}, "model.layers.0", "a, b", "at most 1 key", "`- `"),
         ({"model": {}}, "model", "none of them", "exactly one of python, layers, file, run", ""),
         ({"model": {"layers": [{"Dense": {}}], "file": "x"}}, "model", "layers, file", "exactly one of", ""),
-        (data(train={"inline": {"a": [1], "b": []}}), "data.train", "lengths [0, 1]", "inline columns of", ""),
-        (data(validation=0.5, test=0.5), "data", "1", "validation + test < 1", ""),
-        (data(stratify=True), "data", "a map with", "one label column for stratify: true", "or name a column"),
-        ({"model": {"layers": [{"Dense": {}}]}}, "", "a map with", "compile: beside layers:", ""),
-        (data(weight="w"), "data", "none", "a label beside weight", ""),
-        ({"early_stopping": {}}, "", "early_stopping monitors val_loss", "data.validation to be given", ""),
+        (data(train={"inline": {"a": [1], "b": []}}), "data.train.inline", "lengths [0, 1]", "inline columns of", ""),
+        (data(validation=0.5, test=0.5), "data", "0.5 + 0.5", "validation + test < 1", ""),
+        (data(stratify=True), "data.stratify", "none", "one label column for stratify: true", "or name a column"),
+        ({"model": {"layers": [{"Dense": {}}]}}, "model.layers", "none", "compile: beside layers:", ""),
+        (data(weight="w"), "data.weight", "none", "a label beside weight", ""),
+        ({"early_stopping": {}}, "early_stopping.monitor", "val_loss without", "data.validation to be given", ""),
         ({"compile": {"python": "m.py:f", "loss": "mse"}}, "compile", "python, loss", "python alone", ""),
     ],
 )  # fmt: skip
@@ -119,16 +125,88 @@ def test_values_of_environment_variables_are_never_shown() -> None:
     assert "123" not in str(problem)
 
 
-def test_no_text_of_pydantic_is_shown() -> None:
-    every = {
-        "name": 3,
-        "model": {"layers": 3, "file": []},
-        "compile": {"optimizer": 3, "jit_compile": "x", "loss_weights": "x"},
-        "data": {"train": {"inline": [{"a": {}}]}, "label": 3, "weight": [], "preprocess": {"a": 1}, "stratify": 3},
-        "fit": {"class_weight": 3, "validation_batch_size": 0},
-        "scaling": {"resources_per_worker": {"a": -1, "b": "x"}},
-        "callbacks": {"a": 1},
-    }
-    text = "\n".join(map(str, problems(every)))
-    for word in ("Input", "a valid", "function-", "constrained", "str]", "pydantic", "Error", "literal["):
-        assert word not in text, word
+@pytest.mark.parametrize(
+    "parts",
+    [
+        data(train="s3://AKIA:hunter2@bucket/x.csv"),
+        data(train={"iceberg": {"table": "a.b", "catalog": {"token": 4242}}}),
+        {"environment": {"env_vars": {"A": ["hunter2"]}}},
+        {"environment": {"env_vars": "A=hunter2"}},
+        {"environment": {"pip": "git+https://hunter2@host/p"}},
+    ],
+)
+def test_secrets_are_not_shown_where_they_are_in_the_wrong_place(parts: dict[str, Any]) -> None:
+    assert not {"hunter2", "4242"} & set(re.findall(r"\w+", str(only(**parts))))
+
+
+def refusals() -> Iterator[tuple[str, list[str]]]:
+    """Parts of a job.yaml, and the messages about each."""
+    _, *cases = Path(__file__).with_name("refusals.txt").read_text(encoding="utf-8").split("\n\n")
+    for case in cases:
+        part, *messages = case.rstrip("\n").split("\n> ")
+        yield part, messages
+
+
+@pytest.mark.parametrize(("part", "messages"), list(refusals()))
+def test_each_message_in_full(part: str, messages: list[str], write_job: Write) -> None:
+    right = {"model": "model: model.py:build_model", "data": "data: {train: {sklearn: digits}, validation: 0.1}"}
+    given = [line.partition(":")[0].replace("modle", "model") for line in part.splitlines()]
+    folder = write_job("\n".join([part, *(line for name, line in right.items() if name not in given)]))
+    said = [str(problem).removeprefix(f"{folder / 'job.yaml'}:") for problem in refused(folder)]
+    assert said == messages
+
+
+def test_a_name_that_is_also_a_type_or_a_kind_is_taken_for_the_name_it_is() -> None:
+    assert only(**data(features={"str": 3})).field == "data.features.str"
+    assert only(**data(validation={"where": {"where": {}}})).field == "data.validation.where.where"
+
+
+def test_what_a_rule_of_ours_says_arrives_as_data() -> None:
+    error = custom_error("this", got="that", fix="mend it", field="a.b")
+    assert error.context == {"expected": "this", "got": "that", "fix": "mend it", "field": "a.b"}
+    assert str(error) == "expected this, got that"
+
+
+def fields(annotation: Any = JobSpec, loc: Loc = ()) -> Iterator[tuple[Loc, FieldInfo]]:
+    """Every field of the schema, with a location it can have: the first item of a list, `k` of a map."""
+    for name, field in getattr(annotation, "model_fields", {}).items():
+        yield (*loc, name), field
+        yield from fields(field.annotation, (*loc, name))
+    inside: Loc = (0,) if get_origin(annotation) is list else ("k",) if get_origin(annotation) is dict else ()
+    for part in get_args(annotation):
+        yield from fields(part, (*loc, *inside))
+
+
+def document(loc: Loc, value: object) -> dict[str, Any]:
+    for part in reversed(loc):
+        value = [value] if isinstance(part, int) else {part: value}
+    assert isinstance(value, dict)
+    return BASE | value | ({"data": BASE["data"] | value["data"]} if loc[:1] == ("data",) and len(loc) > 1 else {})
+
+
+ODD: list[object] = [None, True, 3, -1, 0.5, 10**400, "x", "", [], [1], [[]], {}, {"k": 1}, {"k": {}, "l": None}]
+WORDS_OF_PYDANTIC = ("Input", "should", "valid ", "function-", "constrained", "str]", "pydantic", "Error", "literal[")
+
+
+def test_odd_values_everywhere_are_told_in_full_and_without_a_word_of_pydantics() -> None:
+    refusals = 0
+    for loc, _ in fields():
+        for value in ODD:
+            job = document(loc, value)
+            try:
+                JobSpec.model_validate(job)
+            except ValidationError as error:
+                types = {detail["type"] for detail in error.errors()}
+                assert [type_ for type_ in types if not any(type_ in group for group in _FIRST_TO_MEND)] == []
+                for problem in problems_of(error, job, LineNumbers("job.yaml", {})):
+                    refusals += 1
+                    assert problem.got and problem.expected and problem.field, (loc, value)
+                    assert [word for word in WORDS_OF_PYDANTIC if word in str(problem)] == [], (loc, value)
+    assert refusals > 1000
+
+
+def test_a_field_that_must_be_there_says_what_it_is_for() -> None:
+    told_otherwise = (("name",), ("data", "validation", "where"), ("data", "test", "where"))
+    required = {loc: field.description for loc, field in fields() if field.is_required() and loc not in told_otherwise}
+    assert [loc for loc, description in required.items() if not description] == []
+    assert ("model",) in required

@@ -62,18 +62,18 @@ def test_whole_numbers_are_kept_as_keys() -> None:
 
 
 def test_places_of_keys_items_and_what_is_missing() -> None:
-    places = read_yaml("a: 1\nb:\n  c:\n    - x\n    - {d: 2}\n", "job.yaml").places
-    assert places.of("a") == ("job.yaml", 1)
-    assert places.of(("b", "c", 1, "d")) == ("job.yaml", 5)
-    assert places.line("b.c.0") == 4
-    assert places.line("b.missing") == 2
-    assert places.line("nowhere") == 1
+    lines = read_yaml("a: 1\nb:\n  c:\n    - x\n    - {d: 2}\n", "job.yaml").lines
+    assert lines.of("a") == ("job.yaml", 1)
+    assert lines.of(("b", "c", 1, "d")) == ("job.yaml", 5)
+    assert lines.line("b.c.0") == 4
+    assert lines.line("b.missing") == 2
+    assert lines.line("nowhere") == 1
 
 
 def test_moved_places_hide_what_stood_below() -> None:
-    places = read_yaml("a:\n  b: 1\n", "job.yaml").places
-    places.moved(("a",), "--set a=1")
-    assert places.of("a.b") == ("--set a=1", 0)
+    lines = read_yaml("a:\n  b: 1\n", "job.yaml").lines
+    lines.overridden(("a",), "--set a=1")
+    assert lines.of("a.b") == ("--set a=1", 0)
 
 
 def test_every_duplicate_is_told_with_both_lines() -> None:
@@ -134,7 +134,7 @@ def test_aliases_are_read_but_may_not_explode() -> None:
 def test_a_byte_order_mark_and_windows_line_ends_are_fine() -> None:
     source = read_yaml("\ufeffa: 1\r\nb: 2\r\n".encode(), "f")
     assert source.data == {"a": 1, "b": 2}
-    assert source.places.line("b") == 2
+    assert source.lines.line("b") == 2
 
 
 def test_a_huge_file_is_refused_before_it_is_parsed() -> None:

@@ -20,15 +20,15 @@ from raytrain.spec.value_types import (
         ("1h0m5s", 3605),
         ("1.5h", 5400),
         (90, 90),
-        (None, None),
+        (0.5, 0.5),
     ],
 )
 def test_durations(text: object, seconds: object) -> None:
     assert parse_duration_s(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "90", "5x", "m", "1m1h", "-5s", "1h 30m", "s"])
-def test_what_is_no_duration(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "90", "5x", "m", "1m1h", "-5s", "1h 30m", "s", None, True, [5]])
+def test_what_is_no_duration(text: object) -> None:
     with pytest.raises(ValueError, match="duration such as"):
         parse_duration_s(text)
 

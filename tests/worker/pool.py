@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
@@ -23,6 +23,7 @@ from typing import Any
 from unittest import mock
 
 from raytrain import protocol
+from raytrain.run import events
 from raytrain.run.run_paths import RunPaths
 from raytrain.spec.job import JobSpec
 from raytrain.worker import process_setup
@@ -70,8 +71,14 @@ class Outcome:
     error: str = ""
 
     def of(self, kind: type[Any]) -> list[Any]:
-        """The messages of one kind that this rank sent, in order."""
-        return [message for message in self.sent if isinstance(message, kind)]
+        """The messages of one kind that this rank sent, or the events of one kind that it told of, in order."""
+        return told_of(self.sent, kind)
+
+
+def told_of(sent: Sequence[protocol.Message], kind: type[Any]) -> list[Any]:
+    """The messages of a kind, or the events of a kind among what happened."""
+    said = [message.event if isinstance(message, protocol.Happened) else message for message in sent]
+    return [item for item in said if isinstance(item, kind)]
 
 
 class WorkerPool:
@@ -183,7 +190,7 @@ def _train(case: Case, root: Path, rank: int, workers: int) -> Outcome:
         with _noted(history):
             reason = train(job, channel)
         rates = [epoch.pop("learning_rate", None) for epoch in history]
-        tested = [message.metrics for message in channel.sent if isinstance(message, protocol.Tested)]
+        tested = [dict(event.metrics) for event in told_of(channel.sent, events.TestEnd)]
         model = keras.saving.load_model(paths.model) if rank == 0 and paths.model.exists() else None
         return Outcome(
             weights=model.get_weights() if model else [],

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raytrain.errors import UserCodeError
+from raytrain.protocol import Pause
 from raytrain.run.run_status import Reason
 from raytrain.spec.job import DivergenceSpec, EarlyStoppingSpec
 from raytrain.worker.early_stopping import (
     DECISIONS,
     Decision,
     Mode,
-    Pause,
     Progress,
     advance,
     after_divergence,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raytrain.protocol import EpochDone
+from raytrain.run.events import EpochEnd
 from tests.worker.conftest import Pools
 from tests.worker.pool import Case, Outcome
 
@@ -147,7 +147,7 @@ def test_rows_of_the_sharded_tier_are_all_trained_on_every_epoch(workers: int, p
     tried = replace(case(epochs=3, train=80), cached=True)
     outcomes = pools(workers).run(tried, tmp_path / "one")
     again = pools(workers).run(tried, tmp_path / "two")[0]
-    epochs = [message for outcome in outcomes for message in outcome.sent if isinstance(message, EpochDone)]
-    assert [sum(message.rank_rows) for message in epochs] == [80, 80, 80]
+    ends = [end for outcome in outcomes for end in outcome.of(EpochEnd)]
+    assert [round(np.dot(end.rank_rows_per_s, end.rank_seconds)) for end in ends] == [80, 80, 80]
     assert outcomes[0].history[-1]["loss"] < outcomes[0].history[0]["loss"]
     assert_same(again, outcomes[0], tolerance=0)

@@ -14,7 +14,7 @@ from raytrain.worker.step_sync import StepSyncHook, TrainingLeft, chunk_steps, c
 @pytest.mark.parametrize(
     ("mean_chunk_s", "chunks"), [(0.5, 1), (30.0, 1), (0.1, 5), (0.004, 125), (1e-5, 256), (0.0, 256)]
 )
-def test_a_pulse_comes_about_twice_a_second(mean_chunk_s: float, chunks: int) -> None:
+def test_a_sync_comes_about_twice_a_second(mean_chunk_s: float, chunks: int) -> None:
     assert chunks_to_next(mean_chunk_s) == chunks
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from raytrain import protocol
+from raytrain.run import events
 from raytrain.worker.checkpoints.checkpoint import read
 from tests.conformance.cases import MODELS, make
 from tests.worker.conftest import Pools
@@ -33,8 +34,8 @@ def test_early_stopping_stops_all_ranks_after_the_same_epoch_and_restores_the_be
     best = int(np.argmin(losses))
     assert {outcome.reason for outcome in outcomes} == {"early_stopped"}
     assert [len(outcome.history) for outcome in outcomes] == [best + 3] * 2
-    [stop] = outcomes[0].of(protocol.StopDecided)
-    assert stop.best == {"epoch": best, "monitor": "val_loss", "value": losses[best]}
+    [stop] = outcomes[0].of(events.TrainingEnded)
+    assert stop.best == events.Best(epoch=best, monitor="val_loss", value=losses[best])
     until_best = replace(tried, spec=tried.spec | {"fit": tried.spec["fit"] | {"epochs": best + 1}})
     [at_best, _] = pools(2).run(until_best, tmp_path / "until-best")
     for ours, theirs in zip(outcomes[0].weights, at_best.weights, strict=True):
@@ -159,8 +160,8 @@ def test_a_run_that_goes_on_from_a_checkpoint_ends_as_if_never_cut(
         _cut_after(tmp_path / "whole", root, epoch)
         resumed = pools(workers).run(whole, root)[0]
         assert not resumed.error, resumed.error
-        [restored] = resumed.of(protocol.RestoredFrom)
-        assert restored.reports == undisturbed.of(protocol.EpochDone)[: epoch + 1]
+        [restored] = resumed.of(protocol.GoesOn)
+        assert restored.reports == undisturbed.of(events.EpochEnd)[: epoch + 1]
         assert [len(report.rank_seconds) for report in restored.reports] == [workers] * (epoch + 1)
         resumed.history = undisturbed.history[: epoch + 1] + resumed.history
         assert_same(resumed, undisturbed, tolerance=0)
@@ -173,10 +174,10 @@ def test_a_torn_checkpoint_is_passed_over(pools: Pools, tmp_path: Path) -> None:
     newest = tmp_path / "torn/checkpoints/epoch-000001/variables.npz"
     newest.write_bytes(newest.read_bytes()[:100])
     resumed = pools(1).run(whole, tmp_path / "torn")[0]
-    [broken] = resumed.of(protocol.CheckpointBroken)
+    [broken] = resumed.of(events.CheckpointSkipped)
     assert "variables.npz" in broken.why
-    [restored] = resumed.of(protocol.RestoredFrom)
-    assert restored.epoch == 0
+    [restored] = resumed.of(protocol.GoesOn)
+    assert restored.restored.epoch == 0
     resumed.history = undisturbed.history[:1] + resumed.history
     assert_same(resumed, undisturbed, tolerance=0)
 

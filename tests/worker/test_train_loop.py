@@ -35,7 +35,7 @@ def test_whatever_ends_a_rank_is_reported_first(error: BaseException, tmp_path: 
         raise error
     [failed] = sent
     assert isinstance(failed, protocol.Failed)
-    assert (failed.rank, failed.error["kind"], sent.flushed) == (2, kind, 1)
+    assert (failed.rank, failed.failure.kind, sent.flushed) == (2, kind, 1)
 
 
 def test_an_error_is_the_users_own_also_where_it_cannot_be_printed(

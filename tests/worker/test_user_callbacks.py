@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from raytrain import protocol
+from raytrain.run import events
 from tests.worker.conftest import Pools
 from tests.worker.test_one_answer import MLP, case
 
@@ -66,7 +66,7 @@ def callbacks():
 """
     [outcome, _] = pools(2).run(case(epochs=2, model=MLP + unusual, callbacks="model.py:callbacks"), tmp_path)
     assert outcome.reason == "completed", outcome.error
-    [first, _] = outcome.of(protocol.EpochDone)
+    [first, _] = outcome.of(events.EpochEnd)
     assert first.metrics["rank_of_class"] == 7
     assert not {"phase", "nothing"} & set(first.metrics)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from raytrain import protocol
+from raytrain.run import events
 from raytrain.worker.checkpoints.checkpoint import CheckpointName
 from tests.worker.conftest import Pools
 from tests.worker.pool import Case, Outcome
@@ -97,9 +98,10 @@ def test_a_run_cut_after_a_step_ends_as_if_never_cut(workers: int, each: int, po
         cut_at(tmp_path / "whole", tmp_path / place.name, place)
         outcomes = pools(workers).run(whole, tmp_path / place.name)
         assert_goes_on(outcomes[0], undisturbed)
-        [restored] = outcomes[0].of(protocol.RestoredFrom)
+        [goes_on] = outcomes[0].of(protocol.GoesOn)
+        restored = goes_on.restored
         assert restored.path.endswith(place.name)
-        assert restored.reports == undisturbed.of(protocol.EpochDone)[: restored.epoch + 1]
+        assert goes_on.reports == undisturbed.of(events.EpochEnd)[: restored.epoch + 1]
         now = {path.name: path.read_text() for path in (tmp_path / "seen").iterdir()}
         if restored.step or workers == 1:  # at an epoch's end all ranks get the chief's, which saw its own batches
             assert now == seen
@@ -171,7 +173,7 @@ def test_long_steps_are_left_often_and_alike_on_all_ranks(pools: Pools, tmp_path
     tried = replace(paced(tmp_path / "seen", 0.12, train=LONG, epochs=1), asks={4: "stop"})
     outcomes = pools(2).run(tried, tmp_path / "run")
     assert {outcome.reason for outcome in outcomes} == {"stopped_by_user"}, outcomes[0].error
-    [stop] = outcomes[0].of(protocol.StopDecided)
+    [stop] = outcomes[0].of(events.TrainingEnded)
     assert stop.step < 20
     assert max(steps for _, steps in chunks_seen(tmp_path / "seen", 2)) <= 2
 
@@ -235,8 +237,8 @@ def test_another_number_of_workers_or_steps_goes_on_from_the_epochs_end(
     other = case(epochs=2, batch=batch, checkpoint={"keep": 99, "every_steps": 1})
     outcome = pools(workers).run(other, tmp_path / "cut")[0]
     assert not outcome.error, outcome.error
-    restored = outcome.of(protocol.RestoredFrom)
-    assert [(message.epoch, message.step) for message in restored] == [(0, 0)]
+    restored = outcome.of(protocol.GoesOn)
+    assert [(message.restored.epoch, message.restored.step) for message in restored] == [(0, 0)]
     assert len(outcome.history) == 1
 
 
@@ -256,7 +258,7 @@ def test_a_stop_is_acted_on_within_the_epoch_and_resumed_to_the_bit(workers: int
     undisturbed = pools(workers).run(whole, tmp_path / "whole")[0]
     stopped = pools(workers).run(replace(whole, asks={7: "stop"}), tmp_path / "stopped")
     assert {outcome.reason for outcome in stopped} == {"stopped_by_user"}, stopped[0].error
-    [stop] = stopped[0].of(protocol.StopDecided)
+    [stop] = stopped[0].of(events.TrainingEnded)
     assert (stop.epoch, stop.step) == (1, 2)  # four questions within the first epoch, one at its end, two more
     assert (tmp_path / "stopped/model.keras").exists()
     assert not stopped[0].test
@@ -279,9 +281,9 @@ def test_a_loss_that_is_no_number_ends_the_epoch_on_all_ranks_at_the_same_step(p
     tried = watched(tmp_path / "seen", every=2)
     outcomes = pools(2).run(replace(tried, fault="rank=1,epoch=1,step=2,kind=nan"), tmp_path / "run")
     assert [outcome.reason for outcome in outcomes] == ["diverged"] * 2, outcomes[0].error
-    [stop] = outcomes[0].of(protocol.StopDecided)
+    [stop] = outcomes[0].of(events.TrainingEnded)
     assert (stop.epoch, stop.step) == (1, 3)
-    assert "step 3 of epoch 2" in stop.text
+    assert "step 3 of epoch 2" in stop.message
     newest = max(path.name for path in (tmp_path / "run/checkpoints").iterdir())
     assert newest == "epoch-000001-step-000002"
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import raytrain
-from raytrain.client.upload.exclude import Excludes
 from raytrain.client.upload.upload_plan import UploadPlan, unfit
 from raytrain.errors import SpecError
+from raytrain.spec.exclude import Excludes
 
 # The earliest moment that a zip file can hold.
 _MOMENT = (1980, 1, 1, 0, 0, 0)
@@ -50,16 +50,9 @@ def pack_raytrain() -> Package:
     members: list[tuple[str, Path | bytes]] = []
     for file in sorted(root.rglob("*")):
         path = file.relative_to(root).as_posix()
-        parts = path.split("/")
-        folders = ("/".join(parts[:depth]) for depth in range(1, len(parts)))
-        hidden = excludes.excluded(path, is_folder=False) or any(map(_is_excluded_folder, folders))
-        if file.is_file() and not hidden:
+        if file.is_file() and not excludes.left_out(path):
             members.append((f"raytrain/{path}", file))
     return _pack(members)
-
-
-def _is_excluded_folder(path: str) -> bool:
-    return Excludes().excluded(path, is_folder=True)
 
 
 def _pack(members: Iterable[tuple[str, Path | bytes]]) -> Package:

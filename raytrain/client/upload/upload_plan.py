@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from raytrain.client.upload.exclude import Excludes
 from raytrain.client.upload.shadowing import shadowing
 from raytrain.errors import Problem, SpecError, UploadTooLarge
+from raytrain.spec.exclude import Excludes
 from raytrain.spec.peek.named_files import kind_of_entry
 
 MEBIBYTE = 2**20
@@ -52,8 +52,8 @@ def list_upload(folder: Path, exclude: Sequence[str] = ()) -> UploadPlan:
         exclude: patterns as in `.gitignore`, besides those of `exclude.ALWAYS`.
 
     Raises:
-        SpecError: a link leaves the folder, a file cannot be read, a module has the name of one that others import, or
-            the folder is no job's: the user's home, the root of the machine, or one of more than 10,000 files.
+        SpecError: a link leaves the folder, a file or pattern cannot be read, a module has the name of one that others
+            import, or the folder is no job's: the user's home, the machine's root, or one of more than 10,000 files.
     """
     root = folder.resolve()
     if root in (Path(root.anchor), Path.home().resolve()):
@@ -124,7 +124,7 @@ def _walk(
             kind = kind_of_entry(entry)
         except OSError as error:
             kind, fault = "", str(error.strerror)
-        if excludes.excluded(path, is_folder=kind == "folder"):
+        if excludes.pattern_against(f"{path}/" if kind == "folder" else path):
             continue
         if entry.is_symlink() and kind:
             target = source.resolve()

@@ -1,14 +1,16 @@
-"""What raytrain remembers of the local cluster that it started, in one file of the state directory."""
+"""What raytrain remembers of the local cluster that it started, in one file of the state directory, and its lock."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from raytrain.cluster.local.cluster_processes import ProcessId, is_alive
+from raytrain.errors import ClusterError, Problem
 from raytrain.files import state_dir, write_whole
 
 _SCHEMA_VERSION = 1
@@ -70,3 +72,42 @@ def write_record(cluster: LocalCluster, environ: Mapping[str, str] | None = None
     path.parent.mkdir(parents=True, exist_ok=True)
     body = {"schema_version": _SCHEMA_VERSION, **dataclasses.asdict(cluster)}
     write_whole(path, json.dumps(body, indent=2) + "\n")
+
+
+@contextmanager
+def locked_record(environ: Mapping[str, str], *, timeout_s: float) -> Iterator[None]:
+    """Holds the record to itself: one process at a time starts or stops the local cluster; one that dies lets go.
+
+    Raises:
+        ClusterError: another process has held it for `timeout_s`, or the lock's file cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    path = state_dir(environ) / "local.lock"
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=timeout_s)
+    except Timeout:
+        raise ClusterError(_held(path, timeout_s)) from None
+    except OSError as error:
+        raise ClusterError(_unwritable(path, error)) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _unwritable(path: Path, error: OSError) -> Problem:
+    return Problem(
+        got=f"{path}, which cannot be written ({error.strerror or error})",
+        expected="a folder in which to keep what is known of the local cluster",
+        fix="set RAYTRAIN_STATE_DIR to a folder of yours, or --address to a cluster that runs",
+    )
+
+
+def _held(path: Path, timeout_s: float) -> Problem:
+    return Problem(
+        got=f"another raytrain that has been starting or stopping the local cluster for {timeout_s:g} s",
+        expected="it to be done by now",
+        fix=f"look for a raytrain process that hangs; it holds {path}",
+    )

@@ -21,8 +21,7 @@ from raytrain.cluster.auth import find_token
 from raytrain.cluster.http import Transport
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.local import cluster_processes
-from raytrain.cluster.local.cluster_record import LocalCluster, read_record, record_path, write_record
-from raytrain.cluster.local.lock import locked
+from raytrain.cluster.local.cluster_record import LocalCluster, locked_record, read_record, record_path, write_record
 from raytrain.cluster.local.machine import free_port, is_free, logical_cpus, temp_dir
 from raytrain.errors import ClusterError, Problem
 from raytrain.files import state_dir
@@ -69,7 +68,7 @@ def start(
         ClusterError: it does not start; the problem quotes the end of its log.
     """
     environ = os.environ if environ is None else environ
-    with locked(_lock_path(environ), timeout_s=timeout_s + 10):
+    with locked_record(environ, timeout_s=timeout_s + 10):
         record = read_record(environ)
         if record and record.is_alive:
             return record
@@ -96,7 +95,7 @@ def stop(environ: Mapping[str, str] | None = None) -> bool:
     environ = os.environ if environ is None else environ
     if not record_path(environ).exists():
         return False
-    with locked(_lock_path(environ), timeout_s=START_TIMEOUT_S + 10):
+    with locked_record(environ, timeout_s=START_TIMEOUT_S + 10):
         record = read_record(environ)
         if record is None:
             record_path(environ).unlink(missing_ok=True)
@@ -271,10 +270,6 @@ def _session_of(record: LocalCluster) -> int | None:
         if any(cluster_processes.session_of(process.pid) == record.session for process in alive)
         else None
     )
-
-
-def _lock_path(environ: Mapping[str, str]) -> Path:
-    return state_dir(environ) / "local.lock"
 
 
 def _stop(record: LocalCluster, environ: Mapping[str, str]) -> bool:

@@ -67,14 +67,17 @@ class SinkThread:
 
     def _run(self) -> None:
         while (told := self._next()) is not None:
-            try:
-                self._sink.take(*told)
-                self._said = ""
-            except Exception as error:  # noqa: BLE001  of whatever a sink is made; the next event is tried all the same
-                self._say(error)
+            self._tell(told)
         try:
             self._sink.close()
         except Exception as error:  # noqa: BLE001  as above
+            self._say(error)
+
+    def _tell(self, told: tuple[Event, RunSummary]) -> None:
+        try:
+            self._sink.take(*told)
+            self._said = ""
+        except Exception as error:  # noqa: BLE001  of whatever a sink is made; the next event is tried all the same
             self._say(error)
 
     def _next(self) -> tuple[Event, RunSummary] | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -13,8 +15,7 @@ import pytest
 
 from raytrain.cluster.local import local_cluster
 from raytrain.cluster.local.cluster_processes import ProcessId, identify
-from raytrain.cluster.local.cluster_record import LocalCluster, read_record, record_path, write_record
-from raytrain.cluster.local.lock import locked
+from raytrain.cluster.local.cluster_record import LocalCluster, locked_record, read_record, record_path, write_record
 from raytrain.errors import ClusterError
 
 Environ = dict[str, str]
@@ -137,14 +138,58 @@ def test_a_start_that_takes_too_long_is_ended(
     assert time.monotonic() - began < 10
 
 
-def test_the_lock_is_one_processes_at_a_time(tmp_path: Path) -> None:
-    with (
-        locked(tmp_path / "lock", timeout_s=1),
-        pytest.raises(ClusterError, match="another raytrain"),
-        locked(tmp_path / "lock", timeout_s=0.1),
-    ):
+HOLD = """
+import os, time
+from raytrain.cluster.local.cluster_record import locked_record
+with locked_record(os.environ, timeout_s=1):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(environ: Environ) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the lock."""
+    command = [sys.executable, "-c", HOLD]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **environ}) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_one_process_at_a_time_starts_or_stops_the_cluster(
+    environ: Environ, holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_record(cluster(ourselves()), environ)
+    monkeypatch.setattr(local_cluster, "START_TIMEOUT_S", -9.9)  # the lock is waited for 10 s longer
+    held = rf"another raytrain that has been starting or stopping .* it holds {record_path(environ).parent}/local\.lock"
+
+    with pytest.raises(ClusterError, match=held):
+        local_cluster.start(environ=environ, timeout_s=-9.9)
+    with pytest.raises(ClusterError, match=held):
+        local_cluster.stop(environ)
+
+
+def test_a_process_that_dies_lets_go_of_the_lock(environ: Environ, holder: subprocess.Popen[str]) -> None:
+    holder.kill()
+
+    with locked_record(environ, timeout_s=60):
         pass
-    with locked(tmp_path / "lock", timeout_s=0.1):
+
+
+def test_the_lock_is_let_go_after_an_error(environ: Environ) -> None:
+    for _ in range(2):
+        with pytest.raises(KeyError), locked_record(environ, timeout_s=0):
+            raise KeyError
+
+
+def test_a_state_directory_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environ = {"RAYTRAIN_STATE_DIR": str(tmp_path / "file")}
+    expected = rf"got {tmp_path}/file/local\.lock, which cannot be written \(.+\).* set RAYTRAIN_STATE_DIR"
+
+    with pytest.raises(ClusterError, match=expected), locked_record(environ, timeout_s=1):
         pass
 
 

@@ -48,10 +48,12 @@ class Case:
     def follow(self, *events: Event) -> None:
         for event in events:
             self.summary.add(event)
-            self.file.follow(self.summary)
+            self.file.take(event, self.summary)
 
     def assert_up_to_date(self) -> None:
-        assert [json.loads(line) for line in self.path.read_text().splitlines()] == self.summary.epoch_rows()
+        assert [json.loads(line) for line in self.path.read_text().splitlines()] == [
+            row.to_json() for row in self.summary.epoch_rows()
+        ]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import h5py
 
-from raytrain import protocol
+from raytrain.run import events
 from tests.worker.conftest import Pools
 from tests.worker.test_one_answer import case
 
@@ -29,13 +29,13 @@ def build_model():
 def test_a_model_that_keras_cannot_save_leaves_its_weights(pools: Pools, tmp_path: Path) -> None:
     [chief, _] = pools(2).run(case(model=UNSAVABLE), tmp_path)
     assert not chief.error, chief.error
-    [written] = [message.path for message in chief.sent if isinstance(message, protocol.ModelWritten)]
+    [written] = [saved.path for saved in chief.of(events.ModelSaved)]
     assert Path(written) == tmp_path / "model.weights.h5"
     with h5py.File(written) as file:
         shapes = []
         file.visititems(lambda _, item: shapes.append(item.shape) if isinstance(item, h5py.Dataset) else None)
     assert (6, 1) in shapes
-    [told] = [message.text for message in chief.sent if isinstance(message, protocol.Notice)]
+    [told] = [warned.message for warned in chief.of(events.Warned)]
     assert "model.weights.h5" in told
     assert len(told) < 300
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from raytrain import protocol
+from raytrain.run import events
 from raytrain.worker.checkpoints import backoff
 from raytrain.worker.checkpoints.checkpoint import Snapshot, read_newest
 from raytrain.worker.checkpoints.checkpoint_writer import Save, Writer
+from tests.worker.pool import told_of
 
 
 class Storage:
@@ -75,7 +77,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def kinds(sent: list[protocol.Message]) -> list[str]:
-    return [type(message).__name__ for message in sent]
+    return [type(event).__name__ for event in told_of(sent, events.Event)]
 
 
 def test_a_save_is_written_and_told_of(writer: Writer, sent: list[protocol.Message], tmp_path: Path) -> None:
@@ -83,8 +85,7 @@ def test_a_save_is_written_and_told_of(writer: Writer, sent: list[protocol.Messa
     writer.offer(save(0))
     assert writer.close(limit_s=20)
     assert newest(tmp_path) == 0
-    [written] = sent
-    assert isinstance(written, protocol.CheckpointWritten)
+    [written] = told_of(sent, events.CheckpointSaved)
     assert (written.epoch, written.step, written.path) == (0, 0, str(tmp_path / "epoch-000000"))
 
 
@@ -112,14 +113,14 @@ def test_failures_are_told_once_each_and_tried_again_until_it_works(
     assert len(sent) == 1
     storage.error = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     until(lambda: len(sent) == 2)
-    assert [message.why for message in sent if isinstance(message, protocol.CheckpointFailed)] == [
+    assert [failed.why for failed in told_of(sent, events.CheckpointFailed)] == [
         "No space left on device",
         "Permission denied",
     ]
     assert [path.name for path in tmp_path.iterdir()] == []
     storage.error = None
     until(lambda: len(sent) == 3)
-    assert kinds(sent)[-1] == "CheckpointWritten"
+    assert kinds(sent)[-1] == "CheckpointSaved"
     assert newest(tmp_path) == 0
 
 
@@ -144,8 +145,7 @@ def test_what_cannot_be_written_in_the_end_is_given_up_aloud(
     writer.reclaim()
     writer.offer(save(3))
     assert not writer.close(limit_s=0.3)
-    last = sent[-1]
-    assert isinstance(last, protocol.CheckpointFailed)
+    last = told_of(sent, events.CheckpointFailed)[-1]
     assert (last.epoch, last.why, last.given_up) == (3, "out of order", True)
 
 
@@ -159,7 +159,7 @@ def test_weights_that_are_not_finite_are_never_written(
     writer.offer(save(1, value))
     assert writer.close(limit_s=20)
     assert newest(tmp_path) == 0
-    assert kinds(sent) == ["CheckpointWritten"]
+    assert kinds(sent) == ["CheckpointSaved"]
 
 
 def test_a_bug_in_the_thread_is_raised_where_it_is_seen(tmp_path: Path, sent: list[protocol.Message]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from raytrain import protocol
+from raytrain.run import events
 from raytrain.worker.checkpoints.checkpoint import read_newest
 from tests.worker.conftest import Pools
 from tests.worker.test_one_answer import assert_same, case
@@ -21,13 +21,13 @@ def test_training_goes_on_and_the_final_state_is_saved(kind: str, pools: Pools, 
     faulty = replace(TRAINED, fault=f"epoch=1,kind={kind},seconds=3")
     outcome = pools(2).run(faulty, tmp_path / "faulty")[0]
     assert_same(outcome, undisturbed, tolerance=0)
-    failed = outcome.of(protocol.CheckpointFailed)
+    failed = outcome.of(events.CheckpointFailed)
     assert [message.why for message in failed] == (["No space left on device"] if kind == "enospc" else [])
     assert not any(message.given_up for message in failed)
     found = read_newest(tmp_path / "faulty/checkpoints", skipped=lambda path, why: pytest.fail(why))
     assert found is not None
     assert found[1].epoch == 2
-    written = [message.epoch for message in outcome.sent if isinstance(message, protocol.CheckpointWritten)]
+    written = [saved.epoch for saved in outcome.of(events.CheckpointSaved)]
     assert written[-1] == 2
 
 
