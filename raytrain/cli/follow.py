@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from raytrain.cli.display.progress import Display, open_display
 from raytrain.cli.display.run_phrases import next_steps, takeover_lines
-from raytrain.cli.display.run_result import exit_code, print_run, print_standing
+from raytrain.cli.display.run_result import exit_code, print_run, print_summary
 from raytrain.cli.output import Output
 from raytrain.client.logs import job_log
 from raytrain.client.run_view import RunView
@@ -54,7 +54,7 @@ def follow_to_end(
             if not attached:
                 say_detached(run, out)
                 if out.json:
-                    print_standing(view.summary, out)
+                    print_summary(view.summary, out)
                 raise
             attached = False
             out.warn("", f"stopping {run} after its step; Ctrl-C again leaves it to end alone")
@@ -81,7 +81,7 @@ def follow_submitted(
     out.warn(*(f"warning: {warning}" for warning in submitted.warnings))
     if stream is None:
         if out.json:
-            print_standing(summary, out)
+            print_summary(summary, out)
             return None
         out.result(submitted.run)
         out.say(f"dashboard: {request.dashboard_url}", *next_steps(summary))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from raytrain.cli import options
-from raytrain.cli.display.run_result import print_standing
+from raytrain.cli.display.run_result import print_summary
 from raytrain.cli.follow import follow_to_end
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
@@ -39,11 +39,11 @@ def command(
     summary = view.look()
     if summary.status.is_terminal:
         out.say(f"{summary.run} had ended before: {summary.status}")
-        print_standing(summary, out)
+        print_summary(summary, out)
         return
     out.warn(*stop(view.record, view.attempt, now=now))
     out.say(f"stopping {summary.run}")
     if wait:
         follow_to_end(view, out, timeout_s=timeout)
     else:
-        print_standing(summary, out)
+        print_summary(summary, out)

@@ -34,16 +34,16 @@ class RunRow:
 
     record: RunRecord
     stored: StoredStatus
-    stands: RunSummary
+    state: RunSummary
 
     def to_dict(self) -> dict[str, Any]:
-        record, stored, stands, directory = self.record, self.stored, self.stands, directory_of(self.record)
+        record, stored, state, directory = self.record, self.stored, self.state, directory_of(self.record)
         return {
             "run": record.run,
             "name": stored.name or record.name,
-            "status": stands.status,
-            "reason": stands.reason,
-            "attempts": stands.attempts,
+            "status": state.status,
+            "reason": state.reason,
+            "attempts": state.attempts,
             "workers": stored.workers,
             "epochs": stored.epochs,
             "epochs_planned": stored.epochs_planned,
@@ -109,12 +109,12 @@ def _jobs_of(addresses: Iterable[str]) -> dict[str, Jobs | None]:
 
 def _row(record: RunRecord, stored: StoredStatus | None, jobs: Jobs | None) -> RunRow:
     """Its cluster is heard only where its directory does not say that the run has ended."""
-    stands = RunSummary(run=record.run)
+    state = RunSummary(run=record.run)
     if stored:
-        stands.status, stands.reason, stands.attempts = RunStatus.of(stored.status), stored.reason, stored.attempts
+        state.status, state.reason, state.attempts = RunStatus.of(stored.status), stored.reason, stored.attempts
     if not _ended(record, stored):
-        stands = _joined(record, stands, started=stored is not None, jobs=jobs)
-    return RunRow(record=record, stored=stored or StoredStatus(), stands=stands)
+        state = _joined(record, state, started=stored is not None, jobs=jobs)
+    return RunRow(record=record, stored=stored or StoredStatus(), state=state)
 
 
 def _joined(record: RunRecord, told: RunSummary, *, started: bool, jobs: Jobs | None) -> RunSummary:

@@ -97,17 +97,17 @@ def join(told: RunSummary, verdict: Verdict, *, attempt: int) -> RunSummary:
         verdict: on the present attempt.
         attempt: that attempt's number.
     """
-    stands = replace(told, attempts=max(told.attempts, attempt), warnings=[*told.warnings])
+    state = replace(told, attempts=max(told.attempts, attempt), warnings=[*told.warnings])
     is_new = attempt > told.attempts  # it has not said a word yet
     if is_new or (told.status.is_terminal and not verdict.final):  # what the attempt before came to ends nothing
-        stands.status, stands.reason, stands.error = RunStatus.PENDING, None, None
+        state.status, state.reason, state.error = RunStatus.PENDING, None, None
     if not verdict.final:
-        stands.status = verdict.status if stands.status is RunStatus.PENDING else stands.status
-        return stands
-    stands.conclude(verdict.status, reason=verdict.reason, error=verdict.error)
+        state.status = verdict.status if state.status is RunStatus.PENDING else state.status
+        return state
+    state.conclude(verdict.status, reason=verdict.reason, error=verdict.error)
     if verdict.message and verdict.status in (RunStatus.UNKNOWN, RunStatus.SUCCEEDED):
-        stands.warnings.append(verdict.message)
-    return stands
+        state.warnings.append(verdict.message)
+    return state
 
 
 def _as_the_job_says(facts: Facts) -> Verdict:

@@ -43,8 +43,8 @@ def _cells(row: RunRow) -> dict[str, str]:
     planned = f"/{stored.epochs_planned}" if stored.epochs_planned else ""
     return {
         "run": row.record.run,
-        "status": row.stands.status,
-        "reason": row.stands.reason or "-",
+        "status": row.state.status,
+        "reason": row.state.reason or "-",
         "epochs": f"{stored.epochs}{planned}" if stored.epochs is not None else "-",
         "workers": str(stored.workers or "-"),
         "submitted": formatting.moment(row.record.submitted_at or None),

@@ -18,7 +18,7 @@ def row(**metrics: float | None) -> RunRow:
     return RunRow(
         record=RunRecord(run=RUN, submitted_at=1_790_000_000.0),
         stored=StoredStatus(workers=2, epochs=3, epochs_planned=10, metrics=metrics),
-        stands=RunSummary(run=RUN, status=RunStatus.SUCCEEDED, reason="completed"),
+        state=RunSummary(run=RUN, status=RunStatus.SUCCEEDED, reason="completed"),
     )
 
 
