@@ -14,7 +14,8 @@ from pathlib import Path
 from benchmarks.machine import description
 from benchmarks.start_up import PROGRAM, measure
 from raytrain.client.registry import RunRecord, remember
-from raytrain.run.events import Submitted, to_line
+from raytrain.run.event_json import to_line
+from raytrain.run.events import Submitted
 from raytrain.run.run_paths import RunPaths
 
 RUNS = 10_000
@@ -41,8 +42,10 @@ def write_runs(root: Path) -> None:
             submitted_at=moment,
         )
         paths.events.write_text(to_line(submitted) + "\n")
-        status = {"run": run, "name": "digits", "status": "SUCCEEDED", "reason": "completed", "epochs": 10}
-        paths.status.write_text(json.dumps(status | {"epochs_planned": 10, "workers": 2, "metrics": {"loss": 0.1}}))
+        status = {"run": run, "name": "digits", "status": "SUCCEEDED", "reason": "completed", "attempts": 1}
+        paths.status.write_text(
+            json.dumps(status | {"epochs": 10, "epochs_planned": 10, "workers": 2, "metrics": {"loss": 0.1}})
+        )
         index.append(json.dumps({"run": run, "name": "digits", "storage": str(storage), "submitted_at": moment}))
     (root / "runs.jsonl").write_text("\n".join(index) + "\n")
     remember(RunRecord(run=run, name="digits", storage=str(storage), submitted_at=moment), os.environ)  # takes them in

@@ -5,6 +5,7 @@ from __future__ import annotations
 from raytrain.cli import options
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
+from raytrain.client.local import down
 
 
 def command(
@@ -16,11 +17,9 @@ def command(
 
     No other cluster is touched. With nothing running this says so, and is no error. Runs on it end with it.
     """
-    from raytrain.cluster.local import local_cluster
-
     out = Output(json=wants_json(json, output), quiet=quiet)
-    stopped = local_cluster.stop()
+    done = down()
     if out.json:
-        out.result_json({"schema_version": 1, "stopped": stopped})
+        out.result_json(done.to_dict())
     else:
-        out.say("the local cluster is stopped" if stopped else "no local cluster of raytrain's is running")
+        out.say("the local cluster is stopped" if done.stopped else "no local cluster of raytrain's is running")

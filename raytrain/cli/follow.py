@@ -1,116 +1,122 @@
-"""Follows one attempt of a run to its end: the stream, the fold, the display, and how it is left."""
+"""Follows a run to its end for `submit`, `resume`, `watch`, `wait` and `stop`, and prints what it came to."""
 
 from __future__ import annotations
 
-import sys
-import time
-from typing import Protocol, TextIO
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TextIO
 
-from raytrain import formatting
-from raytrain.cli.display.plain import PlainDisplay
-from raytrain.cli.output import Output, is_terminal
-from raytrain.client.log_tail import Tail
-from raytrain.client.watch import Gatherer, Idle, StatusChange, watch
-from raytrain.errors import Problem, WaitTimedOut
-from raytrain.run.events import Event
-from raytrain.run.run_status import RunStatus
-from raytrain.run.summary import RunSummary
+from raytrain.cli.display.progress import Display, open_display
+from raytrain.cli.display.run_phrases import next_steps, takeover_lines
+from raytrain.cli.display.run_result import exit_code, print_run, print_summary
+from raytrain.cli.output import Output
+from raytrain.client.logs import job_log
+from raytrain.client.run_view import RunView
+from raytrain.client.stop import stop
+from raytrain.client.takeover import Deadline, Item, Takeover, follow
+from raytrain.client.watch import Idle, StatusChange
+from raytrain.errors import ExitCode, RaytrainError
+from raytrain.run.event_json import to_json
 
-
-class Display(Protocol):
-    """Shows a run's progress; `LiveDisplay` on a terminal, `PlainDisplay` elsewhere."""
-
-    def show(self, item: Event | StatusChange | Idle, summary: RunSummary) -> None: ...
-    def note(self, line: str) -> None: ...
-    def close(self) -> None: ...
+if TYPE_CHECKING:
+    from raytrain.client.submit import Submitted
 
 
-class NoDisplay:
-    """Shows nothing, for `--quiet`."""
-
-    def show(self, item: Event | StatusChange | Idle, summary: RunSummary) -> None: ...
-    def note(self, line: str) -> None: ...
-    def close(self) -> None: ...
-
-
-def open_display(stream: TextIO | None, out: Output) -> Display:
-    """The display that fits `stream`, which is stdout, stderr, or None for no display."""
-    if out.quiet or stream is None:
-        return NoDisplay()
-    if is_terminal(stream):
-        from raytrain.cli.display.live import LiveDisplay
-
-        return LiveDisplay(stream)
-    return PlainDisplay(out.result if stream is sys.stdout else out.say, out.say)
-
-
-def follow(
-    gatherer: Gatherer,
-    summary: RunSummary,
-    display: Display,
+def follow_to_end(
+    view: RunView,
+    out: Output,
     *,
-    deadline: Deadline | None = None,
-    job_log: Tail | None = None,
-) -> None:
-    """Shows the run until it ends, and adds all that is learned to `summary`, however this is left.
+    stream: TextIO | None = None,
+    timeout_s: float | None = None,
+    verbose: bool = False,
+    attached: bool = False,
+    resubmits: bool = False,
+) -> ExitCode:
+    """Follows the run and prints what it came to, or what is known when the wait ends before the run does.
 
     Args:
-        gatherer: where the run's facts come from.
-        summary: what is known of the run before.
-        display: shows them; closed in any case.
-        deadline: until when to follow at most.
-        job_log: the job's own log, to be shown too; for `--verbose`.
+        view: the run.
+        out: where results and words go.
+        stream: shows progress there; nowhere when None.
+        timeout_s: how long to stay at most.
+        verbose: shows the driver's own log, too.
+        attached: the first Ctrl-C stops the run politely; else it leaves the run alone and says how to come back.
+        resubmits: a run whose driver is lost is submitted again, as often as its `restarts.driver` allows.
 
     Raises:
-        WaitTimedOut: the deadline passed; the run goes on.
-        StateUnknown: the cluster fell silent.
+        WaitTimedOut, StateUnknown, RaytrainError: as `raytrain.client.takeover.follow`; what is known was printed.
     """
+    run, deadline = view.record.run, Deadline(view.record.run, timeout_s)
+    while True:
+        try:
+            items = follow(view, deadline=deadline, resubmits=resubmits, progress=out.say)
+            _show(items, view, stream, out, verbose=verbose)
+        except KeyboardInterrupt:
+            if not attached:
+                say_detached(run, out)
+                if out.json:
+                    print_summary(view.summary, out)
+                raise
+            attached = False
+            out.warn("", f"stopping {run} after its step; Ctrl-C again leaves it to end alone")
+            stop(view.record, view.attempt)
+        except RaytrainError:
+            print_run(view.summary, out)
+            raise
+        else:
+            print_run(view.summary, out)
+            return exit_code(view.summary.status)
+
+
+def follow_submitted(
+    submitted: Submitted,
+    out: Output,
+    *,
+    stream: TextIO | None,
+    timeout_s: float | None,
+    verbose: bool,
+    attached: bool,
+) -> ExitCode | None:
+    """Follows what a cluster has just taken; only tells of it where there is no stream to follow it on."""
+    request, summary = submitted.request, submitted.summary
+    out.warn(*(f"warning: {warning}" for warning in submitted.warnings))
+    if stream is None:
+        if out.json:
+            print_summary(summary, out)
+            return None
+        out.result(submitted.run)
+        out.say(f"dashboard: {request.dashboard_url}", *next_steps(summary))
+        return None
+    which = f"attempt {request.attempt} of" if request.attempt > 1 else "run"
+    out.say(f"{which} {submitted.run}", f"dashboard: {request.dashboard_url}")
+    return follow_to_end(
+        RunView(submitted.record, submitted.begun),
+        out,
+        stream=stream,
+        timeout_s=timeout_s,
+        verbose=verbose,
+        attached=attached,
+        resubmits=True,
+    )
+
+
+def print_items(view: RunView, out: Output, *, timeout_s: float | None) -> ExitCode:
+    """Follows the run for programs: every event as it stands in the log, and every change of the status, a line each.
+
+    Raises:
+        RaytrainError: as `raytrain.client.takeover.follow`.
+    """
+    run = view.record.run
     try:
-        for item in watch(gatherer):
-            absorb(summary, item)
-            display.show(item, summary)
-            for line in job_log.new() if job_log else ():
-                display.note(line)
-            if deadline and not summary.status.is_terminal:
-                deadline.check()
-        for line in job_log.new(last=True) if job_log else ():
-            display.note(line)
-    finally:
-        display.close()
-
-
-def absorb(summary: RunSummary, item: Event | StatusChange | Idle) -> None:
-    """Adds one item of the stream to what is known; the log's word on the end counts before the job's."""
-    if isinstance(item, Event):
-        summary.add(item)
-    elif isinstance(item, StatusChange) and item.final:
-        told = (RunStatus.UNKNOWN, RunStatus.SUCCEEDED)
-        if not summary.status.is_terminal and item.status in told and item.message:
-            summary.warnings.append(item.message)
-        summary.conclude(item.status, reason=item.reason, error=item.error)
-    elif isinstance(item, StatusChange) and summary.status is RunStatus.PENDING:
-        summary.status = item.status
-
-
-class Deadline:
-    """The moment when a command stops waiting for a run; none when `timeout_s` is None."""
-
-    def __init__(self, run: str, timeout_s: float | None) -> None:
-        self._run = run
-        self._timeout_s = timeout_s
-        self._began_at = time.monotonic()
-
-    def check(self) -> None:
-        """Raises WaitTimedOut when the moment has come."""
-        if self._timeout_s is None or time.monotonic() < self._began_at + self._timeout_s:
-            return
-        raise WaitTimedOut(
-            Problem(
-                got=f"no end of {self._run} within {formatting.seconds(self._timeout_s)}",
-                expected="the run to end; it goes on",
-                fix=f"raytrain watch {self._run} comes back to it, raytrain stop {self._run} stops it",
-            )
-        )
+        for item in follow(view, deadline=Deadline(run, timeout_s), resubmits=True, progress=out.say):
+            if isinstance(item, Takeover):
+                out.warn(*takeover_lines(item))
+            elif not isinstance(item, Idle):
+                told = item.to_dict() if isinstance(item, StatusChange) else to_json(item)
+                out.result_json(told, indent=None)
+    except KeyboardInterrupt:
+        say_detached(run, out)
+        raise
+    return exit_code(view.summary.status)
 
 
 def say_detached(run: str, out: Output) -> None:
@@ -121,3 +127,28 @@ def say_detached(run: str, out: Output) -> None:
         f"  raytrain watch {run}    to come back",
         f"  raytrain stop {run}     to stop it",
     )
+
+
+def _show(items: Iterable[Item], view: RunView, stream: TextIO | None, out: Output, *, verbose: bool) -> None:
+    """Shows each item; a display is closed while another attempt is submitted, which has words of its own."""
+    display: Display | None = None
+    log, attempt = None, 0
+    try:
+        for item in items:
+            if isinstance(item, Takeover):
+                if display:
+                    display.close()
+                display = None
+                out.warn(*takeover_lines(item))
+            if isinstance(item, Takeover) or stream is None or out.quiet:
+                continue
+            if verbose and attempt != view.attempt:
+                log, attempt = job_log(view.record, view.attempt), view.attempt
+            display = display or open_display(stream, out)
+            display.show(item, view.summary)
+            is_over = isinstance(item, StatusChange) and item.final
+            for line in log.new(last=is_over) if log else ():
+                display.note(line)
+    finally:
+        if display:
+            display.close()

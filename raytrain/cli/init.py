@@ -10,6 +10,7 @@ import typer
 from raytrain.cli import options
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
+from raytrain.client.init import init
 
 
 def command(
@@ -23,12 +24,10 @@ def command(
 
     A commented job.yaml and a model.py; nothing that exists is overwritten.
     """
-    from raytrain.spec.scaffold import scaffold
-
     out = Output(json=wants_json(json, output), quiet=quiet)
-    files = scaffold(name, parent)
+    job = init(name, parent)
     if out.json:
-        out.result_json({"schema_version": 1, "name": name, "files": [str(file) for file in files]})
+        out.result_json(job.to_dict())
         return
-    out.result(*(str(file) for file in files))
+    out.result(*map(str, job.files))
     out.say("next:", f"  raytrain validate {parent / name}", f"  raytrain submit {parent / name}")

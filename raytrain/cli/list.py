@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import shutil
+from typing import Annotated
 
 import typer
 
-from raytrain import formatting
 from raytrain.cli import options
+from raytrain.cli.display.run_table import run_table
 from raytrain.cli.options import Format, wants_json
-from raytrain.cli.output import Output, columns
+from raytrain.cli.output import Output
+from raytrain.client.run_list import list_runs
 
 
 def command(
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=0, help="At most so many; 0 for all.")] = 20,
+    wide: Annotated[bool, typer.Option("--wide", "-w", help="Every metric, however wide the terminal is.")] = False,
     storage: options.Storage = None,
     json: options.Json = False,
     output: options.OutputFormat = Format.TEXT,
@@ -21,31 +24,20 @@ def command(
 ) -> None:
     """List the runs submitted from this machine, newest first.
 
-    With --storage the runs in that directory, whoever submitted them.
+    With --storage the runs in that directory, whoever submitted them. The table is as wide as the terminal, or as
+    COLUMNS says, 80 where neither is known; --wide and --json have all.
     """
-    from raytrain.client.run_list import standings
-
     out = Output(json=wants_json(json, output), quiet=quiet)
-    rows, total = standings(limit=limit or None, storage=storage)
+    runs = list_runs(limit=limit or None, storage=storage)
     if out.json:
-        out.result_json({"schema_version": 1, "runs": rows})
+        out.result_json(runs.to_dict())
         return
-    if not rows:
+    if not runs.rows:
         out.say("no run yet; raytrain submit JOB begins one")
         return
-    out.result(*columns(["run", "status", "reason", "epochs", "workers", "metrics", "submitted"], map(_cells, rows)))
-    if total > len(rows):
-        out.say(f"{total - len(rows):,} older runs; --limit 0 lists all")
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    planned = f"/{row['epochs_planned']}" if row["epochs_planned"] else ""
-    return [
-        row["run"],
-        row["status"],
-        row["reason"] or "-",
-        f"{row['epochs']}{planned}" if row["epochs"] is not None else "-",
-        str(row["workers"] or "-"),
-        formatting.metrics(row["metrics"]) or "-",
-        formatting.moment(row["submitted_at"]),
-    ]
+    table = run_table(runs.rows, width=None if wide else shutil.get_terminal_size().columns)
+    out.result(*table)
+    if table != run_table(runs.rows):
+        out.say("--wide shows all columns, and every metric")
+    if runs.total > len(runs.rows):
+        out.say(f"{runs.total - len(runs.rows):,} older runs; --limit 0 lists all")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -10,8 +10,8 @@ import typer
 from raytrain.cli import options
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output, clean
-from raytrain.client import known_run
-from raytrain.client.watch import watch
+from raytrain.client.find_run import find
+from raytrain.client.logs import logs
 
 
 def command(
@@ -32,22 +32,9 @@ def command(
     With --json one object a line: {"run", "attempt", "rank", "line"}; rank is null for the driver.
     """
     out = Output(json=wants_json(json, output))
-    record = known_run.find(run, address=address, storage=storage)
-    gatherer = known_run.gatherer(record)
-    gatherer.step(ask=False)  # to know which attempt is the last
-    of = attempt or gatherer.attempt
-    log = known_run.log_tail(record, attempt=of, rank=rank, follow=follow)
-
-    def show(lines: Iterable[str]) -> None:
-        for line in lines:
-            if out.json:
-                out.result_json({"run": record.run, "attempt": of, "rank": rank, "line": clean(line)}, indent=None)
-            else:
-                out.result(line)
-
-    beginning = list(log.new(last=not follow))
-    show(beginning if tail is None else beginning[max(0, len(beginning) - tail) :])
-    if follow:
-        for _ in watch(gatherer):
-            show(log.new())
-        show(log.new(last=True))
+    record = find(run, address=address, storage=storage)
+    for line in logs(record, rank=rank, attempt=attempt, tail=tail, follow=follow):
+        if out.json:
+            out.result_json(replace(line, line=clean(line.line)).to_dict(), indent=None)
+        else:
+            out.result(line.line)

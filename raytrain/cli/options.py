@@ -87,6 +87,8 @@ Attached = Annotated[
     bool,
     typer.Option("--attached", help="Ctrl-C stops the run politely, so that it can be resumed, instead of detaching."),
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", "--dryrun", help="Show the plan; start nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; submit asks nothing today.")]
 Timeout = Annotated[
     float | None,
     typer.Option(

@@ -9,24 +9,16 @@ from typing import Annotated
 import typer
 
 from raytrain.cli import options
-from raytrain.cli.attend import attend
-from raytrain.cli.display.run_result import print_standing
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
-from raytrain.client import known_run
-from raytrain.errors import ExitCode, Problem, UsageError
-from raytrain.run.run_status import RunStatus
+from raytrain.errors import ExitCode
 
 
 def command(
     run: options.Run,
-    job: Annotated[
-        str | None, typer.Argument(metavar="[JOB]", help="Where the run's job is now, if it has moved.")
-    ] = None,
+    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="Where its job is now, if it has moved.")] = None,
     set_: options.Set = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Resume with the job as it is now, though it has changed.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Take the job as it is now, though it has changed.")] = False,
     address: options.Address = None,
     storage: options.Storage = None,
     wait: options.Wait = True,
@@ -47,50 +39,20 @@ def command(
 
     Exit code 2 for a run that goes on or has succeeded; else as submit.
     """
-    submitted_at = time.time()
-    out = Output(json=wants_json(json, output), quiet=quiet)
-    record = known_run.find(run, address=address, storage=storage, goes_on=True)
-    gatherer = known_run.gatherer(record)
-    summary = known_run.seen_now(record, gatherer)
-    _refuse(record.run, summary.status)
+    from raytrain.cli.follow import follow_submitted
+    from raytrain.client.find_run import find
     from raytrain.client.resume import resume
 
+    began, out = time.time(), Output(json=wants_json(json, output), quiet=quiet)
+    record = find(run, address=address, storage=storage, goes_on=True)
     submitted = resume(
         record,
-        seen=max(gatherer.attempt, summary.attempts),
         job=job,
         overrides=set_ or (),
         force=force,
         address=address,
-        submitted_at=submitted_at,
+        submitted_at=began,
         progress=out.say,
     )
-    out.warn(*(f"warning: {warning}" for warning in submitted.warnings))
-    out.say(f"attempt {submitted.request.attempt} of {record.run}", f"dashboard: {submitted.request.dashboard_url}")
-    begun = known_run.begun(submitted.record)
-    if wait and not detach:
-        return attend(
-            submitted.record,
-            begun,
-            out,
-            stream=sys.stderr,
-            timeout_s=timeout,
-            verbose=verbose,
-            attached=attached,
-            resubmits=True,
-        )
-    if out.json:
-        print_standing(begun, out)
-    else:
-        out.result(record.run)
-    return None
-
-
-def _refuse(run: str, status: RunStatus) -> None:
-    """A run whose state cannot be known may be resumed: its lease keeps two drivers apart."""
-    if status is RunStatus.SUCCEEDED:
-        fix = "init_from in a new job begins with its model"
-        raise UsageError(Problem(got=f"{run}, which has SUCCEEDED", expected="a run that was not done", fix=fix))
-    if not status.is_terminal and status is not RunStatus.UNKNOWN:
-        fix = f"raytrain watch {run} follows it, raytrain stop {run} ends it"
-        raise UsageError(Problem(got=f"{run}, which is {status}", expected="a run that has ended", fix=fix))
+    stream = sys.stderr if wait and not detach else None
+    return follow_submitted(submitted, out, stream=stream, timeout_s=timeout, verbose=verbose, attached=attached)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
 
 from raytrain.cli import options
-from raytrain.cli.attend import attend
-from raytrain.cli.display.run_result import print_standing
+from raytrain.cli.display.run_result import print_summary
+from raytrain.cli.follow import follow_to_end
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
-from raytrain.client import known_run
-from raytrain.client.pulled_files import put
-from raytrain.client.registry import RunRecord
-from raytrain.run.run_id import submission_id
+from raytrain.client.find_run import find
+from raytrain.client.run_view import RunView
+from raytrain.client.stop import stop
 
 
 def command(
@@ -37,32 +35,15 @@ def command(
     Exit code 0 once the run is over, however it ended; a run that had ended before is left as it is.
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
-    record = known_run.find(run, address=address, storage=storage)
-    gatherer = known_run.gatherer(record)
-    summary = known_run.seen_now(record, gatherer)
+    view = RunView(find(run, address=address, storage=storage))
+    summary = view.look()
     if summary.status.is_terminal:
-        out.say(f"{record.run} had ended before: {summary.status}")
-        print_standing(summary, out)
+        out.say(f"{summary.run} had ended before: {summary.status}")
+        print_summary(summary, out)
         return
-    if now:
-        _ask_at_once(record, out)
-    known_run.connect(record).stop(submission_id(record.run, gatherer.attempt))
-    out.say(f"stopping {record.run}")
+    out.warn(*stop(view.record, view.attempt, now=now))
+    out.say(f"stopping {summary.run}")
     if wait:
-        attend(record, summary, out, gatherer=gatherer, timeout_s=timeout)
+        follow_to_end(view, out, timeout_s=timeout)
     else:
-        print_standing(summary, out)
-
-
-def _ask_at_once(record: RunRecord, out: Output) -> None:
-    """Leaves the sign that the driver looks for; the Jobs API knows one kind of stop only."""
-    directory = known_run.paths(record)
-    why = "is out of sight here"
-    if directory is not None and os.path.isdir(directory.root):
-        try:
-            directory.stop_now.touch()
-            put(directory, directory.stop_now)
-            return
-        except OSError as error:
-            why = f"cannot be written ({error.strerror or error})"
-    out.warn(f"the directory of {record.run} {why}, so it is stopped politely")
+        print_summary(summary, out)

@@ -9,6 +9,7 @@ import typer
 from raytrain.cli import options
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
+from raytrain.client.local import up
 
 
 def command(
@@ -26,26 +27,15 @@ def command(
 
     It stays up until raytrain down. Submit starts it by itself when there is no cluster.
     """
-    from raytrain.cluster.local import local_cluster
-
     out = Output(json=wants_json(json, output), quiet=quiet)
-    before = local_cluster.running()
-    cluster = local_cluster.start(cpus=cpus, gpus=gpus, progress=out.say)
+    cluster = up(cpus=cpus, gpus=gpus, progress=out.say)
     if out.json:
-        out.result_json(
-            {
-                "schema_version": 1,
-                "address": cluster.url,
-                "started": before is None,
-                "cpus": cluster.cpus,
-                "gpus": cluster.gpus,
-            }
-        )
+        out.result_json(cluster.to_dict())
         return
-    out.result(cluster.url)
-    if before is not None:
-        out.say(f"it was up already, with {cluster.cpus} CPUs; raytrain down stops it")
-        if cpus not in (None, cluster.cpus) or gpus not in (None, cluster.gpus):
-            out.warn("--cpus and --gpus were left unheard; raytrain down first, then up again")
-    else:
+    out.result(cluster.address)
+    if cluster.started:
         out.say("next:  raytrain submit JOB    raytrain down")
+        return
+    out.say(f"it was up already, with {cluster.cpus} CPUs; raytrain down stops it")
+    if cpus not in (None, cluster.cpus) or gpus not in (None, cluster.gpus):
+        out.warn("--cpus and --gpus were left unheard; raytrain down first, then up again")

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from raytrain import formatting
 from raytrain.cli import options
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
-from raytrain.client.read_job import read_job
+from raytrain.client.validate import validate
 from raytrain.errors import Problem, UsageError
-
-if TYPE_CHECKING:
-    from raytrain.spec.checks import JobFacts
-    from raytrain.spec.job import JobSpec
-
-SCHEMA_VERSION = 1
 
 
 def command(
@@ -43,22 +35,9 @@ def command(
         return
     if job is None:
         raise UsageError(Problem(got="no JOB", expected="raytrain validate JOB", fix="or --schema"))
-    loaded, facts = read_job(job, overrides=set_)
+    valid = validate(job, overrides=set_)
     if out.json:
-        checks = list(_checks(loaded.spec, facts))
-        out.result_json({"schema_version": SCHEMA_VERSION, "name": loaded.spec.name, "valid": True, "checked": checks})
+        out.result_json(valid.to_dict())
         return
-    out.result(f"{loaded.file} is valid")
-    out.say(*(f"  checked: {check}" for check in _checks(loaded.spec, facts)))
-
-
-def _checks(spec: JobSpec, facts: JobFacts) -> Iterator[str]:
-    yield "every field's name and type"
-    yield f"the model ({spec.model.kind}) and every file and function that the job refers to; none was run"
-    if facts.rows is None:
-        yield "the data's names; its rows are counted on the cluster"
-    else:
-        splits = {name: rows for name, rows in vars(facts.rows).items() if rows}
-        yield "the data: " + ", ".join(f"{formatting.count(rows)} {name} rows" for name, rows in splits.items())
-    batch = f"global batch {spec.fit.global_batch_size}"
-    yield f"the shards: {formatting.plural(spec.scaling.workers, 'worker')}, {batch}"
+    out.result(f"{valid.file} is valid")
+    out.say(*(f"  checked: {check}" for check in valid.checked))

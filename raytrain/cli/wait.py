@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from raytrain.cli import options
-from raytrain.cli.attend import attend
+from raytrain.cli.follow import follow_to_end
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
-from raytrain.client import known_run
+from raytrain.client.find_run import find
+from raytrain.client.run_view import RunView
 from raytrain.errors import ExitCode
 
 
@@ -24,5 +25,5 @@ def command(
     0 SUCCEEDED, 10 FAILED, 11 STOPPED, 12 unknown, 124 when --timeout passed.
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
-    record = known_run.find(run, address=address, storage=storage)
-    return attend(record, known_run.begun(record), out, timeout_s=timeout)
+    view = RunView(find(run, address=address, storage=storage))
+    return follow_to_end(view, out, timeout_s=timeout)

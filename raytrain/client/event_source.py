@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Protocol
 
-from raytrain.client.pulled_files import CopiedLog
+from raytrain.client.run_directory import CopiedLog
 from raytrain.run.event_json import from_line, to_line
 from raytrain.run.event_log import EventReader
 from raytrain.run.events import Event
@@ -30,13 +30,16 @@ class EventSource:
 
     A run may be read from the mirror first and from its directory once that shows up; no event is given twice. A
     directory in an object store is seen through a copy, which is renewed as it is read.
+
+    Attributes:
+        jobs: the cluster that has the mirror; None where none is known.
     """
 
     def __init__(self, paths: RunPaths | None, jobs: Mirrors | None) -> None:
         self._copy = CopiedLog(paths) if paths and paths.uri else None
         self._reader = EventReader(paths.events) if paths else None
         self._paths = paths
-        self._jobs = jobs
+        self.jobs = jobs
         self._mirror = ""
         self._lines_read = 0
         self._given_from_mirror: set[str] = set()
@@ -52,8 +55,8 @@ class EventSource:
         if self._reader is not None and self.is_local:
             given = self._given_from_mirror  # without any, as a rule: then no line is put together to be looked up
             yield from (event for event in self._reader.new() if not given or to_line(event) not in given)
-        elif self._jobs is not None:
-            yield from self._new_in_mirror(self._jobs, mirror)
+        elif self.jobs is not None:
+            yield from self._new_in_mirror(self.jobs, mirror)
 
     def _new_in_mirror(self, jobs: Mirrors, mirror: str) -> Iterator[Event]:
         if mirror != self._mirror:

@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from raytrain.client.pulled_files import runs_of_store
+from raytrain.client.cluster_runs import runs_of_cluster
 from raytrain.client.registry import RunRecord, newest, remembered
-from raytrain.cluster.jobs_api import JobInfo
+from raytrain.client.run_directory import refresh
+from raytrain.client.stored_runs import path_of, recalled, run_of_directory, runs_in
+from raytrain.cluster.connect import locate
 from raytrain.errors import ClusterError, NotFound, Problem, UsageError
-from raytrain.run.object_store import is_object_store, split
-from raytrain.run.run_id import parse_run_id, parse_submission_id
+from raytrain.run.object_store import is_object_store
+from raytrain.run.run_id import parse_submission_id
 from raytrain.run.run_paths import RunPaths
 
 LAST = "@last"
 _MOST_CANDIDATES = 10
+
+
+def find(ref: str, *, address: str | None = None, storage: str | None = None, goes_on: bool = False) -> RunRecord:
+    """The run that `ref` names: by this machine's index, then the cluster's jobs, then `--storage`.
+
+    `--address` and `--storage` count before what the index remembers.
+
+    Args:
+        ref: what the user calls it.
+        address: what `--address` was given.
+        storage: what `--storage` was given.
+        goes_on: `--address` is where the run is to go on; where it ran before is remembered, if that is known.
+
+    Raises:
+        NotFound: there is no such run.
+        UsageError: several runs begin with `ref`, or it is empty.
+    """
+    record = find_run(ref, on_cluster=lambda: runs_of_cluster(address), storage=storage)
+    if not record.address:
+        [record] = recalled([record])
+    if address and not (goes_on and record.address):
+        record = replace(record, address=locate(address).url)
+    if storage and (is_object_store(storage) or os.path.isdir(RunPaths.of(storage, record.run).root)):
+        record = replace(record, storage=storage)
+    refresh(record)
+    return record
 
 
 def find_run(
@@ -46,10 +72,10 @@ def find_run(
         fix = "a shell variable that is not set is empty"
         raise UsageError(Problem(got="an empty name of a run", expected=expected, fix=fix))
     if storage and not is_object_store(storage):
-        _path_of(storage)
+        path_of(storage)
     if ref == LAST:
         return _last(newest(1, environ)[0])
-    if (directory := _directory(ref)) is not None:
+    if (directory := run_of_directory(ref)) is not None:
         return directory
     sources: list[Callable[[], Iterable[RunRecord]]] = [lambda: remembered(environ)]
     if on_cluster is not None:
@@ -70,72 +96,6 @@ def find_run(
     raise _not_found(ref, names, unanswered)
 
 
-def latest_attempt(run: str, jobs: Iterable[JobInfo]) -> int:
-    """The last attempt of a run among a cluster's jobs; 1 where there is none."""
-    attempts = (parse_submission_id(job.submission_id)[1] for job in jobs if job.metadata.get("raytrain_run") == run)
-    return max(attempts, default=1)
-
-
-def runs_of_jobs(jobs: Iterable[JobInfo], address: str) -> list[RunRecord]:
-    """The runs among a cluster's jobs, told by their metadata; of a further attempt only its number counts."""
-    jobs = list(jobs)
-    records: dict[str, RunRecord] = {}
-    for job in jobs:
-        run = job.metadata.get("raytrain_run") or ""
-        if not run:
-            continue
-        records.setdefault(
-            run,
-            RunRecord(
-                run=run,
-                name=job.metadata.get("job_name", ""),
-                address=address,
-                storage=job.metadata.get("storage", ""),
-                submitted_at=job.start_time or 0.0,
-                attempt=latest_attempt(run, jobs),
-            ),
-        )
-    return list(records.values())
-
-
-def runs_in(storage: str) -> list[RunRecord]:
-    """The runs whose directories lie in `storage`, the latest last.
-
-    Raises:
-        NotFound: there is no such directory, it may not be listed, or the object store does not answer.
-    """
-    if is_object_store(storage):
-        return _runs_in_store(storage)
-    root = _path_of(storage)
-    try:
-        folders = [folder for folder in root.iterdir() if _is_run(folder)]
-    except OSError as error:
-        expected = "the directory that holds the runs' directories"
-        raise NotFound(Problem(got=f"{storage}: {error.strerror}", expected=expected)) from error
-    return sorted(map(_record_of_directory, folders), key=lambda record: (record.submitted_at, record.run))
-
-
-def _runs_in_store(storage: str) -> list[RunRecord]:
-    """Told by their ids alone, which have the minute of their submission."""
-    try:
-        runs = runs_of_store(storage)
-    except OSError as error:
-        raise NotFound(Problem(got=f"{storage}: {error}", expected="an object store that answers")) from error
-    records = [
-        RunRecord(run=run, name=name, storage=storage, submitted_at=moment.timestamp())
-        for run in runs
-        if (named := parse_run_id(run)) is not None
-        for name, moment in [named]
-    ]
-    return sorted(records, key=lambda record: (record.submitted_at, record.run))
-
-
-def recalled(records: Iterable[RunRecord], environ: Mapping[str, str] | None = None) -> list[RunRecord]:
-    """The runs of directories, each with what this machine remembers of it beside: its cluster, job and attempt."""
-    known = {record.run: record for record in remembered(environ)}
-    return [replace(known.get(record.run, record), storage=record.storage) for record in records]
-
-
 def _last(known: Sequence[RunRecord]) -> RunRecord:
     if known:
         return known[-1]
@@ -146,55 +106,6 @@ def _last(known: Sequence[RunRecord]) -> RunRecord:
             fix="name the run, or its directory",
         )
     )
-
-
-def _directory(ref: str) -> RunRecord | None:
-    """The run of a directory, also of one in an object store; None where `ref` is neither path nor URI."""
-    if is_object_store(ref):
-        return _directory_in_store(ref)
-    path = _path_of(ref)
-    if "/" not in ref and not _is_run(path):
-        return None
-    if _is_run(path):
-        return _record_of_directory(path.resolve())
-    what = "a folder without events.jsonl or spec.json" if os.path.isdir(path) else "no folder in sight here"
-    raise NotFound(
-        Problem(got=f"{ref}, {what}", expected="a run's directory", fix="raytrain list shows where runs are")
-    )
-
-
-def _directory_in_store(uri: str) -> RunRecord:
-    storage, run = split(uri)
-    record = next((record for record in _runs_in_store(storage) if record.run == run), None)
-    if record is None:
-        raise NotFound(
-            Problem(got=f"{uri}, no run there", expected="a run's directory", fix="raytrain list shows where runs are")
-        )
-    return record
-
-
-def _path_of(name: str) -> Path:
-    try:
-        return Path(name).expanduser()
-    except RuntimeError:
-        got = f"{name}, the home of a user who is not known here"
-        raise NotFound(Problem(got=got, expected="a path, or ~/ for your own home")) from None
-
-
-def _is_run(folder: Path) -> bool:
-    paths = RunPaths(folder)
-    return os.path.isfile(paths.events) or os.path.isfile(paths.spec)
-
-
-def _record_of_directory(folder: Path) -> RunRecord:
-    name, submitted_at = "", 0.0
-    try:
-        with RunPaths(folder).events.open() as events:
-            first = json.loads(events.readline())
-        name, submitted_at = str(first.get("name", "")), float(first.get("submitted_at", 0.0))
-    except (OSError, ValueError, TypeError, AttributeError):
-        pass
-    return RunRecord(run=folder.name, name=name, storage=str(folder.parent), submitted_at=submitted_at)
 
 
 def _match(ref: str, records: Sequence[RunRecord]) -> RunRecord | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from raytrain import formatting
+from raytrain.client.read_job import job_file_of
+from raytrain.client.registry import remembered
+from raytrain.client.stored_status import StoredStatus, stored_status
+from raytrain.spec.epoch_prediction import NETWORK, ONE_MACHINE, Link, Measured, Prediction, predict
 
 if TYPE_CHECKING:
-    from raytrain.spec.epoch_prediction import Link, Measured, Prediction
     from raytrain.spec.load import LoadedJob
 
 _FLOAT_BYTES = 4
@@ -26,66 +27,33 @@ class Scaling:
     link: Link
     predictions: tuple[Prediction, ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """As `plan --json` prints it."""
+        return asdict(self)
+
 
 def foresee(job: LoadedJob, workers: Sequence[int]) -> Scaling | None:
     """What each number of workers would bring; None where no run of the job was timed yet."""
-    from raytrain.client.registry import remembered
-    from raytrain.run.run_paths import RunPaths
-    from raytrain.spec.epoch_prediction import NETWORK, ONE_MACHINE, predict
-
     link = NETWORK if job.spec.scaling.gpus_per_worker else ONE_MACHINE
-    for record in reversed(remembered()):
-        if record.job != str(job.folder) or not record.storage:
-            continue
-        try:
-            status = json.loads(RunPaths.of(record.storage, record.run).status.read_text())
-        except (OSError, ValueError):
-            continue
-        measured = _measured(status, job.spec.fit.global_batch_size)
+    file = job_file_of(job)
+    for record in reversed(remembered()) if file else ():
+        stored = stored_status(record) if record.job == file else None
+        measured = _measured(stored, job.spec.fit.global_batch_size) if stored else None
         if measured is not None:
             found = tuple(predict(measured, count, link) for count in workers)
             return Scaling(run=record.run, measured=measured, link=link, predictions=found)
     return None
 
 
-def scaling_lines(scaling: Scaling | None) -> Iterator[tuple[str, str]]:
-    """Label and text of each line, the assumptions last."""
-    if scaling is None:
-        yield "epoch", "no run of this job was timed yet; two epochs are enough: --set fit.epochs=2"
-        return
-    for number, prediction in enumerate(scaling.predictions):
-        count = formatting.plural(prediction.workers, "worker")
-        text = f"{count}: {formatting.seconds(prediction.epoch_s)}, efficiency {prediction.efficiency:.0%}"
-        yield "epoch" if number == 0 else "", text
-    measured = scaling.measured
-    timed = f"{formatting.seconds(measured.epoch_s)} on {formatting.plural(measured.workers, 'worker')}"
-    yield "", f"foreseen from {scaling.run}, {timed}; a ring all-reduce of {formatting.size(measured.gradient_bytes)}"
-    yield "", f"a step over {scaling.link.name}, hidden behind nothing; data in time; the global batch kept"
-
-
-def scaling_object(scaling: Scaling | None) -> dict[str, Any] | None:
-    if scaling is None:
+def _measured(stored: StoredStatus, global_batch_size: int) -> Measured | None:
+    """The timing of a run of the same batch; the first epoch, in which steps are traced, apart."""
+    workers, steps, parameters = stored.workers, stored.steps_per_epoch, stored.parameters
+    is_timed = len(stored.epoch_s) >= 2 and stored.global_batch_size == global_batch_size
+    if not is_timed or workers is None or steps is None or parameters is None:
         return None
-    return {
-        "run": scaling.run,
-        "measured": vars(scaling.measured),
-        "link": vars(scaling.link),
-        "predictions": [vars(prediction) for prediction in scaling.predictions],
-    }
-
-
-def _measured(status: dict[str, Any], global_batch_size: int) -> Measured | None:
-    """The timing in the `status.json` of a run of the same batch; the first epoch, in which steps are traced, apart."""
-    from raytrain.spec.epoch_prediction import Measured
-
-    epochs = (status.get("timing") or {}).get("epoch_s") or []
-    known = [status.get(name) for name in ("workers", "steps_per_epoch", "parameters")]
-    if len(epochs) < 2 or None in known or status.get("global_batch_size") != global_batch_size:
-        return None
-    workers, steps, parameters = (int(value) for value in known if value is not None)
     return Measured(
         workers=workers,
         steps=steps,
-        epoch_s=statistics.median(epochs[1:]),
+        epoch_s=statistics.median(stored.epoch_s[1:]),
         gradient_bytes=parameters * _FLOAT_BYTES,
     )

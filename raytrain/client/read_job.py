@@ -5,11 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from raytrain.spec.checks import JobFacts
     from raytrain.spec.load import LoadedJob
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedJob:
+    """A job that this machine has found nothing wrong with.
+
+    Attributes:
+        facts: what is known of it before it runs.
+        overrides: every `--set` argument that it has taken in, those that the short options stand for last.
+    """
+
+    loaded: LoadedJob
+    facts: JobFacts
+    overrides: tuple[str, ...]
 
 
 def read_job(
@@ -19,8 +35,8 @@ def read_job(
     name: str | None = None,
     workers: int | None = None,
     storage: str | None = None,
-) -> tuple[LoadedJob, JobFacts]:
-    """The job and what is known of it before it runs.
+) -> CheckedJob:
+    """Reads a job, and checks all of it that can be checked without a cluster.
 
     The short options stand for `--set name=`, `--set scaling.workers=` and `--set storage=`, and count after `--set`.
 
@@ -32,17 +48,23 @@ def read_job(
         from raytrain.spec.checks import check_job
         from raytrain.spec.load import load_job
 
-    given = overrides_of(overrides, name=name, workers=workers, storage=storage)
-    loaded = load_job(job, overrides=given)
-    return loaded, check_job(loaded)
-
-
-def overrides_of(
-    overrides: Sequence[str] | None, *, name: str | None, workers: int | None, storage: str | None
-) -> list[str]:
-    """Every `--set` argument, the ones that the short options stand for last."""
     short = {"name": name, "scaling.workers": workers, "storage": storage}
-    return [*(overrides or ()), *(f"{field}={_as_yaml(value)}" for field, value in short.items() if value is not None)]
+    shorts = (f"{field}={_as_yaml(value)}" for field, value in short.items() if value is not None)
+    given = (*(overrides or ()), *shorts)
+    loaded = load_job(job, overrides=given)
+    return CheckedJob(loaded=loaded, facts=check_job(loaded), overrides=given)
+
+
+def spec_file_of(job: LoadedJob) -> str:
+    """The name of the job's spec in its folder, whatever links led to it; empty when it came from standard input."""
+    name = Path(os.path.realpath(Path(job.file).expanduser())).name
+    return name if (job.folder / name).is_file() else ""
+
+
+def job_file_of(job: LoadedJob) -> str:
+    """The absolute path of the job's spec, by which its runs are remembered; empty when it came from standard input."""
+    name = spec_file_of(job)
+    return str(job.folder / name) if name else ""
 
 
 def _as_yaml(value: str | int) -> str:

@@ -1,51 +1,75 @@
-"""How the runs on record stand, read off each run's `status.json`; clusters are asked only of runs not seen to end."""
+"""The runs on record and how they stand, read off their directories; clusters are asked only of runs that may go on."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from raytrain.client.find_run import recalled, runs_in
-from raytrain.client.pulled_files import pull_status
 from raytrain.client.registry import RunRecord, newest
-from raytrain.client.watch import Facts, judge
+from raytrain.client.run_directory import directory_of
+from raytrain.client.run_state import Facts, join, judge
+from raytrain.client.stored_runs import recalled, runs_in
+from raytrain.client.stored_status import StoredStatus, stored_status
 from raytrain.cluster.auth import find_token
 from raytrain.cluster.http import Transport
 from raytrain.cluster.jobs_api import JobInfo, JobsApi
 from raytrain.errors import ClusterError
-from raytrain.run.event_log import read_events
+from raytrain.run.events import SCHEMA_VERSION
 from raytrain.run.run_id import submission_id
-from raytrain.run.run_paths import RunPaths
 from raytrain.run.run_status import RunStatus
-from raytrain.run.summary import summarize
+from raytrain.run.summary import RunSummary
 
 # A list is to be quick: a cluster that takes longer counts as one that does not answer.
 _CONNECT_TIMEOUT_S = 1.0
 _READ_TIMEOUT_S = 3.0
 
-_FIELDS = (
-    "run",
-    "name",
-    "status",
-    "reason",
-    "attempts",
-    "workers",
-    "epochs",
-    "epochs_planned",
-    "metrics",
-    "test",
-    "best",
-    "storage",
-)
-
-_KINDS = {"status": str, "reason": str | None, "attempts": int, "metrics": dict}
+Jobs = Mapping[str, JobInfo]
 
 
-def standings(*, limit: int | None = None, storage: str | None = None) -> tuple[list[dict[str, Any]], int]:
-    """The latest `limit` runs, the newest first, as the objects of `list --json`; and how many there are in all.
+@dataclass(frozen=True, kw_only=True)
+class RunRow:
+    """One run of a list: where it is to be found, what its directory says of it, and how it stands in short."""
+
+    record: RunRecord
+    stored: StoredStatus
+    state: RunSummary
+
+    def to_dict(self) -> dict[str, Any]:
+        record, stored, state, directory = self.record, self.stored, self.state, directory_of(self.record)
+        return {
+            "run": record.run,
+            "name": stored.name or record.name,
+            "status": state.status,
+            "reason": state.reason,
+            "attempts": state.attempts,
+            "workers": stored.workers,
+            "epochs": stored.epochs,
+            "epochs_planned": stored.epochs_planned,
+            "metrics": stored.metrics,
+            "test": stored.test,
+            "best": asdict(stored.best) if stored.best else None,
+            "storage": stored.storage or (directory.shown() if directory else None),
+            "submitted_at": record.submitted_at or None,
+            "address": record.address or None,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunList:
+    """The latest runs, the newest first; `total`: how many there are in all."""
+
+    rows: tuple[RunRow, ...]
+    total: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `list --json` prints it."""
+        return {"schema_version": SCHEMA_VERSION, "runs": [row.to_dict() for row in self.rows]}
+
+
+def list_runs(*, limit: int | None = None, storage: str | None = None) -> RunList:
+    """The latest `limit` runs.
 
     Args:
         limit: all of them when None.
@@ -55,53 +79,24 @@ def standings(*, limit: int | None = None, storage: str | None = None) -> tuple[
         NotFound: there is no such storage.
     """
     if storage:
-        records = recalled(runs_in(storage))
-        shown, total = records[::-1][:limit], len(records)
+        records = recalled(runs_in(storage))[::-1]
+        shown, total = records[:limit], len(records)
     else:
         shown, total = newest(limit)
-    stored = {record.run: _stored(record) for record in shown}
-    open_runs = [record for record in shown if not _ended(stored[record.run], record)]
-    jobs = _jobs_of(record.address for record in open_runs if record.address)
-    rows = [
-        _row(record, stored[record.run])
-        if _ended(stored[record.run], record)
-        else _open_row(record, stored[record.run], jobs.get(record.address))
-        for record in shown
-    ]
-    return rows, total
+    found = [(record, stored_status(record)) for record in shown]
+    jobs = _jobs_of(record.address for record, stored in found if record.address and not _ended(record, stored))
+    rows = (_row(record, stored, jobs.get(record.address)) for record, stored in found)
+    return RunList(rows=tuple(rows), total=total)
 
 
-def _stored(record: RunRecord) -> dict[str, Any]:
-    """The run's `status.json`, or what its events add up to where that is none; empty where there is neither."""
-    if not record.storage:
-        return {}
-    paths = RunPaths.of(record.storage, record.run)
-    pull_status(paths)
-    with contextlib.suppress(OSError, ValueError):
-        body = json.loads(paths.status.read_text())
-        if _is_status(body):
-            return dict(body)
-    events = read_events(paths.events)
-    return summarize(record.run, events).to_json() if events else {}
-
-
-def _is_status(body: Any) -> bool:
-    """Whether it has the form of a `status.json`, as far as a list makes use of it."""
-    if not isinstance(body, dict) or not all(isinstance(body.get(name), kind) for name, kind in _KINDS.items()):
-        return False
-    return all(isinstance(value, int | float | None) for value in body["metrics"].values())
-
-
-def _ended(stored: dict[str, Any], record: RunRecord) -> bool:
+def _ended(record: RunRecord, stored: StoredStatus | None) -> bool:
     """Whether the run's last attempt has ended as far as its directory tells."""
-    if int(stored.get("attempts") or 1) < record.attempt:
-        return False
-    return stored.get("status") in [str(status) for status in RunStatus if status.is_terminal]
+    return stored is not None and stored.attempts >= record.attempt and RunStatus.of(stored.status).is_terminal
 
 
-def _jobs_of(addresses: Iterable[str]) -> dict[str, dict[str, JobInfo] | None]:
+def _jobs_of(addresses: Iterable[str]) -> dict[str, Jobs | None]:
     """The jobs of each cluster by submission id; None for a cluster that does not answer."""
-    answers: dict[str, dict[str, JobInfo] | None] = {}
+    answers: dict[str, Jobs | None] = {}
     for url in dict.fromkeys(addresses):
         try:
             token = find_token(os.environ)
@@ -112,31 +107,26 @@ def _jobs_of(addresses: Iterable[str]) -> dict[str, dict[str, JobInfo] | None]:
     return answers
 
 
-def _open_row(record: RunRecord, stored: dict[str, Any], jobs: dict[str, JobInfo] | None) -> dict[str, Any]:
-    """A run whose directory does not say that it ended: its job has the last word, and without that nobody."""
-    attempt = max(record.attempt, int(stored.get("attempts") or 1))
+def _row(record: RunRecord, stored: StoredStatus | None, jobs: Jobs | None) -> RunRow:
+    """Its cluster is heard only where its directory does not say that the run has ended."""
+    state = RunSummary(run=record.run)
+    if stored:
+        state.status, state.reason, state.attempts = RunStatus.of(stored.status), stored.reason, stored.attempts
+    if not _ended(record, stored):
+        state = _joined(record, state, started=stored is not None, jobs=jobs)
+    return RunRow(record=record, stored=stored or StoredStatus(), state=state)
+
+
+def _joined(record: RunRecord, told: RunSummary, *, started: bool, jobs: Jobs | None) -> RunSummary:
+    attempt = max(record.attempt, told.attempts)
     job = (jobs or {}).get(submission_id(record.run, attempt))
-    verdict = judge(
-        Facts(
-            started=bool(stored),
-            job=job.status if job else None,
-            job_message=job.message if job else "",
-            job_error_type=job.error_type if job else None,
-            job_ended_s=0.0 if job and job.status.is_terminal else None,
-            job_missing_s=0.0 if jobs is not None and job is None else None,
-            unheard_s=0.0 if jobs is not None else float("inf"),
-        ),
-        grace_s=0.0,
-        patience_s=1.0,
+    facts = Facts(
+        started=started,
+        job=job.status if job else None,
+        job_message=job.message if job else "",
+        job_error_type=job.error_type if job else None,
+        job_ended_s=0.0 if job and job.status.is_terminal else None,
+        job_missing_s=0.0 if jobs is not None and job is None else None,
+        unheard_s=0.0 if jobs is not None else float("inf"),
     )
-    is_old = attempt > int(stored.get("attempts") or 1)  # the present attempt has not said a word yet
-    status = verdict.status if verdict.final or is_old else stored.get("status", verdict.status)
-    reason = verdict.reason or (None if is_old else stored.get("reason"))
-    return _row(record, stored) | {"status": str(status), "reason": reason, "attempts": attempt}
-
-
-def _row(record: RunRecord, stored: dict[str, Any]) -> dict[str, Any]:
-    directory = RunPaths.of(record.storage, record.run).shown() if record.storage else None
-    known: dict[str, Any] = {"run": record.run, "name": record.name, "metrics": {}, "storage": directory}
-    row = dict.fromkeys(_FIELDS) | known | {name: stored[name] for name in _FIELDS if name in stored}
-    return row | {"submitted_at": record.submitted_at or None, "address": record.address or None}
+    return join(told, judge(facts, grace_s=0.0, patience_s=1.0), attempt=attempt)

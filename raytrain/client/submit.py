@@ -9,12 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raytrain import __version__
-from raytrain.client.attempts import fingerprint, keep_request, spec_file_of
+from raytrain.client.cluster_runs import dashboard_page
 from raytrain.client.find_run import find_run
+from raytrain.client.job_changes import fingerprint
+from raytrain.client.kept_requests import keep_request
+from raytrain.client.read_job import job_file_of, spec_file_of
 from raytrain.client.registry import RunRecord, remember
+from raytrain.client.run_state import Verdict, join
+from raytrain.client.run_view import begun
 from raytrain.client.upload.base_model import base_model_of
 from raytrain.client.upload.git_commit import commit_of
 from raytrain.client.upload.package import Package, pack_job, pack_raytrain
@@ -22,9 +27,11 @@ from raytrain.client.upload.upload_plan import UploadPlan, check_size, list_uplo
 from raytrain.cluster.connect import Connection, connect
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.preflight import check_cluster, installed_ray, this_python
-from raytrain.cluster.submission import Submission, build_submission
+from raytrain.cluster.submission import build_submission
 from raytrain.run.object_store import is_object_store
 from raytrain.run.run_id import mint_run_id, submission_id
+from raytrain.run.run_status import RunStatus
+from raytrain.run.summary import RunSummary
 from raytrain.spec.exclude import exclude_patterns
 from raytrain.spec.request import BASE_MODEL_FILE, REQUEST_FILE, JobRequest
 
@@ -44,14 +51,26 @@ class Submitted:
     """
 
     record: RunRecord
-    connection: Connection
     request: JobRequest
-    submission: Submission
     warnings: tuple[str, ...] = ()
 
     @property
     def run(self) -> str:
         return self.record.run
+
+    @property
+    def begun(self) -> RunSummary:
+        """What is known of the run without a word of its log."""
+        summary, spec = begun(self.record), self.request.spec
+        summary.workers = spec.scaling.workers
+        summary.global_batch_size = spec.fit.global_batch_size
+        summary.epochs_planned = spec.fit.epochs
+        return summary
+
+    @property
+    def summary(self) -> RunSummary:
+        """How the run stands when the cluster has just taken it."""
+        return join(self.begun, Verdict(status=RunStatus.PENDING), attempt=self.record.attempt)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +79,15 @@ class Upload:
 
     plan: UploadPlan
     base_model: Path | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `plan --json` prints it."""
+        return {
+            "files": len(self.plan.files),
+            "bytes": self.plan.bytes,
+            "largest": [{"path": file.path, "bytes": file.bytes} for file in self.plan.largest],
+            "base_model": str(self.base_model) if self.base_model else None,
+        }
 
 
 def prepare(job: LoadedJob, environ: Mapping[str, str] | None = None, *, base_model: Path | None = None) -> Upload:
@@ -84,6 +112,7 @@ def submit(
     job: LoadedJob,
     *,
     base_model: Path | None = None,
+    job_file: str | None = None,
     address: str | None = None,
     run: str | None = None,
     attempt: int = 1,
@@ -99,6 +128,7 @@ def submit(
     Args:
         job: the job, read and checked.
         base_model: as in `prepare`.
+        job_file: by which the run is remembered as one of its job; the job's own when left out.
         address: what `--address` was given.
         run: the run's id, when this is a further attempt of one.
         attempt: counted from 1.
@@ -121,23 +151,18 @@ def submit(
     warnings = check_cluster(connection.api, job.spec.scaling, environ, is_local=connection.is_ours)
     run = run or mint_run_id(job.spec.name, now=datetime.fromtimestamp(submitted_at))
     request = _request(job, connection, run, attempt, last_by_user or attempt, submitted_at, parcel, overrides)
-    submission = _send(job, connection, request, parcel, tell)
+    _send(job, connection, request, parcel, tell)
     record = RunRecord(
         run=request.run,
         name=job.spec.name,
         address=connection.address.url,
         storage=request.storage,
         submitted_at=begun_at or submitted_at,
-        job=str(job.folder / spec_file_of(job)) if spec_file_of(job) else "",
+        job=job_file_of(job) if job_file is None else job_file,
         attempt=attempt,
     )
     warnings += _keep(record, request, environ)
-    return Submitted(record=record, connection=connection, request=request, submission=submission, warnings=warnings)
-
-
-def dashboard_page(url: str, submission: str) -> str:
-    """The page of a job in Ray's dashboard."""
-    return f"{url}/#/jobs/{submission}"
+    return Submitted(record=record, request=request, warnings=warnings)
 
 
 def storage_for(storage: str, folder: Path, *, shares_this_machine: bool) -> str:
@@ -177,7 +202,7 @@ def _request(
     )
 
 
-def _send(job: LoadedJob, connection: Connection, request: JobRequest, parcel: Upload, tell: Progress) -> Submission:
+def _send(job: LoadedJob, connection: Connection, request: JobRequest, parcel: Upload, tell: Progress) -> None:
     extra = [(REQUEST_FILE, request.model_dump_json(indent=2).encode())]
     if parcel.base_model:
         extra.append((BASE_MODEL_FILE, parcel.base_model.read_bytes()))
@@ -194,7 +219,6 @@ def _send(job: LoadedJob, connection: Connection, request: JobRequest, parcel: U
         _upload(connection.api, package)
     tell(f"submitting {submission.submission_id}")
     connection.api.submit(submission)
-    return submission
 
 
 def _keep(record: RunRecord, request: JobRequest, environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -16,9 +16,14 @@ T = TypeVar("T")
 _TYPES: dict[str, type[Event]] = {kind.type: kind for kind in Event.__subclasses__()}
 
 
+def to_json(event: Event) -> dict[str, Any]:
+    """The event as the object of a line."""
+    return {"schema_version": SCHEMA_VERSION, "type": event.type, **dataclasses.asdict(event)}
+
+
 def to_line(event: Event) -> str:
     """The event as one line of JSON, without the newline; numbers that JSON lacks (NaN, infinities) become null."""
-    return json_line({"schema_version": SCHEMA_VERSION, "type": event.type, **dataclasses.asdict(event)})
+    return json_line(to_json(event))
 
 
 def json_line(body: Mapping[str, Any]) -> str:

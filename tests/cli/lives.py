@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from raytrain.errors import Failure
 from raytrain.run import events
 from raytrain.run.event_log import EventWriter
 from raytrain.run.run_paths import RunPaths
@@ -18,8 +19,8 @@ def beginning(workers: int = 2, epochs: int = 3, storage: str = "/runs/" + RUN) 
     head: dict[str, Any] = {"run": RUN, "attempt": 1}
     phases = ("driver", "data", "workers", "tensorflow", "model", "first_step")
     splits = {
-        "train": {"rows": 1437, "steps": 45, "rows_per_worker": [719, 718], "dropped": 0},
-        "validation": {"rows": 180, "steps": 6, "rows_per_worker": [90, 90], "dropped": 0},
+        "train": events.SplitShards(rows=1437, steps=45, rows_per_worker=[719, 718]),
+        "validation": events.SplitShards(rows=180, steps=6, rows_per_worker=[90, 90]),
     }
     return [
         events.Submitted(
@@ -57,19 +58,16 @@ def epoch(number: int, **metrics: float | None) -> events.EpochEnd:
         rank_seconds=[0.41, 0.40],
         rank_rows_per_s=[1753.0, 1750.0],
         learning_rate=0.001,
-        best={"epoch": number, "monitor": "val_loss", "value": loss + 0.1},
+        best=events.Best(epoch=number, monitor="val_loss", value=loss + 0.1),
         patience_left=3,
     )
 
 
-def ending(status: str = "SUCCEEDED", reason: str = "completed", **error: object) -> list[events.Event]:
+def ending(status: str = "SUCCEEDED", reason: str = "completed", error: Failure | None = None) -> list[events.Event]:
     """What follows the last epoch."""
     head: dict[str, Any] = {"run": RUN, "attempt": 1}
     time = SUBMITTED_AT + 20
-    whole = {"kind": None, "message": None, "rank": None, "file": None, "line": None, "fix": None, "traceback": None}
-    finished = events.RunFinished(
-        **head, time=time, status=status, reason=reason, error=whole | error if error else None
-    )
+    finished = events.RunFinished(**head, time=time, status=status, reason=reason, error=error)
     if status != "SUCCEEDED":
         return [finished]
     return [

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from raytrain.run import events
+from raytrain.run.event_json import to_line
 from raytrain.spec.request import REQUEST_FILE, JobRequest
 from tests.cli import lives
 
@@ -63,7 +64,8 @@ class Job:
 class StandIn:
     """One cluster: its jobs, its packages, and the life that awaits what is submitted; `later`, those of later jobs.
 
-    With `always` it is no cluster any more, but a server that answers every question so.
+    With `always` it is no cluster any more, but a server that answers every question so. `asked`: how often somebody
+    asked how a job stands.
     """
 
     def __init__(self, life: Life) -> None:
@@ -76,6 +78,7 @@ class StandIn:
         self.ray_version = version("ray")
         self.url = ""
         self.always: Any = None
+        self.asked = 0
         self.threads: list[threading.Thread] = []
 
     def submit(self, body: dict[str, Any]) -> None:
@@ -112,7 +115,7 @@ class StandIn:
             job.status, job.message, job.error_type = life.status, life.message, life.error_type
 
     def _write(self, job: Job, event: events.Event, directory: Path) -> None:
-        job.mirror.append(events.to_line(event))
+        job.mirror.append(to_line(event))
         if self.life.in_directory:
             lives.write_log(directory, [event])
 
@@ -131,6 +134,7 @@ def _of(event: events.Event, request: JobRequest, directory: Path) -> events.Eve
         spec = request.spec
         mine |= {"name": spec.name, "storage": str(directory), "submitted_at": request.submitted_at}
         mine |= {"epochs": spec.fit.epochs, "workers": spec.scaling.workers, "dashboard_url": request.dashboard_url}
+        mine |= {"global_batch_size": spec.fit.global_batch_size}
     if isinstance(event, events.ModelSaved):
         mine["path"] = str(directory / "model.keras")
     return replace(event, **mine)
@@ -191,6 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
         }
 
     def _job(self, submission_id: str, answer: Any) -> None:
+        self.cluster.asked += 1
         job = self.cluster.jobs.get(submission_id)
         if job is None:
             self._reply(f"Job {submission_id} does not exist", 404)

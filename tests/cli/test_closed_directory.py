@@ -115,7 +115,7 @@ def test_a_run_is_stopped_though_its_store_takes_no_sign(job: Path, monkeypatch:
     def refuse(*_: object) -> None:
         raise OSError("AccessDenied")
 
-    monkeypatch.setattr("raytrain.cli.stop.put", refuse)
+    monkeypatch.setattr("raytrain.client.stop.put", refuse)
     with stand_in_cluster(Life(events=lives.beginning(), status="RUNNING")) as cluster:
         run = raytrain("submit", str(job), "--address", cluster.url, "-d").stdout.strip()
         assert cluster.jobs[run].told.wait(20)

@@ -9,7 +9,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from raytrain.cli.main import app
-from tests.cli.stand_in import stand_in_cluster
+from raytrain.run.events import ModelBuilt
+from tests.cli import lives
+from tests.cli.stand_in import Life, stand_in_cluster
 
 runner = CliRunner()
 
@@ -117,6 +119,20 @@ class TestPlan:
         assert "another order of the rows" in told["promise"]
         assert refused.exit_code == 3
         assert "one CPU left to read the rows" in " ".join(refused.stderr.split())
+
+    def test_foresees_an_epoch_on_each_number_of_workers_once_the_job_has_run(self, job: Path) -> None:
+        built = ModelBuilt(parameters=2, trainable_parameters=2, run=lives.RUN, attempt=1, time=lives.SUBMITTED_AT)
+        with stand_in_cluster(Life(events=[built, *lives.whole_life()])) as cluster:
+            untimed = raytrain("plan", str(job), "--address", cluster.url, "--workers", "1,2")
+            run = json.loads(raytrain("submit", str(job), "--address", cluster.url, "--json").stdout)["run"]
+            text = raytrain("plan", str(job), "--address", cluster.url, "--workers", "1,2")
+            told = raytrain("plan", str(job / "job.yaml"), "--address", cluster.url, "--workers", "1,2", "--json")
+
+        assert "no run of this job was timed yet" in untimed.stdout
+        assert "epoch      1 worker: " in text.stdout
+        assert f"foreseen from {run}, 0.41s on 2 workers" in text.stdout
+        scaling = json.loads(told.stdout)["scaling"]
+        assert (scaling["run"], [item["workers"] for item in scaling["predictions"]]) == (run, [1, 2])
 
     def test_a_cluster_that_does_not_answer_is_a_warning(self, job: Path) -> None:
         result = raytrain("plan", str(job), "--address", "http://127.0.0.1:9")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raytrain import formatting
-from raytrain.cli.output import Output, clean, columns, is_terminal
+from raytrain.cli.output import Output, clean, is_terminal
 
 
 @pytest.mark.parametrize(
@@ -83,18 +83,6 @@ def test_a_dumb_terminal_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_terminal(io.StringIO())
     monkeypatch.setenv("TERM", "dumb")
     assert not is_terminal(Terminal())
-
-
-def test_columns_align_and_numbers_stand_to_the_right() -> None:
-    assert columns(["run", "loss"], [["a", "0.1234"], ["longer", "10.5"]]) == [
-        "run       loss",
-        "a       0.1234",
-        "longer    10.5",
-    ]
-
-
-def test_columns_keep_one_line_a_row() -> None:
-    assert columns(["run"], [["two\nlines\x1b[2J"]]) == ["run", "two lines"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from raytrain.errors import Failure
 from tests.cli import lives
 from tests.cli.stand_in import Life, StandIn, stand_in_cluster
 
@@ -51,14 +52,14 @@ def test_ctrl_c_leaves_the_run_alone_and_says_how_to_come_back(job: Path, verb: 
         arguments = submit(job, cluster)
         if verb != "submit":
             run = subprocess.run([*arguments, "-d"], capture_output=True, text=True, check=True).stdout.strip()
-            arguments = [*PROGRAM, verb, run]
+            arguments, cluster.asked = [*PROGRAM, verb, run], 0
         with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdout and process.stderr
             shows = {"submit": process.stderr, "watch": process.stdout}.get(verb)
             if shows:
                 read_until(shows.fileno(), lambda text: "epoch 1/3" in text)
-            else:
-                time.sleep(1.0)
+            while not shows and not cluster.asked:
+                time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             stderr = read_until(process.stderr.fileno(), lambda text: False)
             assert process.wait(10) == 130
@@ -102,7 +103,7 @@ def test_a_verb_that_cannot_be_imported_is_a_bug() -> None:
         [
             sys.executable,
             "-c",
-            "import sys; sys.modules['raytrain.client.log_tail'] = None\n"
+            "import sys; sys.modules['raytrain.client.run_view'] = None\n"
             "sys.argv = ['raytrain', 'status', 'x']; from raytrain.cli.main import main; main()",
         ],
         capture_output=True,
@@ -144,7 +145,9 @@ def test_an_output_that_is_full_is_no_bug(arguments: list[str], tmp_path: Path) 
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED"])
 def test_closed_streams_change_no_exit_code(tmp_path: Path, closed: str, status: str) -> None:
     """As in `raytrain wait RUN 2>&- && deploy`."""
-    lives.write_log(tmp_path / lives.RUN, [*lives.beginning(), *lives.ending(status, "user_code", message="no")])
+    lives.write_log(
+        tmp_path / lives.RUN, [*lives.beginning(), *lives.ending(status, "user_code", Failure(kind="", message="no"))]
+    )
 
     command = shlex.join([*PROGRAM, "wait", str(tmp_path / lives.RUN)])
     done = subprocess.run(["sh", "-c", f"{command} {closed}"], capture_output=True, text=True, check=False)

@@ -312,7 +312,7 @@ def overtake(moment: str, cluster: StandIn, life: Life, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("moment", "life"),
     [
-        pytest.param("raytrain.cli.attend.may_resubmit", Life(pause_s=0.1), id="before it looks"),
+        pytest.param("raytrain.client.takeover.may_resubmit", Life(pause_s=0.1), id="before it looks"),
         pytest.param("raytrain.client.resume.next_attempt", Life(pause_s=0.1), id="before it counts"),
         pytest.param("raytrain.client.resume.next_attempt", Life(), id="before it counts, and is over already"),
         pytest.param("raytrain.client.submit._send", Life(pause_s=0.1), id="before it sends"),
@@ -353,7 +353,7 @@ def test_who_watches_in_json_submits_to_a_cluster_that_was_started_anew(
             raise StateUnknown(message="the cluster knows no such job")
         yield from watch(gatherer)
 
-    monkeypatch.setattr("raytrain.cli.watch.watch", forgotten)
+    monkeypatch.setattr("raytrain.client.takeover.watch", forgotten)
     with stand_in_cluster(LOST) as cluster:
         cluster.later = [Life()]
         run = raytrain("submit", str(job), "--address", cluster.url, "--set", "restarts.driver=1", "-d").stdout.strip()
@@ -378,6 +378,7 @@ def test_a_lost_driver_is_replaced_with_the_job_as_it_was_submitted(job: Path) -
     assert result.exit_code == 0, result.stderr
     first, second = cluster.requests
     assert (second.attempt, second.files, second.spec) == (2, first.files, first.spec)
+    assert remembered()[-1].job == str(job / "job.yaml")
 
 
 def test_a_machine_that_sees_neither_index_nor_storage_follows_the_last_attempt(job: Path, tmp_path: Path) -> None:
@@ -386,7 +387,7 @@ def test_a_machine_that_sees_neither_index_nor_storage_follows_the_last_attempt(
         cluster.later = [Life(in_directory=False)]
         run = json.loads(raytrain("submit", str(job), "--address", cluster.url, "--json").stdout)["run"]
         assert raytrain("resume", run).exit_code == 0
-        (tmp_path / "state" / "runs.sqlite3").unlink()
+        shutil.rmtree(tmp_path / "state")
         assert remembered() == []
 
         told = json.loads(raytrain("status", run, "--address", cluster.url, "--json").stdout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from raytrain.cli.main import app
 from raytrain.client.registry import RunRecord, remember
-from raytrain.errors import ClusterUnreachable, Problem
+from raytrain.errors import ClusterUnreachable, Failure, Problem
 from raytrain.run.events import Event
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.summary import summarize
@@ -175,7 +176,7 @@ class TestStatus:
         self, running: tuple[StandIn, str], tmp_path: Path
     ) -> None:
         cluster, run = running
-        (tmp_path / "state" / "runs.sqlite3").unlink()
+        shutil.rmtree(tmp_path / "state")
 
         result = raytrain("status", run, "--address", cluster.url, "--json")
 
@@ -187,7 +188,7 @@ class TestStatus:
         def none_runs_here(*_: object) -> None:
             raise ClusterUnreachable(Problem(got="auto, and no Ray cluster runs", expected="a running cluster"))
 
-        monkeypatch.setattr("raytrain.client.known_run.locate", none_runs_here)
+        monkeypatch.setattr("raytrain.client.cluster_runs.locate", none_runs_here)
         lives.write_log(tmp_path / lives.RUN, lives.whole_life())
 
         found = raytrain("status", lives.RUN, "--storage", str(tmp_path))
@@ -375,7 +376,7 @@ class TestList:
 
     def test_of_a_storage_directory(self, tmp_path: Path) -> None:
         keep(tmp_path, lives.whole_life())
-        (tmp_path / "state" / "runs.sqlite3").unlink()
+        shutil.rmtree(tmp_path / "state")
 
         told = json.loads(raytrain("list", "--storage", str(tmp_path / "storage"), "--json").stdout)
 
@@ -391,6 +392,31 @@ class TestList:
 
         assert (result.exit_code, result.stdout) == (5, "")
         assert "No such file or directory" in result.stderr
+
+    @pytest.mark.parametrize("width", ["50", "80", "100", "120"])
+    def test_fits_the_terminal_and_cuts_no_id(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: str
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", width)
+        many = {f"metric_{number:02d}": 0.5 for number in range(20)}
+        keep(tmp_path, [*lives.beginning(), lives.epoch(0, **many), *lives.ending()])
+
+        result = raytrain("list")
+
+        assert max(map(len, result.stdout.splitlines())) <= int(width)
+        assert result.stdout.splitlines()[1].startswith(f"{lives.RUN}  SUCCEEDED")
+        assert "--wide" in result.stderr
+
+    @pytest.mark.parametrize("option", ["--wide", "-w"])
+    def test_wide_and_json_have_every_metric(self, tmp_path: Path, option: str) -> None:
+        many = {f"metric_{number:02d}": 0.5 for number in range(20)}
+        keep(tmp_path, [*lives.beginning(), lives.epoch(0, **many), *lives.ending()])
+
+        wide, told = raytrain("list", option), json.loads(raytrain("list", "--json").stdout)
+
+        assert "metric_19=0.5000" in wide.stdout
+        assert "--wide" not in wide.stderr
+        assert told["runs"][0]["metrics"]["metric_19"] == 0.5
 
     def test_is_quick_with_ten_thousand_runs(self, tmp_path: Path) -> None:
         storage = str(tmp_path / "storage")
@@ -442,7 +468,7 @@ class TestWait:
         ("ending", "code"),
         [
             (lives.ending(), 0),
-            (lives.ending("FAILED", "user_code", message="no"), 10),
+            (lives.ending("FAILED", "user_code", Failure(kind="", message="no")), 10),
             (lives.ending("STOPPED", "stopped_by_user"), 11),
         ],
     )

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from raytrain.cli.main import app
+from raytrain.errors import Failure
 from raytrain.run.events import Event
 from tests.cli import lives
 from tests.cli.stand_in import Life, StandIn, stand_in_cluster
@@ -22,8 +23,8 @@ def submit(job: Path, cluster: StandIn, *options: str) -> Result:
     return runner.invoke(app, ["submit", str(job), "--address", cluster.url, *options])
 
 
-def failing(**error: object) -> list[Event]:
-    return [*lives.beginning(), lives.epoch(0), *lives.ending("FAILED", "user_code", **error)]
+def failing(error: Failure) -> list[Event]:
+    return [*lives.beginning(), lives.epoch(0), *lives.ending("FAILED", "user_code", error)]
 
 
 def test_a_run_that_succeeds(job: Path, tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_json_is_one_object_at_the_end(job: Path, tmp_path: Path) -> None:
     [request] = cluster.requests
     assert told["run"] == request.run
     assert (told["name"], told["status"], told["reason"], told["attempts"]) == ("tiny", "SUCCEEDED", "completed", 1)
-    assert (told["workers"], told["global_batch_size"], told["steps_per_epoch"]) == (2, 32, 45)
+    assert (told["workers"], told["global_batch_size"], told["steps_per_epoch"]) == (2, 4, 45)
     assert told["rows"] == {"train": 1437, "validation": 180, "test": 0}
     assert told["epochs"] == 3
     assert told["test"] == {"loss": 0.21, "accuracy": 0.955}
@@ -118,7 +119,9 @@ def test_a_damaged_registry_is_told_once_and_begun_anew(job: Path, tmp_path: Pat
 
 
 def test_a_failed_run_names_the_users_line(job: Path) -> None:
-    life = Life(events=failing(message="no such layer", file="model.py", line=7, rank=1), status="FAILED")
+    life = Life(
+        events=failing(Failure(kind="", message="no such layer", file="model.py", line=7, rank=1)), status="FAILED"
+    )
     with stand_in_cluster(life) as cluster:
         plain, told = submit(job, cluster), submit(job, cluster, "-o", "json")
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from raytrain.client.find_run import find_run, runs_in, runs_of_jobs
+from raytrain.client.cluster_runs import runs_of_jobs
+from raytrain.client.find_run import find_run
 from raytrain.client.registry import RunRecord, remember
+from raytrain.client.stored_runs import runs_in
 from raytrain.cluster.jobs_api import JobInfo
 from raytrain.errors import ClusterUnreachable, NotFound, Problem, UsageError
 from raytrain.run.run_status import RunStatus

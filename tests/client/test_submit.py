@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from raytrain.client.submit import dashboard_page, prepare, storage_for
+from raytrain.client.cluster_runs import dashboard_page
+from raytrain.client.submit import prepare, storage_for
 from raytrain.errors import NotFound, SpecError
 from raytrain.spec.load import LoadedJob, load_job
 from tests.conftest import MakeFolder

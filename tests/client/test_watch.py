@@ -1,4 +1,4 @@
-"""The watcher: what the facts add up to, and a stream that ends only when the run has."""
+"""The watcher: a stream that ends only when the run has, and one look."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from raytrain.client.watch import Facts, Gatherer, Idle, StatusChange, Verdict, judge, look, watch
+from raytrain.client.run_state import Verdict
+from raytrain.client.watch import Gatherer, Idle, StatusChange, look, watch
 from raytrain.cluster.jobs_api import JobInfo
 from raytrain.errors import ClusterUnreachable, NotFound, Problem, StateUnknown
+from raytrain.run.event_json import to_line
 from raytrain.run.event_log import EventWriter, read_events
-from raytrain.run.events import EpochEnd, Event, GroupStarted, RunFinished, Submitted, to_line
+from raytrain.run.events import EpochEnd, Event, GroupStarted, RunFinished, Submitted
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.run_status import RunStatus
 
@@ -56,80 +58,6 @@ def epoch(number: int) -> EpochEnd:
         rank_seconds=[0.5, 0.5],
         rank_rows_per_s=[1500.0, 1500.0],
     )
-
-
-@pytest.mark.parametrize(
-    ("facts", "status", "reason", "final"),
-    [
-        pytest.param(Facts(), "PENDING", None, False, id="nothing known yet"),
-        pytest.param(Facts(job=RunStatus.PENDING), "PENDING", None, False, id="job pending"),
-        pytest.param(Facts(job=RunStatus.RUNNING), "RUNNING", None, False, id="job running"),
-        pytest.param(Facts(started=True), "RUNNING", None, False, id="the log runs ahead of the job"),
-        pytest.param(Facts(started=True, job=RunStatus.PENDING), "RUNNING", None, False, id="stale job status"),
-        pytest.param(
-            Facts(finished=finished(), job=RunStatus.RUNNING), "SUCCEEDED", "completed", True, id="log ends before job"
-        ),
-        pytest.param(
-            Facts(finished=finished(), unheard_s=1e6), "SUCCEEDED", "completed", True, id="cluster gone, log complete"
-        ),
-        pytest.param(
-            Facts(finished=finished("FAILED", "diverged"), job=RunStatus.FAILED, job_ended_s=99.0),
-            "FAILED",
-            "diverged",
-            True,
-            id="the log's reason counts before the job's",
-        ),
-        pytest.param(
-            Facts(finished=finished(), job_missing_s=1e6), "SUCCEEDED", "completed", True, id="cluster restarted since"
-        ),
-        pytest.param(
-            Facts(finished=finished("PARKED", "of_tomorrow"), job=RunStatus.FAILED, job_ended_s=99.0),
-            "UNKNOWN",
-            "of_tomorrow",
-            True,
-            id="a later version's word for the end",
-        ),
-        pytest.param(Facts(job=RunStatus.FAILED, job_ended_s=1.0), "RUNNING", None, False, id="failed a moment ago"),
-        pytest.param(Facts(job=RunStatus.FAILED, job_ended_s=7.0), "FAILED", "driver_lost", True, id="driver lost"),
-        pytest.param(
-            Facts(job=RunStatus.FAILED, job_error_type="RUNTIME_ENV_SETUP_FAILURE", job_ended_s=0.0),
-            "FAILED",
-            "environment",
-            True,
-            id="pip failed",
-        ),
-        pytest.param(
-            Facts(job=RunStatus.FAILED, job_error_type="JOB_SUPERVISOR_ACTOR_START_TIMEOUT", job_ended_s=7.0),
-            "FAILED",
-            "resources",
-            True,
-            id="the driver never got a place",
-        ),
-        pytest.param(Facts(job=RunStatus.STOPPED, job_ended_s=7.0), "STOPPED", "stopped_by_user", True, id="stopped"),
-        pytest.param(Facts(job=RunStatus.STOPPED, job_ended_s=0.5), "RUNNING", None, False, id="stopped a moment ago"),
-        pytest.param(
-            Facts(job=RunStatus.SUCCEEDED, job_ended_s=7.0), "SUCCEEDED", "completed", True, id="log cannot be read"
-        ),
-        pytest.param(Facts(job_missing_s=1.0), "PENDING", None, False, id="not known yet"),
-        pytest.param(Facts(job_missing_s=7.0), "UNKNOWN", None, True, id="cluster knows no such job"),
-        pytest.param(Facts(started=True, unheard_s=59.0), "RUNNING", None, False, id="silent for a while"),
-        pytest.param(Facts(started=True, unheard_s=61.0), "UNKNOWN", None, True, id="silent for too long"),
-    ],
-)
-def test_judge(facts: Facts, status: str, reason: str | None, final: bool) -> None:
-    verdict = judge(facts)
-
-    assert (verdict.status, verdict.reason, verdict.final) == (status, reason, final)
-
-
-def test_a_lost_driver_is_quoted() -> None:
-    log = "\n".join(f"line {number}" for number in range(100))
-    verdict = judge(Facts(job=RunStatus.FAILED, job_message=log, job_ended_s=7.0))
-
-    assert verdict.error is not None
-    assert "line 99" in verdict.error["message"]
-    assert "line 50" not in verdict.error["message"]
-    assert verdict.error["kind"] == "driver_lost"
 
 
 def job(status: RunStatus, message: str = "") -> JobInfo:
@@ -280,7 +208,7 @@ def test_a_driver_that_dies_without_a_word(tmp_path: Path) -> None:
 
     assert isinstance(last, StatusChange)
     assert (last.status, last.reason) == (RunStatus.FAILED, "driver_lost")
-    assert last.error is not None and "Killed" in last.error["message"]
+    assert last.error is not None and "Killed" in last.error.message
 
 
 def test_a_short_outage_changes_nothing(tmp_path: Path) -> None:
@@ -358,3 +286,35 @@ def test_a_look_at_the_log_of_many_ranks_costs_little_more_than_reading_it(tmp_p
     events, verdict = look(Gatherer(RUN, paths=paths))
     assert time.process_time() - began - read_s < 2 * read_s + 0.05
     assert (len(events), verdict.final) == (101, True)
+
+
+def test_a_later_attempt_on_another_cluster_gives_no_event_twice(tmp_path: Path) -> None:
+    log(tmp_path / RUN, submitted(), started(), epoch(0))
+    time = Time()
+    old, new = FakeCluster([job(RunStatus.FAILED)]), FakeCluster([job(RunStatus.PENDING)])
+    gatherer = Gatherer(RUN, paths=RunPaths(tmp_path / RUN), jobs=old, clock=time.clock)
+    first = list(watch(gatherer, sleep=time.sleep))
+    asked_before = len(old.asked)
+
+    gatherer.take_up(2, new)
+    time.at(time.now + 3, lambda: log(tmp_path / RUN, started(attempt=2), finished(attempt=2)))
+    second = list(watch(gatherer, sleep=time.sleep))
+
+    assert [item for item in first if isinstance(item, Event)] == [submitted(), started(), epoch(0)]
+    assert [item for item in second if isinstance(item, Event)] == [started(attempt=2), finished(attempt=2)]
+    assert [item.status for item in second if isinstance(item, StatusChange)] == ["PENDING", "SUCCEEDED"]
+    assert (len(old.asked), new.asked[0]) == (asked_before, f"{RUN}-a2")
+
+
+def test_the_last_status_of_a_stream_that_ends_in_silence_is_unknown(tmp_path: Path) -> None:
+    items: list[Event | StatusChange | Idle] = []
+    time = Time()
+    cluster = FakeCluster([job(RunStatus.RUNNING), unreachable()])
+    gatherer = Gatherer(RUN, paths=RunPaths(tmp_path / RUN), jobs=cluster, clock=time.clock)
+
+    with pytest.raises(StateUnknown):
+        items.extend(watch(gatherer, sleep=time.sleep, patience_s=20))
+
+    last = items[-1]
+    assert isinstance(last, StatusChange)
+    assert (last.status, last.final) == (RunStatus.UNKNOWN, True)

@@ -22,7 +22,7 @@ PAGE = "docs/reliability.md"
 OF_ALL: dict[str, Any] = {"run": "digits", "attempt": 1, "time": 0.0}
 LOST = decide(GroupFailure(lost_ranks=[1], position=(12, 0), progressed=True), History(), RestartsSpec())
 EVENTS = [
-    events.WorkerLost(message=str(LOST.error.message), ranks=[1], **OF_ALL),
+    events.WorkerLost(message=LOST.error.message, ranks=[1], **OF_ALL),
     events.GroupFailed(error=LOST.error, retrying=True, **OF_ALL),
     events.GroupStarted(workers=2, restart=1, **OF_ALL),
     events.Restored(epoch=12, path="epoch-0013", **OF_ALL),

@@ -9,7 +9,7 @@ import io
 import math
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -113,10 +113,10 @@ def check_digits_regularized(obj: Json, run_dir: Path) -> None:
         if value < values[best] - rule.min_delta:
             best = epoch
     (stop,) = [event for event in read_events(RunPaths(run_dir).events) if isinstance(event, TrainingEnded)]
-    assert stop.best is not None
-    assert (stop.best["epoch"], stop.best["monitor"]) == (best, rule.monitor)
-    assert math.isclose(stop.best["value"], values[best], rel_tol=1e-6)
-    assert obj["best"] == stop.best
+    assert stop.best is not None and stop.best.value is not None
+    assert (stop.best.epoch, stop.best.monitor) == (best, rule.monitor)
+    assert math.isclose(stop.best.value, values[best], rel_tol=1e-6)
+    assert obj["best"] == asdict(stop.best)
     assert stop.epoch == len(values) - 1 == best + rule.patience
     assert 5 < len(values) < 100
 

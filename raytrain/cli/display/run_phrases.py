@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raytrain import formatting
+from raytrain.client.takeover import Overtaken, Resubmitted, Resubmitting, Takeover
 from raytrain.errors import Failure
 from raytrain.run.events import Best
 from raytrain.run.run_status import Reason, RunStatus
@@ -85,6 +86,19 @@ def verdict(summary: RunSummary) -> Iterator[str]:
             yield f"  {label:<10} {first}"
             yield from (f"  {'':<10} {line}" for line in more)
     yield from (f"  warning    {line}" for warning in summary.warnings for line in warning.splitlines())
+
+
+def takeover_lines(item: Takeover) -> Iterator[str]:
+    """What is done about a lost driver."""
+    match item:
+        case Resubmitting():
+            yield f"the driver of attempt {item.lost} was lost: submitting attempt {item.attempt} (restarts.driver)"
+        case Resubmitted():
+            yield from (f"warning: {warning}" for warning in item.warnings)
+        case Overtaken():
+            yield (
+                f"the driver of attempt {item.lost} was lost: attempt {item.attempt} was submitted by another command"
+            )
 
 
 def next_steps(summary: RunSummary) -> Iterator[str]:

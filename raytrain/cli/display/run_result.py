@@ -24,7 +24,7 @@ def exit_code(status: RunStatus) -> ExitCode:
 
 def print_run(summary: RunSummary, out: Output) -> None:
     """How the run stands on stdout; why it failed, and next steps, on stderr."""
-    print_standing(summary, out)
+    print_summary(summary, out)
     failed = summary.status is RunStatus.FAILED
     if failed and out.json:
         out.error_json(failure_object(summary))
@@ -34,7 +34,7 @@ def print_run(summary: RunSummary, out: Output) -> None:
         out.say(*next_steps(summary))
 
 
-def print_standing(summary: RunSummary, out: Output) -> None:
+def print_summary(summary: RunSummary, out: Output) -> None:
     """One object with `--json`, else the verdict."""
     if out.json:
         out.result_json(summary.to_json())

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raytrain.client.pulled_files import pull_model
 from raytrain.client.registry import RunRecord
+from raytrain.client.run_directory import pull
 from raytrain.errors import NotFound, Problem, SpecError
 from raytrain.run.run_paths import RunPaths
 from raytrain.spec.file_errors import local_path, looking_up
@@ -72,8 +72,8 @@ def _file(value: str, folder: Path, field: str) -> Path:
 def _of_run(value: str, field: str, find: Callable[[str], RunRecord]) -> Path:
     record = find(value)
     paths = RunPaths.of(record.storage, record.run)
-    pull_model(paths)
     model = paths.model
+    pull(paths, model)
     if record.storage and os.path.isfile(model):
         return model
     raise NotFound(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raytrain.cli.display.plain import PlainDisplay
-from raytrain.cli.follow import absorb
+from raytrain.client.run_state import Verdict, join
 from raytrain.client.watch import Idle, StatusChange
 from raytrain.run.event_lines import epoch_line
 from raytrain.run.events import Event
@@ -22,11 +22,14 @@ class Clock:
 def shown(items: list[Event | StatusChange | Idle], clock: Clock, step_s: float = 0.0) -> list[str]:
     lines: list[str] = []
     display = PlainDisplay(lines.append, lines.append, clock=clock)
-    summary = RunSummary(run=RUN)
+    told, verdict = RunSummary(run=RUN), Verdict(status=RunStatus.PENDING)
     for item in items:
         clock.now += step_s
-        absorb(summary, item)
-        display.show(item, summary)
+        if isinstance(item, Event):
+            told.add(item)
+        elif isinstance(item, StatusChange):
+            verdict = item
+        display.show(item, join(told, verdict, attempt=1))
     display.close()
     return lines
 
@@ -64,23 +67,3 @@ def test_no_heartbeat_while_epochs_come_in() -> None:
     lines = shown([*beginning(epochs=5), *busy], Clock(), step_s=20.0)
 
     assert all(line.startswith("epoch") for line in lines)
-
-
-def test_the_jobs_word_on_the_end_fills_in_for_the_log() -> None:
-    summary = RunSummary(run=RUN)
-    for event in beginning():
-        absorb(summary, event)
-    absorb(
-        summary,
-        StatusChange(
-            run=RUN,
-            attempt=1,
-            time=0.0,
-            status=RunStatus.FAILED,
-            reason="driver_lost",
-            error={"message": "killed"},
-            final=True,
-        ),
-    )
-
-    assert (summary.status, summary.reason, summary.error) == (RunStatus.FAILED, "driver_lost", {"message": "killed"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raytrain.cli.display.run_phrases import next_steps, reason_in_words, verdict, waiting_for
+from raytrain.errors import Failure
 from raytrain.run.events import Phase
 from raytrain.run.run_status import Reason, RunStatus
 from raytrain.run.summary import RunSummary, summarize
@@ -69,7 +70,7 @@ def test_verdict_of_a_failure_names_the_users_line() -> None:
     events = [
         *beginning(),
         epoch(0),
-        *ending("FAILED", "user_code", message="no good", file="model.py", line=7, rank=1),
+        *ending("FAILED", "user_code", Failure(kind="", message="no good", file="model.py", line=7, rank=1)),
     ]
 
     text = "\n".join(verdict(summarize(RUN, events)))

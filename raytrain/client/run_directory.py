@@ -1,4 +1,4 @@
-"""This machine's copies of what runs in object stores have written; a directory that it sees needs none."""
+"""A run's directory as this machine sees it: itself, or of one in an object store the copy of what it holds."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ from raytrain.run.run_paths import RunPaths
 _RENEW_EVERY_S = 2.0
 
 
+def directory_of(record: RunRecord) -> RunPaths | None:
+    """The run's directory; it may be out of this machine's sight. None where nobody knows where it is."""
+    return RunPaths.of(record.storage, record.run) if record.storage else None
+
+
 def refresh(record: RunRecord) -> None:
     """Brings the small files of a run up to date; a store that does not answer leaves them as they are."""
-    paths = RunPaths.of(record.storage, record.run) if record.storage else None
+    paths = directory_of(record)
     if paths is None or paths.uri is None:
         return
     files = [paths.events, paths.status, paths.metrics, paths.spec, paths.request]
@@ -34,28 +39,14 @@ class CopiedLog:
 
     def renew(self) -> None:
         if monotonic() >= self._next_s:
-            _pull_quietly(self._paths, self._paths.events)
+            pull(self._paths, self._paths.events)
             self._next_s = monotonic() + _RENEW_EVERY_S
 
 
-def pull_status(paths: RunPaths) -> None:
-    """Brings a run's `status.json` up to date."""
-    _pull_quietly(paths, paths.status)
-
-
-def pull_log(paths: RunPaths, log: Path) -> None:
-    """Brings one log up to date."""
-    _pull_quietly(paths, log)
-
-
-def pull_package(paths: RunPaths) -> None:
-    """Fetches the job's folder as it was uploaded."""
-    _pull_quietly(paths, paths.package)
-
-
-def pull_model(paths: RunPaths) -> None:
-    """Fetches the trained model."""
-    _pull_quietly(paths, paths.model)
+def pull(paths: RunPaths, file: Path) -> None:
+    """Brings one file up to date; a store that does not answer leaves it as it is."""
+    with contextlib.suppress(OSError):
+        _pull(paths, file)
 
 
 def put(paths: RunPaths, file: Path) -> None:
@@ -75,11 +66,6 @@ def runs_of_store(storage: str) -> list[str]:
         OSError: it does not answer.
     """
     return ObjectStore(storage).folders()
-
-
-def _pull_quietly(paths: RunPaths, file: Path) -> None:
-    with contextlib.suppress(OSError):
-        _pull(paths, file)
 
 
 def _pull(paths: RunPaths, file: Path) -> None:
