@@ -25,9 +25,9 @@ from raytrain.client.registry import RunRecord, remembered
 from raytrain.client.upload.upload_plan import unfit
 from raytrain.cluster.connect import connect_to
 from raytrain.cluster.jobs_api import JobInfo
-from raytrain.errors import ClusterError, NotFound, Problem, SpecError, UsageError
+from raytrain.errors import ClusterError, NotFound, Problem, SpecError, StateUnknown, UsageError
 from raytrain.files import state_dir, write_whole
-from raytrain.run.lease import EXPIRE_S, read_leases, wait_until_over
+from raytrain.run.lease import MISSES, Lease, read_leases, wait_until_over
 from raytrain.run.run_id import parse_submission_id
 from raytrain.run.run_paths import RunPaths
 from raytrain.spec.request import JobRequest
@@ -196,9 +196,19 @@ def next_attempt(record: RunRecord, request: JobRequest, seen: int) -> tuple[int
         jobs, answers = _jobs_of(record)
     attempts = map(_attempt_of, jobs)
     leases = read_leases(RunPaths.of(record.storage, record.run)) if record.storage else []
-    if leases and not wait_until_over(RunPaths.of(record.storage, record.run), leases[-1], within_s=EXPIRE_S + 1):
-        raise _goes_on(record, f"the driver of attempt {leases[-1].attempt} on {leases[-1].host} renews its lease")
+    if leases:
+        _refuse_living_driver(record, leases[-1])
     return max(seen, record.attempt, request.attempt, *attempts, *(lease.attempt for lease in leases)) + 1, answers
+
+
+def _refuse_living_driver(record: RunRecord, lease: Lease) -> None:
+    try:
+        is_over = wait_until_over(RunPaths.of(record.storage, record.run), lease, renewals=MISSES)
+    except OSError as error:
+        got = f"{record.storage}, which does not say whether the driver of attempt {lease.attempt} lives: {error}"
+        raise StateUnknown(Problem(got=got, expected="a storage that can be read")) from error
+    if not is_over:
+        raise _goes_on(record, f"the driver of attempt {lease.attempt} on {lease.host} renews its lease")
 
 
 def later_attempt(record: RunRecord, attempt: int, environ: Mapping[str, str] | None = None) -> RunRecord | None:
