@@ -101,9 +101,11 @@ class ObjectStore:
 
         Of several at once one is told True, if the store takes conditions: see `raytrain.run.store_claim.claims_by`.
         """
-        import obstore
-        from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
-
+        try:
+            import obstore
+            from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+        except ImportError as error:  # a cluster that was made for an earlier version
+            raise OSError("obstore is not installed") from error
         try:
             obstore.put(_open_to_create(self.uri), name, content, mode="create")
         except (AlreadyExistsError, PreconditionError):

@@ -4,10 +4,11 @@ There are two ways, and `claims_by` tries which of them a store has:
 
 - A conditional put creates the object only where there is none. S3 has it (`If-None-Match: *`), GCS
   (`x-goog-if-generation-match: 0`), Azure (`If-None-Match: *`), and most of what speaks S3's protocol: MinIO, R2, Ceph.
-- A marker that is read back, for all else: HDFS, servers that pass over the header, and stores that obstore cannot
-  open, such as one whose keys only a profile in `~/.aws` holds, or a URI with options of pyarrow's own. Each claimant
-  writes a marker of its own name, then lists those of all. It gives up where there is one of a smaller name, waits
-  where there are larger ones until these have given up or one of them has the object, and has won once it is alone.
+- A marker that is read back, for all else: HDFS, servers that pass over the header, and what obstore cannot open: a
+  store whose keys only a profile in `~/.aws` holds, a URI with options of pyarrow's own, any on a node without obstore.
+  Each claimant writes a marker of its own name, then lists those of all. It gives up where there is one of a smaller
+  name, waits where there are larger ones until these have given up or one of them has the object, and has won once it
+  is alone.
 
 What is assumed is that who reads or lists after a put was answered sees what was put, as in S3 (since December 2020),
 GCS, Azure and HDFS. No clocks are compared and no pause is relied on: whoever wrote a marker second sees the first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -119,6 +120,11 @@ def test_the_way_is_found_by_trying(s3: S3, without_conditions: S3) -> None:
 )
 def test_where_a_conditional_put_cannot_be_tried_a_marker_is_left(uri: str, s3: S3) -> None:
     assert claims_by(ObjectStore(uri)) == "marker"
+
+
+def test_a_node_without_obstore_leaves_a_marker(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    assert claims_by(ObjectStore(s3.uri("without"))) == "marker"
 
 
 @pytest.mark.parametrize("way", ["conditional put", "marker"])
