@@ -12,12 +12,32 @@ from time import monotonic, sleep
 
 BUCKET = "bucket"
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
+# moto looks whether there is an object and then writes it, each request in a thread: two puts at once would both pass
+# a condition, as they cannot in S3. As a server that has no conditions, it passes over the header.
+_SERVER = """
+import threading
+from moto.s3.responses import S3Response
+from moto.server import main
+lock, put = threading.Lock(), S3Response.put_object
+def put_alone(self):
+    with lock:
+        if {conditions} is False:
+            self.headers.pop("If-None-Match", None)
+        return put(self)
+S3Response.put_object = put_alone
+main(["-H", "127.0.0.1", "-p", "{port}"])
+"""
 
 
 class S3:
-    """The server; `stop` and `start` are what its users see as an outage, after which the bucket is empty."""
+    """The server; `stop` and `start` are what its users see as an outage, after which the bucket is empty.
 
-    def __init__(self) -> None:
+    Args:
+        conditions: whether it takes conditional puts.
+    """
+
+    def __init__(self, *, conditions: bool = True) -> None:
+        self._conditions = conditions
         with socket.socket() as holder:
             holder.bind(("127.0.0.1", 0))
             self.port = holder.getsockname()[1]
@@ -30,7 +50,7 @@ class S3:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
+            [sys.executable, "-c", _SERVER.format(conditions=self._conditions, port=self.port)],
             env=os.environ | KEYS,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -54,11 +74,11 @@ class S3:
 
 
 @contextmanager
-def s3_server() -> Iterator[S3]:
+def s3_server(*, conditions: bool = True) -> Iterator[S3]:
     """The server, with the keys in this process's environment."""
     before = {name: os.environ.get(name) for name in KEYS}
     os.environ.update(KEYS)
-    server = S3()
+    server = S3(conditions=conditions)
     server.start()
     try:
         yield server

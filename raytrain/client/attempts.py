@@ -9,8 +9,8 @@ from operator import attrgetter
 
 from raytrain.client.cluster_runs import attempt_of, jobs_of
 from raytrain.client.registry import RunRecord, remembered
-from raytrain.errors import Problem, UsageError
-from raytrain.run.lease import EXPIRE_S, read_leases, wait_until_over
+from raytrain.errors import Problem, StateUnknown, UsageError
+from raytrain.run.lease import MISSES, Lease, read_leases, wait_until_over
 from raytrain.run.run_paths import RunPaths
 
 # A driver has written the run's last line some seconds before Ray notices that its job is over.
@@ -38,11 +38,22 @@ def next_attempt(record: RunRecord, *, submitted: int, seen: int) -> tuple[int, 
         time.sleep(_LOOK_AGAIN_S)
         jobs, answers = jobs_of(record)
     leases = read_leases(RunPaths.of(record.storage, record.run)) if record.storage else []
-    if leases and not wait_until_over(RunPaths.of(record.storage, record.run), leases[-1], within_s=EXPIRE_S + 1):
-        holder = f"the driver of attempt {leases[-1].attempt} on {leases[-1].host}"
-        raise goes_on(record.run, f"which goes on: {holder} renews its lease")
+    if leases:
+        _refuse_living_driver(record, leases[-1])
     attempts = [*map(attempt_of, jobs), *(lease.attempt for lease in leases)]
     return max(seen, record.attempt, submitted, *attempts) + 1, answers
+
+
+def _refuse_living_driver(record: RunRecord, lease: Lease) -> None:
+    try:
+        is_over = wait_until_over(RunPaths.of(record.storage, record.run), lease, renewals=MISSES)
+    except OSError as error:
+        got = f"{record.storage}, which does not say whether the driver of attempt {lease.attempt} lives: {error}"
+        raise StateUnknown(Problem(got=got, expected="a storage that can be read")) from error
+    if not is_over:
+        raise goes_on(
+            record.run, f"which goes on: the driver of attempt {lease.attempt} on {lease.host} renews its lease"
+        )
 
 
 def later_attempt(record: RunRecord, attempt: int, environ: Mapping[str, str] | None = None) -> RunRecord | None:

@@ -27,7 +27,6 @@ def refresh(record: RunRecord) -> None:
     with contextlib.suppress(OSError):
         for file in files:
             _pull(paths, file)
-        ObjectStore(paths.uri).pull_folder(paths.leases.name, paths.leases)
 
 
 class CopiedLog:

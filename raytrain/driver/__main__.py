@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from raytrain.files import write_whole
 from raytrain.run.copy_output import copy_output
 from raytrain.run.job_log import say
-from raytrain.run.lease import LeaseKeeper, LeaseTaken, claim
+from raytrain.run.lease import Lease, LeaseKeeper, LeaseTaken, claim
 from raytrain.run.object_store import ObjectStore
 from raytrain.run.run_id import submission_id
 from raytrain.run.run_paths import RunPaths
@@ -47,22 +47,32 @@ def main() -> int:
         os.environ.setdefault(name, value)
     folder = Path.cwd()
     request = JobRequest.model_validate_json((folder / REQUEST_FILE).read_text())
-    paths = RunPaths.to_write(request.storage, request.run)
-    refusal = open_directory(paths)
-    if refusal is not None:
-        paths = RunPaths.of(tempfile.mkdtemp(prefix="raytrain-"), request.run)
-        paths.root.mkdir()
     try:
-        lease = claim(paths, request.attempt)
+        paths, lease, refusal = _claim_directory(request)
     except LeaseTaken as taken:
         say(f"{taken}: this one writes nothing and ends")
         return 1
     with (
+        LeaseKeeper(paths, lease, _end_at_once),  # released once all is in the store
         mirrored(paths, told=lambda text: say(f"warning: {text}")),
-        LeaseKeeper(paths, lease, _end_at_once),
         copy_output(paths.driver_log(request.attempt)),
     ):
         return 0 if _run(request, paths, folder, refusal) is RunStatus.SUCCEEDED else 1
+
+
+def _claim_directory(request: JobRequest) -> tuple[RunPaths, Lease, OSError | None]:
+    """The run's directory, or another where the storage refuses, with what it says."""
+    paths = RunPaths.to_write(request.storage, request.run)
+    refusal = open_directory(paths)
+    if refusal is None:
+        try:
+            lease = claim(paths, request.attempt)
+            _fetch(paths)
+            return paths, lease, None
+        except OSError as error:
+            refusal = error
+    elsewhere = RunPaths.of(tempfile.mkdtemp(prefix="raytrain-"), request.run)
+    return elsewhere, claim(elsewhere, request.attempt), refusal
 
 
 def _end_at_once(attempt: int) -> None:
@@ -93,7 +103,8 @@ def open_directory(paths: RunPaths) -> OSError | None:
             probe = folder / ".probe"
             probe.write_bytes(bytes(_PROBE_BYTES))
             if paths.uri is not None and folder == paths.root:
-                _fetch(ObjectStore(paths.uri), paths, probe)
+                ObjectStore(paths.uri).push(probe, probe.name)
+                ObjectStore(paths.uri).remove_object(probe.name)
             probe.unlink()
         if paths.events.exists():
             paths.events.open("a+b").close()
@@ -102,13 +113,11 @@ def open_directory(paths: RunPaths) -> OSError | None:
     return None
 
 
-def _fetch(store: ObjectStore, paths: RunPaths, probe: Path) -> None:
-    """Proves that the store can be written, and brings what earlier attempts left that this one goes on with."""
-    store.push(probe, probe.name)
-    store.remove_object(probe.name)
-    for file in (paths.events, paths.metrics, paths.status):
-        store.pull(file.name, file)
-    store.pull_folder(paths.leases.name, paths.leases)
+def _fetch(paths: RunPaths) -> None:
+    """Brings what this attempt goes on with from the store, now that no earlier one writes there any more."""
+    if paths.uri is not None:
+        for file in (paths.events, paths.metrics, paths.status):
+            ObjectStore(paths.uri).pull(file.name, file)
 
 
 def _run(request: JobRequest, paths: RunPaths, folder: Path, refusal: OSError | None) -> RunStatus:

@@ -19,6 +19,7 @@ from raytrain.driver.rank_processes import kill, save_stacks
 from raytrain.driver.rank_progress import RankProgress
 from raytrain.driver.recorder import Recorder
 from raytrain.driver.watchdog import Hang, find_hang
+from raytrain.periodic import Periodic
 from raytrain.run import events
 from raytrain.run.job_log import say
 from raytrain.run.run_paths import RunPaths
@@ -68,26 +69,23 @@ class GroupMonitor:
         self._placed_at: float | None = None
         self._queued = False
         self._more_room: list[int] = []
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="raytrain-monitor", daemon=True)
+        self._looking = Periodic(self._try_to_look, every_s=_LOOK_EVERY_S, name="raytrain-monitor")
         self.workers: list[WorkerProcess] = []
         self.hang: Hang | None = None
         self.preempted = False
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._looking.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self._thread.join()
+        self._looking.end()
 
-    def _watch(self) -> None:
-        while not self._ending.wait(_LOOK_EVERY_S) and self.hang is None:
-            try:
-                self._look()
-            except (ray.exceptions.RayError, OSError) as error:  # of one look; the next comes in a second
-                say(f"warning: the workers could not be looked after: {error}")
+    def _try_to_look(self) -> None:
+        try:
+            self._look()
+        except (ray.exceptions.RayError, OSError) as error:  # of one look; the next comes in a second
+            say(f"warning: the workers could not be looked after: {error}")
 
     def _look(self) -> None:
         asks_cluster = time.monotonic() - self._asked_at >= _ASK_CLUSTER_EVERY_S
@@ -125,6 +123,7 @@ class GroupMonitor:
     def _end(self, hang: Hang) -> None:
         """Keeps what shows why, then ends the workers, which Ray Train notices as a loss."""
         self.hang = hang
+        self._looking.stop()
         stacks = self._paths.stacks(self._request.attempt, self._group)
         saving = threading.Thread(target=_save_stacks, args=(self.workers, stacks), daemon=True)
         saving.start()

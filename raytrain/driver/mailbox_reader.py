@@ -5,7 +5,6 @@ Runs in: a thread of the driver.
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Self
 
 import ray
@@ -14,6 +13,7 @@ from raytrain import protocol
 from raytrain.driver.rank_progress import RankProgress
 from raytrain.driver.recorder import Recorder
 from raytrain.errors import Failure
+from raytrain.periodic import Periodic
 from raytrain.run import events
 from raytrain.worker.fault_injection import Injector
 
@@ -37,8 +37,7 @@ class MailboxReader:
         self._recorder = recorder
         self._pulse = pulse
         self._injector = injector
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._collect, name="raytrain-collector", daemon=True)
+        self._collecting = Periodic(lambda: self._take(_WAIT_S), every_s=_REST_S, name="raytrain-collector")
         self.errors: list[Failure] = []
         self.finished_ranks = 0
         self.reason = ""
@@ -46,17 +45,12 @@ class MailboxReader:
         self.progressed = False
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._collecting.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self._thread.join()
+        self._collecting.end()
         self._take(0.0)
-
-    def _collect(self) -> None:
-        while not self._ending.wait(_REST_S):
-            self._take(_WAIT_S)
 
     def _take(self, wait_s: float) -> None:
         for message in ray.get(self._mailbox.take.remote(wait_s)):

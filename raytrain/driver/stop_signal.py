@@ -21,6 +21,7 @@ from raytrain.driver.group_monitor import GroupMonitor
 from raytrain.driver.rank_processes import kill
 from raytrain.driver.rank_progress import RankProgress
 from raytrain.driver.recorder import Recorder
+from raytrain.periodic import Periodic
 from raytrain.run import events
 from raytrain.run.object_store import ObjectStore
 from raytrain.run.run_paths import RunPaths
@@ -80,6 +81,7 @@ class StopSignal:
         self._node_ends_at = math.inf
         self._asked = threading.Event()
         self._over = threading.Event()
+        self._node_watch = Periodic(self._look_at_node, every_s=_ASK_CLUSTER_EVERY_S, name="raytrain-node")
         self._ending = threading.Lock()
         self._sign = StopNowFile(paths)
         self._sign.remove()
@@ -96,7 +98,7 @@ class StopSignal:
     def reach(self, mailbox: Any) -> None:
         """From now on the workers can be asked, and the driver's node is watched."""
         self._mailbox = mailbox
-        threading.Thread(target=self._watch_node, name="raytrain-node", daemon=True).start()
+        self._node_watch.start()
 
     def group_begins(self, monitor: GroupMonitor, pulse: RankProgress) -> None:
         self._group = (monitor, pulse)
@@ -109,6 +111,7 @@ class StopSignal:
         """The run has come to its own end: a stop that was asked for late changes nothing any more."""
         self._ending.acquire()  # for good; a stop that has it already ends the process
         self._over.set()
+        self._node_watch.stop()
 
     def leave_node(self, ends_at_ms: int) -> None:
         """The driver's own node is going away: no other group can follow here.
@@ -119,16 +122,15 @@ class StopSignal:
         self._node_ends_at = ends_at_ms / 1000 if ends_at_ms else math.inf
         self._ask(Reason.PREEMPTED)
 
-    def _watch_node(self) -> None:
-        while not self._over.wait(_ASK_CLUSTER_EVERY_S):
-            try:
-                ends_at_ms = draining_nodes().get(own_node())
-            except (ray.exceptions.RayError, OSError):  # the cluster does not answer now
-                continue
-            if ends_at_ms is not None:
-                self._recorder.record(events.Warned(message="the driver's node is going away: saving, then stopping"))
-                self.leave_node(ends_at_ms)
-                return
+    def _look_at_node(self) -> None:
+        try:
+            ends_at_ms = draining_nodes().get(own_node())
+        except (ray.exceptions.RayError, OSError):  # the cluster does not answer now
+            return
+        if ends_at_ms is not None:
+            self._node_watch.stop()
+            self._recorder.record(events.Warned(message="the driver's node is going away: saving, then stopping"))
+            self.leave_node(ends_at_ms)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._ask(Reason.STOPPED_BY_USER)

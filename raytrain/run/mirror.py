@@ -6,12 +6,12 @@ Runs in: a thread of the driver and of every Train worker, where the run's stora
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Self
 
+from raytrain.periodic import Periodic
 from raytrain.run.object_store import ObjectStore
 
 _EVERY_S = 2.0
@@ -37,7 +37,7 @@ class Mirror:
         store: ObjectStore,
         *,
         told: Callable[[str], None],
-        skip: tuple[str, ...] = ("checkpoints",),
+        skip: tuple[str, ...] = ("checkpoints", "attempts"),
         every_s: float = _EVERY_S,
         last_tries_s: float = _LAST_TRIES_S,
     ) -> None:
@@ -49,25 +49,19 @@ class Mirror:
         self._last_tries_s = last_tries_s
         self._pushed: dict[Path, tuple[int, int]] = {}
         self._failing = False
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="raytrain-mirror", daemon=True)
+        self._pushing = Periodic(self._push_changed, every_s=every_s, name="raytrain-mirror")
         self.missing: list[str] = []
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._pushing.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self._thread.join()
+        self._pushing.end()
         deadline = monotonic() + self._last_tries_s
         while (left := self._push_changed()) and monotonic() < deadline:
-            threading.Event().wait(self._every_s)
+            sleep(self._every_s)
         self.missing = left
-
-    def _run(self) -> None:
-        while not self._ending.wait(self._every_s):
-            self._push_changed()
 
     def _push_changed(self) -> list[str]:
         """Pushes what has changed since it was pushed last; returns what could not be."""

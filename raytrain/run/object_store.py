@@ -1,8 +1,8 @@
 """A run's directory in an object store (`s3://`, `gs://`, …): pushed from where it is written, pulled where it is read.
 
-LIGHT: pyarrow is imported when a store is opened. An object is replaced whole, so a reader sees the old or the new one.
-A folder has no such moment: its marker is pushed after all else and removed before all else, and a folder without its
-marker does not count.
+LIGHT: pyarrow, which does all but `create`, and obstore are imported when they are first needed. An object is replaced
+whole, so a reader sees the old or the new one. A folder has no such moment: its marker is pushed after all else and
+removed before all else, and a folder without its marker does not count.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 import functools
 import shutil
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 # What pyarrow opens by a URI.
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs")
 _PART_BYTES = 8 << 20
+_RETRIES: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
 
 
 def is_object_store(storage: str) -> bool:
@@ -79,6 +81,40 @@ class ObjectStore:
         aside.replace(target)
         return True
 
+    def read(self, name: str) -> bytes | None:
+        """The content of the object `name`, a small one; None where there is none."""
+        system, root = self._opened()
+        try:
+            with system.open_input_stream(f"{root}/{name}") as source:
+                return bytes(source.read())
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes the object `name`, a small one, over what there was."""
+        system, root = self._opened()
+        with system.open_output_stream(f"{root}/{name}") as target:
+            target.write(content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Writes the object `name` where there is none, by a conditional put; False where there is one.
+
+        Of several at once one is told True, if the store takes conditions: see `raytrain.run.store_claim.claims_by`.
+        """
+        try:
+            import obstore
+            from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+        except ImportError as error:  # a cluster that was made for an earlier version
+            raise OSError("obstore is not installed") from error
+        try:
+            obstore.put(_open_to_create(self.uri), name, content, mode="create")
+        except (AlreadyExistsError, PreconditionError):
+            return False
+        except BaseError as error:
+            reason = str(error).partition("\n")[0]
+            raise OSError(f"{self.uri} cannot be written: {reason}") from error
+        return True
+
     def pull_folder(self, name: str, target: Path) -> None:
         """Downloads every object under `name` into a folder."""
         for entry in self.names(name):
@@ -135,6 +171,29 @@ def _open(uri: str) -> tuple[Any, str]:
     except (ArrowException, ValueError) as error:
         raise OSError(f"{uri} cannot be opened: {error}") from error
     return system, path.rstrip("/")
+
+
+@functools.cache
+def _open_to_create(uri: str) -> Any:
+    """The same folder as obstore opens it, told what pyarrow knows of it: the endpoint and the bucket's region.
+
+    Raises:
+        OSError: the URI has options that obstore has no name for.
+    """
+    from obstore.store import from_url
+
+    parts = urlsplit(uri)
+    config: Any = {}
+    options = dict(parse_qsl(parts.query))
+    if parts.scheme == "s3":
+        config["region"] = _open(uri)[0].region
+        if endpoint := options.get("endpoint_override"):
+            config["endpoint"] = endpoint if "://" in endpoint else f"{options.get('scheme', 'https')}://{endpoint}"
+    elif options:
+        raise OSError(f"{uri} has options that obstore does not know")
+    plain = urlunsplit(parts._replace(query="", scheme="gs" if parts.scheme == "gcs" else parts.scheme))
+    http: Any = {"allow_http": config.get("endpoint", "").startswith("http://")}
+    return from_url(plain, config=config, client_options=http, retry_config=_RETRIES)
 
 
 def _below(root: str, under: str) -> str:

@@ -9,13 +9,13 @@ import contextlib
 import faulthandler
 import signal
 import statistics
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from time import monotonic, perf_counter, time
 
 from raytrain import protocol
+from raytrain.periodic import Periodic
 
 EVERY_S = 1.0
 STACKS_SIGNAL = signal.SIGUSR1
@@ -76,33 +76,24 @@ class Position:
         return took_s
 
 
-@contextlib.contextmanager
-def beating(position: Position, send: Callable[[protocol.Message], None], *, rank: int) -> Iterator[None]:
-    """Sends a heartbeat about once a second until the block ends."""
-    ended = threading.Event()
+def beating(position: Position, send: Callable[[protocol.Message], None], *, rank: int) -> Periodic:
+    """A context that sends a heartbeat about once a second."""
 
     def beat() -> None:
-        while not ended.wait(EVERY_S):
-            now = position.now
-            send(
-                protocol.Heartbeat(
-                    rank=rank,
-                    time=time(),
-                    phase=now.phase,
-                    epoch=now.epoch,
-                    step=now.step,
-                    stalled_s=monotonic() - now.advanced_at,
-                    step_s=position.step_s,
-                )
+        now = position.now
+        send(
+            protocol.Heartbeat(
+                rank=rank,
+                time=time(),
+                phase=now.phase,
+                epoch=now.epoch,
+                step=now.step,
+                stalled_s=monotonic() - now.advanced_at,
+                step_s=position.step_s,
             )
+        )
 
-    thread = threading.Thread(target=beat, name="raytrain-heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+    return Periodic(beat, every_s=EVERY_S, name="raytrain-heartbeat")
 
 
 @contextlib.contextmanager

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from raytrain.driver import __main__ as entrypoint
 from raytrain.driver.__main__ import keep_job, open_directory
+from raytrain.run.lease import Lease, claim
+from raytrain.run.object_store import ObjectStore
 from raytrain.run.run_paths import RunPaths
-from raytrain.spec.request import REQUEST_FILE
+from raytrain.spec.job import JobSpec
+from raytrain.spec.request import REQUEST_FILE, JobRequest
 from tests.permissions import give_up_root
+from tests.s3 import s3_server
 
 
 @pytest.fixture
@@ -74,3 +81,42 @@ print(open_directory(RunPaths(Path({str(paths.root)!r}))).strerror)
     )
     (paths.root / name).chmod(0o700)
     assert done.stdout == "Permission denied\n", done.stderr
+
+
+def request_of(storage: str) -> JobRequest:
+    job = {"name": "case", "model": "model.py:build", "data": {"train": {"csv": "a.csv"}, "features": "x"}}
+    spec = JobSpec.model_validate(job)
+    return JobRequest(run="digits-1", attempt=1, submitted_at=0.0, storage=storage, spec=spec)
+
+
+def test_what_earlier_attempts_left_is_fetched_once_none_of_them_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the one before writes while this one waits would be lost in the store, whose log this one replaces."""
+
+    def claim_late(paths: RunPaths, attempt: int) -> Lease:
+        assert paths.uri is not None
+        ObjectStore(paths.uri).write("events.jsonl", b"the last words\n")
+        return claim(paths, attempt)
+
+    monkeypatch.setattr(entrypoint, "claim", claim_late)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with s3_server() as server:
+        paths, lease, refusal = entrypoint._claim_directory(request_of(server.uri("runs")))
+    assert (lease.attempt, refusal) == (1, None)
+    assert paths.events.read_text() == "the last words\n"
+
+
+def test_a_storage_that_goes_away_before_it_is_claimed_refuses_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(paths: RunPaths, attempt: int) -> Lease:
+        if paths.root.is_relative_to(tmp_path / "runs"):
+            raise OSError(errno.EIO, "Input/output error")
+        return claim(paths, attempt)
+
+    monkeypatch.setattr(entrypoint, "claim", away)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    paths, lease, refusal = entrypoint._claim_directory(request_of(str(tmp_path / "runs")))
+    assert (lease.attempt, refusal and refusal.errno) == (1, errno.EIO)
+    assert paths.root.is_dir() and not paths.root.is_relative_to(tmp_path / "runs")

@@ -120,8 +120,9 @@ def test_a_store_of_no_known_kind_is_an_error_of_the_storage() -> None:
 
 def test_what_changes_is_mirrored(store: ObjectStore, tmp_path: Path) -> None:
     local = tmp_path / "run"
-    (local / "checkpoints").mkdir(parents=True)
-    (local / "checkpoints" / "left-out").write_text("")
+    for written_by_others in ("checkpoints", "attempts"):
+        (local / written_by_others).mkdir(parents=True)
+        (local / written_by_others / "left-out").write_text("")
     (local / "events.jsonl").write_text("1\n")
     with Mirror(local, store, told=pytest.fail, every_s=0.05) as mirror:
         with (local / "events.jsonl").open("a") as events:
