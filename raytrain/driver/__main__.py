@@ -116,10 +116,11 @@ def _run(request: JobRequest, paths: RunPaths, folder: Path, refusal: OSError | 
 
     logging.getLogger("ray").setLevel(logging.ERROR)
     ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
+    from raytrain.driver.cluster_nodes import session_logs
     from raytrain.driver.recorder import Recorder
 
-    node = ray._private.worker._global_node
-    mirror = Path(node.get_logs_dir_path()) / f"raytrain-{submission_id(request.run, request.attempt)}.jsonl"
+    logs = session_logs()
+    mirror = logs / f"raytrain-{submission_id(request.run, request.attempt)}.jsonl" if logs else None
     with contextlib.closing(Recorder(request, paths, mirror=mirror)) as recorder:
         return _run_recorded(request, paths, recorder, folder, refusal)
 
