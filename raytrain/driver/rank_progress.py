@@ -43,11 +43,7 @@ class RankState:
 
 
 class RankProgress:
-    """The newest heartbeat of every rank of one worker group.
-
-    Attributes:
-        started: a rank is past its first step.
-    """
+    """The newest heartbeat of every rank of one worker group."""
 
     def __init__(self, workers: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -57,7 +53,7 @@ class RankProgress:
         self._placed_at: float | None = None
         self._steps_per_s = 0.0
         self._furthest: tuple[int, int] | None = None
-        self.started = False
+        self._started_at: float | None = None
 
     def note(self, message: protocol.Message) -> None:
         match message:
@@ -65,11 +61,14 @@ class RankProgress:
                 with self._lock:
                     self._steps_per_s = max(self._steps_per_s, _speed(self._heard.get(message.rank), message))
                     self._heard[message.rank] = message, self._clock()
-                    if message.phase != SETUP:
-                        self._furthest = max(self._furthest or (0, 0), (message.epoch, message.step))
-                self.started = self.started or message.phase != SETUP
+                    if message.phase == SETUP:
+                        return
+                    self._furthest = max(self._furthest or (0, 0), (message.epoch, message.step))
             case protocol.PhaseDone(name="first_step") | protocol.EpochDone():
-                self.started = True
+                pass
+            case _:
+                return
+        self._started_at = self._started_at or self._clock()
 
     def placed(self) -> None:
         """The group's processes run: from now on they can be waited for."""
@@ -81,6 +80,18 @@ class RankProgress:
             return []
         with self._lock:
             return [self._state(rank, self._placed_at) for rank in range(self._workers)]
+
+    @property
+    def started(self) -> bool:
+        """A rank is past its first step."""
+        return self._started_at is not None
+
+    @property
+    def goes_on(self) -> bool:
+        """Training has gone on for as long as the group's processes took to come to the first step."""
+        if self._started_at is None or self._placed_at is None:
+            return False
+        return self._clock() - self._started_at >= self._started_at - self._placed_at
 
     @property
     def position(self) -> tuple[int, int] | None:

@@ -49,6 +49,20 @@ def test_a_rank_that_advances_is_not_stalled() -> None:
     assert pulse.states()[0].stalled_s == 0
 
 
+def test_training_goes_on_when_it_has_lasted_as_long_as_it_took_to_begin() -> None:
+    clock = Clock()
+    pulse = RankProgress(2, clock=clock)
+    pulse.placed()
+    clock.now += 40
+    assert not pulse.goes_on
+    pulse.note(PhaseDone(rank=0, time=0.0, name="first_step"))
+    clock.now += 39
+    pulse.note(beat(1))
+    assert not pulse.goes_on
+    clock.now += 1
+    assert pulse.goes_on
+
+
 def test_the_group_has_started_with_any_ranks_first_step() -> None:
     messages = [
         PhaseDone(rank=0, time=0.0, name="first_step"),
