@@ -32,6 +32,8 @@ _ENVIRONMENT = {
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    # A process that is gone is noticed without; one that is silent is left to the watchdog, whose limits the user sets.
+    "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": str(24 * 3600),
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # `raytrain.driver.group_monitor` and `stop` watch the nodes
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
