@@ -29,7 +29,7 @@ from raytrain.spec.request import JobRequest
 from raytrain.spec.tier_choice import Tier
 
 _LOOK_EVERY_S = 1.0
-_STACKS_WITHIN_S = 30.0
+_STACKS_WITHIN_S = 90.0
 _ASK_CLUSTER_EVERY_S = 5.0
 # Workers that are placed at once are no news; those that are not, after this.
 _QUEUED_AFTER_S = 5.0

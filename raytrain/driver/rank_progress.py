@@ -25,6 +25,7 @@ class RankState:
     Attributes:
         stalled_s: for how long it has not come to a new phase, epoch or step.
         silent_s: for how long nothing was heard of it.
+        first_step_s: how long the group's first step took, in which steps are traced; 0 before it is done.
     """
 
     rank: int
@@ -34,6 +35,7 @@ class RankState:
     step_s: float | None = None
     stalled_s: float = 0.0
     silent_s: float = 0.0
+    first_step_s: float = 0.0
 
     @property
     def progress(self) -> tuple[int, int, int]:
@@ -54,6 +56,8 @@ class RankProgress:
         self._steps_per_s = 0.0
         self._furthest: tuple[int, int] | None = None
         self._started_at: float | None = None
+        self._model_at: dict[int, float] = {}  # on each rank's own clock
+        self._first_step_s = 0.0
 
     def note(self, message: protocol.Message) -> None:
         match message:
@@ -64,7 +68,13 @@ class RankProgress:
                     if message.phase == SETUP:
                         return
                     self._furthest = max(self._furthest or (0, 0), (message.epoch, message.step))
-            case protocol.PhaseDone(name="first_step") | protocol.EpochDone():
+            case protocol.PhaseDone(name="model"):
+                self._model_at[message.rank] = message.time
+                return
+            case protocol.PhaseDone(name="first_step"):
+                took_s = message.time - self._model_at.get(message.rank, message.time)
+                self._first_step_s = max(self._first_step_s, took_s)
+            case protocol.EpochDone():
                 pass
             case _:
                 return
@@ -117,6 +127,7 @@ class RankProgress:
             step_s=beat.step_s,
             stalled_s=beat.stalled_s + silent_s,
             silent_s=silent_s,
+            first_step_s=self._first_step_s,
         )
 
 

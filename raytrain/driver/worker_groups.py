@@ -93,9 +93,11 @@ class WorkerGroups:
         return RunStatus.STOPPED, self._stop.reason, None
 
     def _next_size(self) -> int:
-        scaling, began = self._request.spec.scaling, time.monotonic()
+        scaling, began, most = self._request.spec.scaling, time.monotonic(), 0
         while True:
             free = elastic.workers_that_fit(free_resources(), scaling, self._dataset.tier.tier)
+            if free > most:  # what the last group held comes free piece by piece
+                most, began = free, time.monotonic()
             size = elastic.first_size(scaling, free, waited_s=time.monotonic() - began)
             if size is not None:
                 return size
