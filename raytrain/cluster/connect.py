@@ -14,7 +14,8 @@ from raytrain.cluster.local import local_cluster, machine
 from raytrain.errors import ClusterError, ClusterUnreachable, Problem
 
 Progress = Callable[[str], None]
-_PROBE_TIMEOUT_S = 1.0
+# Whether anyone listens on this machine is known at once; who does may be slow to answer.
+_PROBE_CONNECT_S, _PROBE_READ_S = 1.0, 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +102,8 @@ def _heads(environ: Mapping[str, str]) -> list[LocalHead]:
 
 def _answers(url: str, environ: Mapping[str, str]) -> bool:
     """Whether a Ray dashboard answers: one in a container, of another user, or at the end of a tunnel."""
-    probe = Transport(
-        url, token=find_token(environ), connect_timeout_s=_PROBE_TIMEOUT_S, read_timeout_s=_PROBE_TIMEOUT_S
-    )
+    token = find_token(environ)
+    probe = Transport(url, token=token, connect_timeout_s=_PROBE_CONNECT_S, read_timeout_s=_PROBE_READ_S)
     try:
         JobsApi(url, transport=probe).versions()
     except ClusterError:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import ray
 from ray.data.block import BlockAccessor
 
+from raytrain.data.blocks import stored_rows
 from raytrain.data.label_checks import unseen_classes
 from raytrain.data.packed import map_arrays
 from raytrain.data.pipeline import Pipeline
@@ -162,9 +163,10 @@ class _LazySource:
 
     def _tables(self, dataset: ray.data.Dataset) -> Iterator[pa.Table]:
         try:
-            for bundle in dataset.iter_internal_ref_bundles():
-                for ref in bundle.block_refs:
-                    yield BlockAccessor.for_block(ray.get(ref)).to_arrow()
+            for block in stored_rows(dataset):
+                yield (
+                    BlockAccessor.for_block(ray.get(block.ref)).to_arrow().slice(block.first, block.stop - block.first)
+                )
         except Exception as error:
             raise self.explain(error) from error
 

@@ -32,6 +32,8 @@ _ENVIRONMENT = {
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    # A process that is gone is noticed without; one that is silent is left to the watchdog, whose limits the user sets.
+    "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": str(24 * 3600),
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # `raytrain.driver.group_monitor` and `stop` watch the nodes
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
@@ -125,10 +127,11 @@ def _run(request: JobRequest, paths: RunPaths, folder: Path, refusal: OSError | 
 
     logging.getLogger("ray").setLevel(logging.ERROR)
     ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
+    from raytrain.driver.cluster_nodes import session_logs
     from raytrain.driver.recorder import open_recorder
 
-    node = ray._private.worker._global_node
-    mirror = Path(node.get_logs_dir_path()) / f"raytrain-{submission_id(request.run, request.attempt)}.jsonl"
+    logs = session_logs()
+    mirror = logs / f"raytrain-{submission_id(request.run, request.attempt)}.jsonl" if logs else None
     with contextlib.closing(open_recorder(request, paths, mirror=mirror)) as recorder:
         return _run_recorded(request, paths, recorder, folder, refusal)
 

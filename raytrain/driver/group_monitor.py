@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,7 +30,7 @@ from raytrain.spec.request import JobRequest
 from raytrain.spec.tier_choice import Tier
 
 _LOOK_EVERY_S = 1.0
-_STACKS_WITHIN_S = 30.0
+_STACKS_WITHIN_S = 90.0
 _ASK_CLUSTER_EVERY_S = 5.0
 # Workers that are placed at once are no news; those that are not, after this.
 _QUEUED_AFTER_S = 5.0
@@ -43,6 +44,8 @@ class GroupMonitor:
         wanted: what the job asks for, where the group may be smaller.
         tier: where the group's rows are kept.
         group: the number of groups before it in this attempt.
+        prepare_next: readies what another group would need. That costs a good part of what a group's start does, so it
+            is called, once a second, when training goes on; sooner it would slow down the start, or a short run.
 
     Attributes:
         workers: the group's processes, once they run.
@@ -61,9 +64,10 @@ class GroupMonitor:
         wanted: ScalingSpec,
         tier: Tier,
         group: int,
+        prepare_next: Callable[[], None],
     ) -> None:
         self._request, self._paths, self._wanted, self._group = request, paths, wanted, group
-        self._tier = tier
+        self._tier, self._prepare_next = tier, prepare_next
         self._mailbox, self._recorder, self._pulse = mailbox, recorder, pulse
         self._began = self._asked_at = time.monotonic()
         self._placed_at: float | None = None
@@ -98,7 +102,10 @@ class GroupMonitor:
         hang = find_hang(self._pulse.states(), self._request.spec.watchdog)
         if hang is not None:
             self._end(hang)
-        elif asks_cluster:
+            return
+        if self._pulse.goes_on:
+            self._prepare_next()
+        if asks_cluster:
             self._look_for_room(self._placed_at)
 
     def _look_for_workers(self) -> None:

@@ -22,15 +22,17 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from raytrain.driver.mailbox import WorkerProcess
 from raytrain.files import write_whole
 
-_DUMP_TIMEOUT_S = 4.0
-_NODE_TIMEOUT_S = 10.0
+_DUMP_TIMEOUT_S = 15.0
+# Another node may have to start a process for it. Those to be killed are also when nobody waits for it any more.
+_STACKS_TIMEOUT_S = 60.0
+_KILL_TIMEOUT_S = 10.0
 _PROC_FILES = ("status", "wchan", "stack")
 _STATUS_LINES = ("State:", "VmRSS:", "Threads:", "SigBlk:")
 
 
 def save_stacks(workers: Sequence[WorkerProcess], path: Path) -> None:
     """Writes the stacks of all ranks' Python threads into one file; what cannot be read is said so there."""
-    texts = dict(zip(workers, _on_nodes(workers, stacks_of), strict=True))
+    texts = dict(zip(workers, _on_nodes(workers, stacks_of, _STACKS_TIMEOUT_S), strict=True))
     parts = [
         f"=== rank {worker.rank}, process {worker.pid} on {worker.address}\n{text or 'its node does not answer'}\n"
         for worker, text in texts.items()
@@ -41,7 +43,7 @@ def save_stacks(workers: Sequence[WorkerProcess], path: Path) -> None:
 
 def kill(workers: Sequence[WorkerProcess]) -> None:
     """Ends the processes at once, also those that are stopped and those whose training thread holds every lock."""
-    _on_nodes(workers, _kill)
+    _on_nodes(workers, _kill, _KILL_TIMEOUT_S)
 
 
 def stacks_of(pid: int) -> str:
@@ -86,7 +88,7 @@ def _kill(pid: int) -> str:
     return "killed"
 
 
-def _on_nodes(workers: Sequence[WorkerProcess], act: Callable[[int], str]) -> list[str]:
+def _on_nodes(workers: Sequence[WorkerProcess], act: Callable[[int], str], timeout_s: float) -> list[str]:
     """What `act` returns for each worker's pid on its node; empty where the node does not answer in time."""
     here = ray.get_runtime_context().get_node_id()
     by_node: dict[str, list[WorkerProcess]] = defaultdict(list)
@@ -100,7 +102,7 @@ def _on_nodes(workers: Sequence[WorkerProcess], act: Callable[[int], str]) -> li
         if node != here
     }
     results = {worker: act(worker.pid) for worker in by_node.get(here, [])}
-    deadline = time.monotonic() + _NODE_TIMEOUT_S
+    deadline = time.monotonic() + timeout_s
     for node, task in tasks.items():
         try:
             texts = ray.get(task, timeout=max(0.0, deadline - time.monotonic()))

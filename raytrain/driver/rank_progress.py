@@ -26,6 +26,7 @@ class RankState:
     Attributes:
         stalled_s: for how long it has not come to a new phase, epoch or step.
         silent_s: for how long nothing was heard of it.
+        first_step_s: how long the group's first step took, in which steps are traced; 0 before it is done.
     """
 
     rank: int
@@ -35,6 +36,7 @@ class RankState:
     step_s: float | None = None
     stalled_s: float = 0.0
     silent_s: float = 0.0
+    first_step_s: float = 0.0
 
     @property
     def progress(self) -> tuple[int, int, int]:
@@ -44,11 +46,7 @@ class RankState:
 
 
 class RankProgress:
-    """The newest heartbeat of every rank of one worker group.
-
-    Attributes:
-        started: a rank is past its first step.
-    """
+    """The newest heartbeat of every rank of one worker group."""
 
     def __init__(self, workers: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -58,7 +56,9 @@ class RankProgress:
         self._placed_at: float | None = None
         self._steps_per_s = 0.0
         self._furthest: tuple[int, int] | None = None
-        self.started = False
+        self._started_at: float | None = None
+        self._model_at: dict[int, float] = {}  # on each rank's own clock
+        self._first_step_s = 0.0
 
     def note(self, message: protocol.Message) -> None:
         match message:
@@ -66,11 +66,20 @@ class RankProgress:
                 with self._lock:
                     self._steps_per_s = max(self._steps_per_s, _speed(self._heard.get(message.rank), message))
                     self._heard[message.rank] = message, self._clock()
-                    if message.phase != SETUP:
-                        self._furthest = max(self._furthest or (0, 0), (message.epoch, message.step))
-                self.started = self.started or message.phase != SETUP
-            case protocol.PhaseDone(name="first_step") | protocol.Happened(event=events.EpochEnd()):
-                self.started = True
+                    if message.phase == SETUP:
+                        return
+                    self._furthest = max(self._furthest or (0, 0), (message.epoch, message.step))
+            case protocol.PhaseDone(name="model"):
+                self._model_at[message.rank] = message.time
+                return
+            case protocol.PhaseDone(name="first_step"):
+                took_s = message.time - self._model_at.get(message.rank, message.time)
+                self._first_step_s = max(self._first_step_s, took_s)
+            case protocol.Happened(event=events.EpochEnd()):
+                pass
+            case _:
+                return
+        self._started_at = self._started_at or self._clock()
 
     def placed(self) -> None:
         """The group's processes run: from now on they can be waited for."""
@@ -82,6 +91,18 @@ class RankProgress:
             return []
         with self._lock:
             return [self._state(rank, self._placed_at) for rank in range(self._workers)]
+
+    @property
+    def started(self) -> bool:
+        """A rank is past its first step."""
+        return self._started_at is not None
+
+    @property
+    def goes_on(self) -> bool:
+        """Training has gone on for as long as the group's processes took to come to the first step."""
+        if self._started_at is None or self._placed_at is None:
+            return False
+        return self._clock() - self._started_at >= self._started_at - self._placed_at
 
     @property
     def position(self) -> tuple[int, int] | None:
@@ -107,6 +128,7 @@ class RankProgress:
             step_s=beat.step_s,
             stalled_s=beat.stalled_s + silent_s,
             silent_s=silent_s,
+            first_step_s=self._first_step_s,
         )
 
 

@@ -3,18 +3,15 @@
 Runs in: the driver, which starts the controller's process before it is needed.
 
 A process costs more than a second of a core to start, and Ray Train starts five beside the workers for each group:
-three are left out here, and the controller and the barrier stand ready before a group needs them.
+three are left out here, and the controller and the barrier stand ready before a group needs them. Imported only where
+`raytrain.ray_internals` finds what this leans on.
 """
 
 from __future__ import annotations
 
-import os
-import threading
 from typing import Any
 
 import ray
-from ray._common.constants import RAY_WARN_BLOCKING_GET_INSIDE_ASYNC_ENV_VAR as WARN_OF_BLOCKING
-from ray.core.generated.gcs_pb2 import PlacementGroupTableData
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.constants import get_env_vars_to_propagate
@@ -22,14 +19,15 @@ from ray.train.v2._internal.execution.checkpoint.sync_actor import Synchronizati
 from ray.train.v2._internal.execution.controller import TrainController
 from ray.train.v2._internal.execution.worker_group import worker_group
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
-from ray.util.placement_group import PlacementGroup, remove_placement_group
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-# Ray Train gives the placement up after a minute and tries again without end; how long a job queues is for its spec.
-_PLACEMENT_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
-_WITHOUT_LIMIT_S = 30 * 24 * 3600.0
-_SPARE_AFTER_S = 20.0
+from raytrain.driver.cluster_nodes import own_node
+from raytrain.driver.trainers import Trainers
+
 # A run's rows come from `raytrain.data.tiers.worker_shards`, and `free_placement_groups` does the cleaner's work.
 _UNUSED = (DatasetsCallback, PlacementGroupCleanerCallback)
+# The controller's waiting is Ray Train's own; Ray would warn of it.
+_ENVIRONMENT = {"RAY_WARN_BLOCKING_GET_INSIDE_ASYNC": "0"}
 
 
 class Controller(TrainController):  # type: ignore[misc]
@@ -51,7 +49,7 @@ class _Barrier:
     """Stands for the class of Ray Train's barrier actor, and gives the one that runs already."""
 
     def __init__(self) -> None:
-        self._actor = SynchronizationActor.options(label_selector=_here()).remote()
+        self._actor = SynchronizationActor.options(scheduling_strategy=_here()).remote()
 
     def options(self, **_: Any) -> _Barrier:
         return self
@@ -61,61 +59,42 @@ class _Barrier:
         return self._actor
 
 
-class Controllers:
-    """Controllers, each for one group, of which the next always stands ready or is about to.
-
-    Args:
-        queue_timeout_s: how long a group may wait for its place; None for as long as it takes.
-    """
+class ReadyTrainers(Trainers):
+    """Trainers whose controllers run already: the first from the making on, and another once that is called for."""
 
     def __init__(self, *, queue_timeout_s: float | None) -> None:
-        os.environ[_PLACEMENT_TIMEOUT] = str(queue_timeout_s or _WITHOUT_LIMIT_S)
+        super().__init__(queue_timeout_s=queue_timeout_s)
         self._ready: Any = _start_controller()
-        self._filling = self._fill_later()
+        self._taken: Any = None
 
-    def take(self) -> Any:
-        """The handle of a controller; another is started once the machine is not busy with this one's group."""
-        self.close()
-        taken, self._ready = self._ready or _start_controller(), None
+    def make(self, *args: Any, **kwargs: Any) -> DataParallelTrainer:
+        self._taken, self._ready = self._ready or _start_controller(), None
         try:
-            ray.get(taken.__ray_ready__.remote())
+            ray.get(self._taken.__ray_ready__.remote())
         except ray.exceptions.RayActorError:  # it died while it stood by
-            taken = _start_controller()
-        self._filling = self._fill_later()
-        return taken
+            self._taken = _start_controller()
+        return _Trainer(*args, controller=self._taken, **kwargs)
 
-    def close(self) -> None:
-        """Starts no other."""
-        self._filling.cancel()
-        self._filling.join()
-
-    def _fill_later(self) -> threading.Timer:
-        filling = threading.Timer(_SPARE_AFTER_S, self._fill)
-        filling.daemon = True
-        filling.start()
-        return filling
-
-    def _fill(self) -> None:
+    def prepare(self) -> None:
         self._ready = self._ready or _start_controller()
+
+    def release(self) -> None:
+        self._taken.__ray_terminate__.remote()  # what was raised may hold its handle, and with it what it started
+        super().release()
 
 
 def _start_controller() -> Any:
     """A controller in a process of its own on this node; returns at once."""
-    environment = {"env_vars": {WARN_OF_BLOCKING: "0"} | get_env_vars_to_propagate()}
-    return ray.remote(num_cpus=0, label_selector=_here(), runtime_env=environment)(Controller).remote()
+    environment = {"env_vars": _ENVIRONMENT | get_env_vars_to_propagate()}
+    return ray.remote(num_cpus=0, scheduling_strategy=_here(), runtime_env=environment)(Controller).remote()
 
 
-def _here() -> dict[str, str]:
-    """Selects this node."""
-    return {ray._raylet.RAY_NODE_ID_KEY: ray.get_runtime_context().get_node_id()}
+def _here() -> NodeAffinitySchedulingStrategy:
+    return NodeAffinitySchedulingStrategy(own_node(), soft=False)
 
 
-class Trainer(DataParallelTrainer):  # type: ignore[misc]
-    """A trainer whose controller runs in a process that is there already.
-
-    Args:
-        controller: of `Controllers`; it serves one group.
-    """
+class _Trainer(DataParallelTrainer):  # type: ignore[misc]
+    """A trainer whose controller runs in a process that is there already; it serves one group."""
 
     def __init__(self, *args: Any, controller: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -126,15 +105,3 @@ class Trainer(DataParallelTrainer):  # type: ignore[misc]
 
     def _initialize_and_run_controller(self, **arguments: Any) -> Any:
         return ray.get(self._controller.begin.remote(arguments))
-
-
-def free_placement_groups() -> None:
-    """Gives back what a group that failed left reserved in this job's name; the next group would wait for it.
-
-    Ray Train does so where the group had begun, Ray itself only when the whole job has ended.
-    """
-    job = ray.get_runtime_context().get_job_id()
-    for serialized in ray._private.state.state._connect_and_get_accessor().get_placement_group_table():
-        group = PlacementGroupTableData.FromString(serialized)
-        if group.creator_job_id.hex() == job and group.state != PlacementGroupTableData.REMOVED:
-            remove_placement_group(PlacementGroup(ray.PlacementGroupID(group.placement_group_id)))

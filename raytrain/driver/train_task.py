@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import ray
 
+from raytrain import ray_internals
 from raytrain.driver.curves import draw_curves
 from raytrain.driver.mailbox import start_mailbox
 from raytrain.driver.recorder import Recorder
@@ -28,7 +29,7 @@ from raytrain.spec.request import JobRequest
 from raytrain.user_code import describe_failure
 
 if TYPE_CHECKING:
-    from raytrain.driver.train_controller import Controllers
+    from raytrain.driver.trainers import Trainers
     from raytrain.driver.worker_groups import Outcome
 
 _ELASTIC_PROMISE = (
@@ -79,7 +80,7 @@ def storage_refused(request: JobRequest, recorder: Recorder, refusal: OSError) -
     error = Failure(
         kind="StorageError",
         field="storage",
-        message=f"got {request.storage}: {refusal.strerror}, expected a directory that the cluster can write",
+        message=f"got {request.storage}: {refusal.strerror or refusal}, expected a directory that the cluster can write",
         fix="--set storage=… a directory that every node sees and can write",
     )
     recorder.record(events.RunFinished(status=str(RunStatus.FAILED), reason=str(Reason.STORAGE), error=error))
@@ -103,20 +104,22 @@ def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Sto
         write_whole(paths.preprocessing, json.dumps(dataset.pipeline.to_json()))
     except OSError as error:  # no reason not to train
         recorder.record(events.Warned(message=f"{paths.preprocessing.name} could not be written: {error}"))
-    for text in dataset.notices:
+    trainers = ahead.result()
+    for text in (*dataset.notices, *ray_internals.notices()):
         recorder.record(events.Warned(message=text))
-    controllers = ahead.result()
     from raytrain.driver.worker_groups import WorkerGroups
 
-    try:
-        return WorkerGroups(request, paths, recorder, dataset, mailbox, stop, controllers, folder).run()
-    finally:
-        controllers.close()
+    return WorkerGroups(request, paths, recorder, dataset, mailbox, stop, trainers, folder).run()
 
 
-def _start_ahead(scaling: ScalingSpec) -> Controllers:
+def _start_ahead(scaling: ScalingSpec) -> Trainers:
     """Imports what is needed later while the data is read, and starts the first group's controller."""
     import raytrain.driver.worker_groups  # noqa: F401
-    from raytrain.driver.train_controller import Controllers
 
-    return Controllers(queue_timeout_s=scaling.queue_timeout)
+    if not ray_internals.is_there(ray_internals.CONTROLLER):
+        from raytrain.driver.trainers import Trainers
+
+        return Trainers(queue_timeout_s=scaling.queue_timeout)
+    from raytrain.driver.train_controller import ReadyTrainers
+
+    return ReadyTrainers(queue_timeout_s=scaling.queue_timeout)

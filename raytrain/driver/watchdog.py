@@ -13,6 +13,8 @@ from raytrain.spec.job import WatchdogSpec
 
 # A step may take so many times the median one before it counts as hung.
 _MEDIAN_STEPS = 20
+# Another batch's shape is traced anew, which takes about what it took in the first step, on a slow machine minutes.
+_FIRST_STEPS = 2
 # A rank that has missed so many seconds of heartbeats is stopped as a whole, not only its training thread.
 _SILENT_S = 5.0
 
@@ -51,7 +53,7 @@ def limit_s(rank: RankState, limits: WatchdogSpec) -> float:
     if rank.phase == "setup":
         return limits.setup
     if rank.phase == "train":
-        return max(limits.step, _MEDIAN_STEPS * (rank.step_s or 0.0))
+        return max(limits.step, _MEDIAN_STEPS * (rank.step_s or 0.0), _FIRST_STEPS * rank.first_step_s)
     return limits.checkpoint
 
 

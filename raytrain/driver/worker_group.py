@@ -9,15 +9,20 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import ray
-from ray.train import FailureConfig, RunConfig, ScalingConfig
-from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
-from ray.train.v2.api.exceptions import ControllerError, PreemptionError, TrainingFailedError, WorkerGroupError
+from ray.train import (
+    ControllerError,
+    FailureConfig,
+    PreemptionError,
+    RunConfig,
+    ScalingConfig,
+    TrainingFailedError,
+    WorkerGroupError,
+)
 
 from raytrain.driver.keras_backend import KerasConfig
-from raytrain.driver.train_controller import Trainer, free_placement_groups
+from raytrain.driver.trainers import Trainers
 from raytrain.spec.job import ScalingSpec
 from raytrain.spec.placement import needs_of
 from raytrain.spec.request import JobRequest
@@ -46,22 +51,21 @@ class GroupResult:
         return "" if self.failure is None else str(self.failure)
 
 
-def run_group(request: JobRequest, config: LoopConfig, controller: Any) -> GroupResult:
+def run_group(request: JobRequest, config: LoopConfig, trainers: Trainers) -> GroupResult:
     """Trains with one worker group; returns when all workers have ended or one has failed.
 
     Args:
         request: the job, whose `scaling.workers` is this group's size.
         config: what every worker is handed.
-        controller: of `raytrain.driver.train_controller.Controllers`, for this group alone.
+        trainers: make the one that this group needs.
     """
     scaling = request.spec.scaling
     prefix = f"raytrain-train-{request.run}-"
     for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):  # by drivers of this run that were killed
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=prefix) as scratch:
-        trainer = Trainer(
+        trainer = trainers.make(
             train_loop,
-            controller=controller,
             train_loop_config={"config": config},
             backend_config=KerasConfig(mailbox=config.mailbox, group=config.group),
             scaling_config=_scaling(scaling),
@@ -83,12 +87,11 @@ def run_group(request: JobRequest, config: LoopConfig, controller: Any) -> Group
             cause = error.controller_failure if isinstance(error, ControllerError) else error
             return GroupResult(
                 preempted=isinstance(error, PreemptionError),
-                queue_timed_out=isinstance(cause, WorkerGroupStartupTimeoutError),
+                queue_timed_out=type(cause).__name__ == "WorkerGroupStartupTimeoutError",
                 failure=error,
             )
         finally:
-            controller.__ray_terminate__.remote()  # what was raised may hold its handle, and with it what it started
-            free_placement_groups()
+            trainers.release()
     return GroupResult()
 
 

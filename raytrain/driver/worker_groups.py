@@ -24,7 +24,7 @@ from raytrain.driver.mailbox_reader import MailboxReader
 from raytrain.driver.rank_progress import RankProgress
 from raytrain.driver.recorder import Recorder
 from raytrain.driver.stop_signal import StopSignal
-from raytrain.driver.train_controller import Controllers
+from raytrain.driver.trainers import Trainers
 from raytrain.driver.worker_group import GroupResult, run_group
 from raytrain.errors import Failure
 from raytrain.protocol import Pause
@@ -69,12 +69,12 @@ class WorkerGroups:
         dataset: Dataset,
         mailbox: Any,
         stop: StopSignal,
-        controllers: Controllers,
+        trainers: Trainers,
         folder: Path,
     ) -> None:
         self._request, self._paths, self._recorder = request, paths, recorder
         self._dataset, self._mailbox, self._stop = dataset, mailbox, stop
-        self._controllers = controllers
+        self._trainers = trainers
         self._folder = folder
         self._past = failure_policy.History()
         self._group = 0
@@ -94,9 +94,11 @@ class WorkerGroups:
         return RunStatus.STOPPED, self._stop.reason, None
 
     def _next_size(self) -> int:
-        scaling, began = self._request.spec.scaling, time.monotonic()
+        scaling, began, most = self._request.spec.scaling, time.monotonic(), 0
         while True:
             free = elastic.workers_that_fit(free_resources(), scaling, self._dataset.tier.tier)
+            if free > most:  # what the last group held comes free piece by piece
+                most, began = free, time.monotonic()
             size = elastic.first_size(scaling, free, waited_s=time.monotonic() - began)
             if size is not None:
                 return size
@@ -125,6 +127,7 @@ class WorkerGroups:
             wanted=self._request.spec.scaling,
             tier=self._dataset.tier.tier,
             group=self._group,
+            prepare_next=self._trainers.prepare,
         )
         self._stop.group_begins(monitor, pulse)
         injector = fault_injection.Injector(
@@ -146,7 +149,7 @@ class WorkerGroups:
                     group=self._group,
                     fall_backs=self._fall_backs,
                 ),
-                self._controllers.take(),
+                self._trainers,
             )
         self._stop.group_ends()
         steps_per_epoch = self._dataset.plans_for(self._workers)["train"].steps

@@ -142,7 +142,7 @@ class WatchdogSpec(StrictModel):
     """How long no worker may advance before the workers are taken for hung and started anew."""
 
     setup: DurationS = Field(600, description="from the start of the workers to the first step")
-    step: DurationS = Field(60, description="a step, or twenty times the median step if longer")
+    step: DurationS = Field(60, description="a step, or twenty times the median step or twice the first one if longer")
     checkpoint: DurationS = Field(600, description="what comes between epochs, validation included")
 
 

@@ -160,9 +160,7 @@ def test_a_kill_between_two_epochs(cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(
-    not FULL, reason="one more run; what it must free is freed in tests/driver/test_train_controller.py"
-)
+@pytest.mark.skipif(not FULL, reason="one more run; what it must free is freed in tests/driver/test_trainers.py")
 def test_a_controller_that_dies(cli: Cli, tmp_path: Path) -> None:
     """Three of the cluster's four CPUs are reserved in its name: no other group has room while they are."""
     job = write_job(tmp_path / "controlled", scaling={"workers": 3}, fit={"epochs": 6})

@@ -50,6 +50,32 @@ def test_a_rank_that_advances_is_not_stalled() -> None:
     assert pulse.states()[0].stalled_s == 0
 
 
+def test_how_long_the_first_step_took_is_that_of_the_slowest_rank_by_its_own_clock() -> None:
+    pulse = RankProgress(2)
+    pulse.placed()
+    for rank, model_at, first_step_at in ((0, 100.0, 107.0), (1, 5000.0, 5009.0)):
+        pulse.note(PhaseDone(rank=rank, time=model_at, name="model"))
+        assert not pulse.started
+        pulse.note(beat(rank))
+        pulse.note(PhaseDone(rank=rank, time=first_step_at, name="first_step"))
+        pulse._started_at = None
+    assert [state.first_step_s for state in pulse.states()] == [9.0, 9.0]
+
+
+def test_training_goes_on_when_it_has_lasted_as_long_as_it_took_to_begin() -> None:
+    clock = Clock()
+    pulse = RankProgress(2, clock=clock)
+    pulse.placed()
+    clock.now += 40
+    assert not pulse.goes_on
+    pulse.note(PhaseDone(rank=0, time=0.0, name="first_step"))
+    clock.now += 39
+    pulse.note(beat(1))
+    assert not pulse.goes_on
+    clock.now += 1
+    assert pulse.goes_on
+
+
 def test_the_group_has_started_with_any_ranks_first_step() -> None:
     messages = [
         PhaseDone(rank=0, time=0.0, name="first_step"),

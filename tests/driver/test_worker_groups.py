@@ -179,6 +179,24 @@ def test_a_lost_node_makes_the_group_smaller(case: Any, monkeypatch: pytest.Monk
     assert made.told.resharded == ("for 3", "shared")
 
 
+def test_room_that_comes_free_piece_by_piece_is_waited_for(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is: a size is settled on when no more has come for a while."""
+    now = 0.0
+
+    def wait(seconds: float) -> bool:
+        nonlocal now
+        now += 4.0
+        return False
+
+    made = case(scaling={"workers": 4, "min_workers": 1})
+    monkeypatch.setattr("raytrain.driver.worker_groups.time.monotonic", lambda: now)
+    made.stop.wait = wait
+    rooms = iter([0.0, 1.0, 2.0, 3.0, 4.0])
+    monkeypatch.setattr(worker_groups, "free_resources", lambda: [{"CPU": next(rooms)}])
+    assert made.run(end("completed")) == ("SUCCEEDED", "completed")
+    assert made.sizes == [4]
+
+
 def test_workers_that_read_while_they_train_leave_a_cpu_free(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(elastic, "SETTLE_S", 0.0)
     made = case(scaling={"workers": 4, "min_workers": 2})

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MARK = "RAYTRAIN_LOCAL_CLUSTER"
 # The clock that tells when a process began ticks 100 times a second.
 _SAME_MOMENT_S = 0.05
+# The kernel ends what was killed once it has a moment for it.
+_KILLED_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +89,7 @@ def end(processes: list[psutil.Process], *, grace_s: float) -> list[psutil.Proce
     _, stubborn = psutil.wait_procs(processes, timeout=grace_s)
     for process in stubborn:
         _signal(process.kill)
-    _, left = psutil.wait_procs(stubborn, timeout=5)
+    _, left = psutil.wait_procs(stubborn, timeout=_KILLED_WITHIN_S)
     return [process for process in left if _runs(process)]
 
 

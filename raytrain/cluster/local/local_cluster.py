@@ -26,11 +26,13 @@ from raytrain.cluster.local.machine import free_port, is_free, logical_cpus, tem
 from raytrain.errors import ClusterError, Problem
 from raytrain.files import state_dir
 
-START_TIMEOUT_S = 60.0
+# A start that fails ends by itself: this ends only one that hangs, on a machine however slow.
+START_TIMEOUT_S = 300.0
 _STOP_GRACE_S = 2.0
 _POLL_S = 0.05
-_ASK_TIMEOUT_S = 3.0
-_BIND_FAILED = "already occupied"
+_ASK_TIMEOUT_S = 20.0
+# Another process took the dashboard's port between our look and Ray's; the 30 s passed that Ray gives itself.
+_WORTH_ANOTHER_START = ("already occupied", "timed out during startup")
 # The processes without which a Ray head is none.
 _VITAL = ("gcs_server", "raylet", "dashboard.py")
 # What would turn `ray start`, or the jobs that inherit its environment, into something else.
@@ -103,18 +105,18 @@ def stop(environ: Mapping[str, str] | None = None) -> bool:
         return _stop(record, environ)
 
 
-class _PortTaken(Exception):
-    """Another process took the dashboard's port between our look and Ray's."""
+class _StartAgain(Exception):
+    """This start came to nothing, and another may come to something."""
 
 
 def _start(cpus: int, gpus: int | None, deadline: float, environ: Mapping[str, str]) -> LocalCluster:
     ports = [DASHBOARD_PORT] if is_free(DASHBOARD_PORT) else []
-    for port in [*ports, free_port()]:
+    for port in [*ports, free_port(), free_port()]:
         try:
             return _start_on(port, cpus, gpus, deadline, environ)
-        except _PortTaken:
-            continue
-    return _start_on(free_port(), cpus, gpus, deadline, environ)
+        except _StartAgain as failed:
+            why = str(failed)
+    raise _start_failed(why, state_dir(environ) / "local.log")
 
 
 def _start_on(port: int, cpus: int, gpus: int | None, deadline: float, environ: Mapping[str, str]) -> LocalCluster:
@@ -193,6 +195,10 @@ def _environment(environ: Mapping[str, str], mark: str) -> dict[str, str]:
         "RAY_prestart_worker_first_driver": "0",
         "RAY_metrics_report_interval_ms": environ.get("RAY_metrics_report_interval_ms", "2000"),
         "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
+        # How long Ray waits for processes that it has started, of which a slow machine has several to start at once.
+        "RAY_gcs_server_port_wait_time_s": "300",
+        "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "300",
+        "RAY_worker_register_timeout_seconds": "300",
     }
 
 
@@ -206,9 +212,10 @@ def _wait_until_ready(
     ray_session, answer = "", "nothing answers"
     while time.monotonic() < deadline:
         if daemon.poll():
-            if _BIND_FAILED in _tail(log):
-                raise _PortTaken
-            raise _start_failed(f"ray start ended with code {daemon.returncode}", log)
+            ended = f"ray start ended with code {daemon.returncode}"
+            if any(words in _tail(log) for words in _WORTH_ANOTHER_START):
+                raise _StartAgain(ended)
+            raise _start_failed(ended, log)
         try:
             ray_session = ray_session or _own_session(api, folder)
             # `ray start` itself ends when it has started everything, shortly before or after the agent is ready.
@@ -224,7 +231,7 @@ def _own_session(api: JobsApi, folder: Path) -> str:
     """The session's name, which is also that of its folder; a cluster that answers with another is not ours."""
     session = api.versions().session
     if not (folder / session).exists():
-        raise _PortTaken
+        raise _StartAgain(f"another Ray cluster on {api.url}")
     return session
 
 

@@ -10,8 +10,8 @@ import tempfile
 from typing import Any
 
 import ray
-from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 
+from raytrain import ray_internals
 from raytrain.no_proxy import reach_directly
 from raytrain.spec.tier_choice import Capacity, capacity_of
 
@@ -27,7 +27,11 @@ def free_disk_bytes(workers: int) -> int:
 
 
 def spilled_bytes() -> int:
-    """What the cluster's object stores have written to disk so far for want of room."""
+    """What the cluster's object stores have written to disk so far for want of room; 0 where Ray does not say."""
+    if not ray_internals.is_there(ray_internals.SPILLING):
+        return 0
+    from ray._private.internal_api import get_memory_info_reply, get_state_from_address
+
     reach_directly(node["NodeManagerAddress"] for node in _nodes())  # one of which is asked by gRPC for Python
     state = get_state_from_address(ray.get_runtime_context().gcs_address)
     return int(get_memory_info_reply(state).store_stats.spilled_bytes_total)

@@ -15,6 +15,7 @@ import pyarrow as pa
 import ray.data
 from ray.data import ExecutionResources
 
+from raytrain.data.blocks import stored_rows
 from raytrain.data.packed import Arrays, to_block
 from raytrain.data.tiers.dealer import DealtBlock
 from raytrain.data.tiers.dealing import Dealing, source_ranges
@@ -88,21 +89,19 @@ class PassReader:
         dealing = Dealing({split: self.plans[split] for split in deal.splits})
         workers = next(iter(self.plans.values())).workers
         at = 0
-        for bundle in packed.iter_internal_ref_bundles():
-            for block, cut in zip(bundle.blocks, bundle.slices or (), strict=True):
-                first, stop = (0, block.metadata.num_rows) if cut is None else (cut.start_offset, cut.end_offset)
-                marks = _marks(source, at, at + stop - first, order)
-                at += stop - first
-                dealt = dealing.deal_to_all(marks) if deal.to_all else dealing.deal(marks)
-                pieces = [
-                    [
-                        Piece(split=split, block=block.ref, rows=rows[rank] + first)
-                        for split, rows in dealt.items()
-                        if len(rows[rank])
-                    ]
-                    for rank in range(workers)
+        for block in stored_rows(packed):
+            marks = _marks(source, at, at + block.stop - block.first, order)
+            at += block.stop - block.first
+            dealt = dealing.deal_to_all(marks) if deal.to_all else dealing.deal(marks)
+            pieces = [
+                [
+                    Piece(split=split, block=block.ref, rows=rows[rank] + block.first)
+                    for split, rows in dealt.items()
+                    if len(rows[rank])
                 ]
-                yield DealtBlock(pieces=pieces, bytes=block.metadata.size_bytes)
+                for rank in range(workers)
+            ]
+            yield DealtBlock(pieces=pieces, bytes=block.bytes)
         if at != source.rows:
             raise _changed(source, at)
 

@@ -21,6 +21,9 @@ from raytrain.run.events import CheckpointFailed, CheckpointSaved, Event
 from raytrain.worker.checkpoints import backoff, checkpoint
 from raytrain.worker.checkpoints.checkpoint import Array, Snapshot
 
+# A write may take so many times the slowest one before it, however slow the storage is, before it is given up.
+_SLOWEST_WRITES = 4
+
 
 @dataclass(frozen=True, kw_only=True)
 class Save:
@@ -74,6 +77,7 @@ class Writer:
         self._closing = False
         self._not_before = 0.0
         self._failures = 0
+        self._slowest_s = 0.0
         self._told: set[str] = set()
         self._bug: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="raytrain-checkpoint", daemon=True)
@@ -82,10 +86,14 @@ class Writer:
     def reclaim(self, *, patience_s: float | None = None) -> bool:
         """Takes back a save that waits to be tried again; False while one is being written or about to be.
 
+        Args:
+            patience_s: how long to wait for it, or longer where writes have been slow; not longer when None.
+
         After True, and until the next `offer`, nothing reads the arrays of an earlier save any more.
         """
         with self._changed:
-            free = self._changed.wait_for(lambda: self.is_free, self.patience_s if patience_s is None else patience_s)
+            limit_s = self.patience_s if patience_s is None else self._lenient(patience_s)
+            free = self._changed.wait_for(lambda: self.is_free, limit_s)
             self._raise_bug()
             if free:
                 self._waiting = None
@@ -98,7 +106,11 @@ class Writer:
             self._changed.notify_all()
 
     def close(self, *, limit_s: float) -> bool:
-        """Ends the thread once all is written; after `limit_s` gives up what could not be, says so, and is False."""
+        """Ends the thread once all is written; after `limit_s` gives up what could not be, says so, and is False.
+
+        Where writes have been slow it waits longer.
+        """
+        limit_s = self._lenient(limit_s)
         with self._changed:
             self._closing, self._not_before = True, 0.0
             self._changed.notify_all()
@@ -111,6 +123,9 @@ class Writer:
             why = "; ".join(sorted(self._told)) or f"storage did not answer for {limit_s:.0f} s"
             self._tell(CheckpointFailed(epoch=epoch, why=why, given_up=True))
         return done
+
+    def _lenient(self, limit_s: float) -> float:
+        return max(limit_s, _SLOWEST_WRITES * self._slowest_s)
 
     @property
     def is_free(self) -> bool:
@@ -146,6 +161,7 @@ class Writer:
         path = self._commit(snapshot)
         self._publish(path)
         self._failures = 0
+        self._slowest_s = max(self._slowest_s, perf_counter() - began)
         self._told.clear()
         self._tell(
             CheckpointSaved(

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -123,6 +124,21 @@ def test_a_start_that_fails_quotes_the_log_and_leaves_nothing(
 
     assert not folder.exists()
     assert local_cluster.running(environ) is None
+
+
+@pytest.mark.parametrize("said", ["127.0.0.1:8265 is already occupied", "The current node timed out during startup"])
+def test_a_start_that_ray_gave_up_is_tried_again(
+    said: str, environ: Environ, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    starts = tmp_path / "starts"
+    monkeypatch.setattr(local_cluster, "temp_dir", lambda: Path(tempfile.mkdtemp(dir=tmp_path)))
+    command = f"echo started >> {starts}; echo {said}; exit 1"
+    monkeypatch.setattr(local_cluster, "_command", lambda *_: ["sh", "-c", command])
+
+    with pytest.raises(ClusterError, match=rf"ray start ended with code 1.*\n.*{said}"):
+        local_cluster.start(environ=environ | {"PATH": os.defpath}, timeout_s=20)
+
+    assert starts.read_text().count("started") >= 2
 
 
 def test_a_start_that_takes_too_long_is_ended(

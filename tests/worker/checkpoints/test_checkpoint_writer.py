@@ -138,6 +138,17 @@ def test_a_newer_save_takes_the_place_of_one_that_waits(
     assert [path.name for path in tmp_path.iterdir()] == ["epoch-000001"]
 
 
+def test_storage_that_has_been_slow_is_waited_for_longer(writer: Writer, storage: Storage, tmp_path: Path) -> None:
+    for epoch in (0, 1):
+        storage.open.clear()
+        assert writer.reclaim(patience_s=20)
+        writer.offer(save(epoch))
+        threading.Timer(1.0, storage.open.set).start()
+        until(lambda: not writer.is_free)
+    assert writer.close(limit_s=0.1)
+    assert newest(tmp_path) == 1
+
+
 def test_what_cannot_be_written_in_the_end_is_given_up_aloud(
     writer: Writer, storage: Storage, sent: list[protocol.Message]
 ) -> None:
