@@ -77,10 +77,11 @@ def _draw(recorder: Recorder, paths: RunPaths) -> None:
 
 def storage_refused(request: JobRequest, recorder: Recorder, refusal: OSError) -> RunStatus:
     """Ends the run before it begins, because its directory cannot be written."""
+    why = refusal.strerror or str(refusal)
     error = Failure(
         kind="StorageError",
         field="storage",
-        message=f"got {request.storage}: {refusal.strerror or refusal}, expected a directory that the cluster can write",
+        message=f"got {request.storage}: {why}, expected a directory that the cluster can write",
         fix="--set storage=… a directory that every node sees and can write",
     )
     recorder.record(events.RunFinished(status=str(RunStatus.FAILED), reason=str(Reason.STORAGE), error=error))

@@ -39,14 +39,15 @@ def _flush() -> None:
 class _Copy:
     """One file descriptor that is replaced by a pipe, and the thread that empties it to where it went and the log.
 
-    The thread ends when nobody holds the pipe any more, which may be after `end`: a process that was started in
-    between writes to it for as long as it lives. Until then the thread owns the descriptors it writes to.
+    The thread ends when nobody holds the pipe any more: after `end` as a rule, later where a process that was started
+    in between lives on and writes to it, earlier where the code has closed the descriptor. So it writes to descriptors
+    of its own.
     """
 
     def __init__(self, descriptor: int, log: int) -> None:
         self._descriptor = descriptor
         self._original = os.dup(descriptor)
-        self._log = os.dup(log)
+        self._targets = (os.dup(descriptor), os.dup(log))
         self._reads, writes = os.pipe()
         os.dup2(writes, descriptor)
         os.close(writes)
@@ -55,12 +56,13 @@ class _Copy:
 
     def end(self) -> None:
         os.dup2(self._original, self._descriptor)
+        os.close(self._original)
         self._thread.join(timeout=_LAST_WORDS_S)
 
     def _pump(self) -> None:
         while chunk := os.read(self._reads, 65536):
-            for target in (self._original, self._log):
+            for target in self._targets:
                 with contextlib.suppress(OSError):  # a full disk or a closed pipe must not block those who write
                     os.write(target, chunk)
-        for descriptor in (self._reads, self._original, self._log):
+        for descriptor in (self._reads, *self._targets):
             os.close(descriptor)

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from raytrain.cluster.local import local_cluster
+from raytrain.cluster.local import local_cluster, ray_start
 from raytrain.cluster.local.cluster_processes import ProcessId, identify
 from raytrain.cluster.local.cluster_record import LocalCluster, locked_record, read_record, record_path, write_record
 from raytrain.errors import ClusterError
@@ -117,7 +117,7 @@ def test_a_start_that_fails_quotes_the_log_and_leaves_nothing(
     folder = tmp_path / "ray"
     folder.mkdir()
     monkeypatch.setattr(local_cluster, "temp_dir", lambda: folder)
-    monkeypatch.setattr(local_cluster, "_command", lambda *_: ["sh", "-c", "echo no room left; exit 3"])
+    monkeypatch.setattr(local_cluster, "start_command", lambda *_: ["sh", "-c", "echo no room left; exit 3"])
 
     with pytest.raises(ClusterError, match=r"ray start ended with code 3.*\n.*no room left"):
         local_cluster.start(environ=environ | {"PATH": os.defpath}, timeout_s=10)
@@ -133,7 +133,7 @@ def test_a_start_that_ray_gave_up_is_tried_again(
     starts = tmp_path / "starts"
     monkeypatch.setattr(local_cluster, "temp_dir", lambda: Path(tempfile.mkdtemp(dir=tmp_path)))
     command = f"echo started >> {starts}; echo {said}; exit 1"
-    monkeypatch.setattr(local_cluster, "_command", lambda *_: ["sh", "-c", command])
+    monkeypatch.setattr(local_cluster, "start_command", lambda *_: ["sh", "-c", command])
 
     with pytest.raises(ClusterError, match=rf"ray start ended with code 1.*\n.*{said}"):
         local_cluster.start(environ=environ | {"PATH": os.defpath}, timeout_s=20)
@@ -145,7 +145,7 @@ def test_a_start_that_takes_too_long_is_ended(
     environ: Environ, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(local_cluster, "temp_dir", lambda: tmp_path)
-    monkeypatch.setattr(local_cluster, "_command", lambda *_: ["sleep", "60"])
+    monkeypatch.setattr(local_cluster, "start_command", lambda *_: ["sleep", "60"])
     began = time.monotonic()
 
     with pytest.raises(ClusterError, match=r"not ready in time \(.+\)"):
@@ -211,10 +211,10 @@ def test_a_state_directory_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_what_the_head_inherits() -> None:
     environ = {"RAY_ADDRESS": "x", "TF_CONFIG": "{}", "PATH": "/bin", "MINE": "1"}
-    given = local_cluster._environment(environ, "m")
+    given = ray_start.start_environment(environ, "m")
 
     assert "RAY_ADDRESS" not in given and "TF_CONFIG" not in given
     assert given["MINE"] == "1"
     assert given["PATH"].endswith(":/bin")
     assert given["RAY_AUTH_MODE"] == "disabled"
-    assert local_cluster._environment({"RAY_AUTH_MODE": "token"}, "m")["RAY_AUTH_MODE"] == "token"
+    assert ray_start.start_environment({"RAY_AUTH_MODE": "token"}, "m")["RAY_AUTH_MODE"] == "token"
