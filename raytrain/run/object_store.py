@@ -7,21 +7,20 @@ marker does not count.
 
 from __future__ import annotations
 
-import functools
 import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
-# What pyarrow opens by a URI.
-SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs")
+from raytrain.file_systems import is_uri, open_filesystem
+
 _PART_BYTES = 8 << 20
 
 
 def is_object_store(storage: str) -> bool:
     """Whether a run's storage is a URI rather than a directory."""
-    return "://" in storage
+    return is_uri(storage)
 
 
 def join(uri: str, *names: str) -> str:
@@ -46,15 +45,15 @@ class ObjectStore:
     Every method raises OSError where the store cannot be reached or refuses.
 
     Attributes:
-        uri: as users write it; whatever pyarrow's `FileSystem.from_uri` takes.
+        uri: as users write it; whatever `raytrain.file_systems` opens.
     """
 
     uri: str
 
     def push(self, file: Path, name: str) -> None:
         """Uploads a file as the object `name`."""
-        system, root = self._opened()
-        with file.open("rb") as source, system.open_output_stream(f"{root}/{name}") as target:
+        system, root = _open(self.uri)
+        with file.open("rb") as source, _created(system, f"{root}/{name}") as target:
             shutil.copyfileobj(source, target, _PART_BYTES)
 
     def push_folder(self, folder: Path, name: str, *, marker: str) -> None:
@@ -67,7 +66,7 @@ class ObjectStore:
 
     def pull(self, name: str, target: Path) -> bool:
         """Downloads the object `name`, aside and then renamed; False where there is none."""
-        system, root = self._opened()
+        system, root = _open(self.uri)
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = target.with_name(f".{target.name}.part")
         try:
@@ -86,23 +85,23 @@ class ObjectStore:
 
     def names(self, under: str = "") -> list[str]:
         """The objects under a folder, relative to it, at any depth."""
-        from pyarrow import fs
-
-        system, root = self._opened()
-        base = _below(root, under)
-        found = system.get_file_info(fs.FileSelector(base, allow_not_found=True, recursive=True))
-        return sorted(info.path[len(base) :].lstrip("/") for info in found if info.type is fs.FileType.File)
+        base, found = self._found(under, recursive=True)
+        return sorted(info.path.lstrip("/").removeprefix(base).lstrip("/") for info in found if info.is_file)
 
     def folders(self, under: str = "") -> list[str]:
         """The names of the folders that lie directly in one."""
+        _, found = self._found(under, recursive=False)
+        return sorted(info.base_name for info in found if info.type.name == "Directory")
+
+    def _found(self, under: str, *, recursive: bool) -> tuple[str, Any]:
         from pyarrow import fs
 
-        system, root = self._opened()
-        found = system.get_file_info(fs.FileSelector(_below(root, under), allow_not_found=True))
-        return sorted(info.base_name for info in found if info.type is fs.FileType.Directory)
+        system, root = _open(self.uri)
+        base = f"{root}/{under}".rstrip("/")
+        return base.lstrip("/"), system.get_file_info(fs.FileSelector(base, allow_not_found=True, recursive=recursive))
 
     def remove_object(self, name: str) -> None:
-        system, root = self._opened()
+        system, root = _open(self.uri)
         try:
             system.delete_file(f"{root}/{name}")
         except FileNotFoundError:
@@ -110,32 +109,21 @@ class ObjectStore:
 
     def remove_folder(self, name: str, *, marker: str) -> None:
         """Removes a folder, its marker first, so that half of it never counts."""
-        from pyarrow import fs
-
         self.remove_object(f"{name}/{marker}")
-        system, root = self._opened()
-        if system.get_file_info(f"{root}/{name}").type is fs.FileType.Directory:
+        system, root = _open(self.uri)
+        if system.get_file_info(f"{root}/{name}").type.name == "Directory":
             system.delete_dir(f"{root}/{name}")
 
-    def _opened(self) -> tuple[Any, str]:
-        return _open(self.uri)
 
-
-@functools.cache
 def _open(uri: str) -> tuple[Any, str]:
-    """The file system of a URI and the path in it.
+    """The file system of a URI and the path in it, in which `%20` is a space."""
+    system, path = open_filesystem(uri)
+    return system, unquote(path).rstrip("/")
 
-    Raises:
-        OSError: no such kind of store, or one that cannot be reached.
-    """
-    from pyarrow import ArrowException, fs
 
+def _created(system: Any, path: str) -> Any:
     try:
-        system, path = fs.FileSystem.from_uri(uri)
-    except (ArrowException, ValueError) as error:
-        raise OSError(f"{uri} cannot be opened: {error}") from error
-    return system, path.rstrip("/")
-
-
-def _below(root: str, under: str) -> str:
-    return f"{root}/{under}" if under else root
+        return system.open_output_stream(path)
+    except FileNotFoundError:  # a store of real folders, which a bucket has not
+        system.create_dir(path.rpartition("/")[0], recursive=True)
+        return system.open_output_stream(path)

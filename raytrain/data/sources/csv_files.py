@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv
 
-from raytrain.data.sources.reason_line import reason_of
 from raytrain.errors import Problem, UserCodeError
+from raytrain.spec.file_errors import reason_of
 
 _PARSE = csv.ParseOptions(newlines_in_values=True)
 # Arrow takes a column's type from the first block of a file; left alone, its blocks are of 1 MB.

@@ -20,11 +20,11 @@ from raytrain.data.sources.image_files import DecodeImage, decoder_of_folders
 from raytrain.data.sources.json_lines import decode_json, json_columns, json_schema
 from raytrain.data.sources.listing import Listing, Size, list_files
 from raytrain.data.sources.numpy_files import DecodeColumns, Header, decode_numpy, numpy_headers
-from raytrain.data.sources.reason_line import reason_of
 from raytrain.data.sources.text_files import decode_text
 from raytrain.data.sources.tfrecord_files import DecodeTfrecords, tfrecord_columns
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.column_options import ColumnSpec
+from raytrain.spec.file_errors import reason_of
 from raytrain.spec.peek.unify_schemas import check_same_columns
 from raytrain.spec.source_kinds import Source
 

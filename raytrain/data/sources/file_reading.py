@@ -17,8 +17,8 @@ from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
 from raytrain.data.sources.listing import Listing
-from raytrain.data.sources.reason_line import reason_of
 from raytrain.errors import Problem, RaytrainError, UserCodeError
+from raytrain.spec.file_errors import reason_of
 from raytrain.spec.peek.unify_schemas import check_same_columns
 
 # From a file system and a path to the file's rows as tables, in order.

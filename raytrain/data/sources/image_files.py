@@ -19,12 +19,12 @@ from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
 from raytrain.data.columns.image_cells import eight_bits
-from raytrain.data.sources.listing import Listing, list_files, open_filesystem, path_of
+from raytrain.data.sources.listing import Listing, full_path, list_files
 from raytrain.data.sources.memory_tables import arrow_column
-from raytrain.data.sources.reason_line import reason_of
 from raytrain.errors import Problem, SpecError, UserCodeError
+from raytrain.file_systems import is_uri, open_filesystem
+from raytrain.spec.file_errors import reason_of
 from raytrain.spec.peek.image_folders import CHANNELS, class_of, classes_of
-from raytrain.spec.peek.named_files import is_uri
 from raytrain.spec.source_kinds import ImagesSource, Source
 
 _IMAGES_AT_ONCE = 64
@@ -89,8 +89,7 @@ class ImageTable(Datasource):  # type: ignore[misc]  # Ray's classes are untyped
     def __init__(self, table: pa.Table, source: ImagesSource, folder: Path) -> None:
         super().__init__()
         assert source.size is not None
-        root = source.folder if is_uri(source.folder) else str(folder / Path(source.folder).expanduser())
-        self._filesystem, path = open_filesystem(root)
+        self._filesystem, path = open_filesystem(full_path(source.folder, folder))
         self._root = path.rstrip("/")
         self._table, self._column = table, source.column
         self._pixels = Pixels(size=(source.size[0], source.size[1]), scale=True, mode=source.mode)
@@ -118,9 +117,7 @@ class ImageTable(Datasource):  # type: ignore[misc]  # Ray's classes are untyped
             yield some.append_column("image", arrow_column(images))
 
     def _path(self, name: str) -> str:
-        if is_uri(name):
-            return path_of(name)
-        return name if name.startswith("/") else f"{self._root}/{name}"
+        return open_filesystem(name)[1] if is_uri(name) or name.startswith("/") else f"{self._root}/{name}"
 
 
 def decoder_of_folders(source: ImagesSource, listing: Listing, folder: Path) -> DecodeImage:
@@ -188,7 +185,7 @@ def _with_classes(source: Source, classes: Sequence[str] | None, part: str) -> S
 def _roots(names: str | list[str], folder: Path) -> list[str]:
     """The folders that a source names, as the file system knows them."""
     given = [names] if isinstance(names, str) else names
-    return [path_of(name).rstrip("/") if is_uri(name) else str(folder / Path(name).expanduser()) for name in given]
+    return [open_filesystem(full_path(name, folder))[1].rstrip("/") for name in given]
 
 
 def _size_of(filesystem: Any, path: str) -> tuple[int, int]:

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from raytrain.data.sources.memory_tables import table_of_arrays
-from raytrain.data.sources.reason_line import reason_of
 from raytrain.errors import Problem, UserCodeError
+from raytrain.spec.file_errors import reason_of
 
 _BLOCK_BYTES = 32 << 20
 

@@ -17,8 +17,8 @@ from ray.data.datasource.partitioning import Partitioning, PartitionStyle
 
 from raytrain.data.sources.file_reading import Format, files_dataset
 from raytrain.data.sources.listing import Listing, Size
-from raytrain.data.sources.reason_line import reason_of
 from raytrain.errors import Problem, UserCodeError
+from raytrain.spec.file_errors import reason_of
 from raytrain.spec.peek.unify_schemas import unify_schemas
 
 _FOOTERS_AT_ONCE = 16

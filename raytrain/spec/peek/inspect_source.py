@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from raytrain.errors import Problem, SpecError
+from raytrain.file_systems import is_uri
 from raytrain.spec.peek import binary_headers, text_heads
 from raytrain.spec.peek.image_folders import CHANNELS, classes_of
-from raytrain.spec.peek.named_files import check_inside, find_files, is_uri, partitions_of, shown_path
+from raytrain.spec.peek.named_files import check_inside, find_files, partitions_of, shown_path
 from raytrain.spec.peek.sklearn_sets import SKLEARN_SETS
 from raytrain.spec.peek.unify_schemas import check_same_columns, unify_schemas
 from raytrain.spec.source_kinds import ImagesSource, Source
