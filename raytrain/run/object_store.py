@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
-# What pyarrow opens by a URI.
-SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs")
+from raytrain.file_systems import is_uri, open_filesystem
+
 _PART_BYTES = 8 << 20
 _RETRIES: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
 
 
 def is_object_store(storage: str) -> bool:
     """Whether a run's storage is a URI rather than a directory."""
-    return "://" in storage
+    return is_uri(storage)
 
 
 def join(uri: str, *names: str) -> str:
@@ -48,15 +48,15 @@ class ObjectStore:
     Every method raises OSError where the store cannot be reached or refuses.
 
     Attributes:
-        uri: as users write it; whatever pyarrow's `FileSystem.from_uri` takes.
+        uri: as users write it; whatever `raytrain.file_systems` opens.
     """
 
     uri: str
 
     def push(self, file: Path, name: str) -> None:
         """Uploads a file as the object `name`."""
-        system, root = self._opened()
-        with file.open("rb") as source, system.open_output_stream(f"{root}/{name}") as target:
+        system, root = _open(self.uri)
+        with file.open("rb") as source, _created(system, f"{root}/{name}") as target:
             shutil.copyfileobj(source, target, _PART_BYTES)
 
     def push_folder(self, folder: Path, name: str, *, marker: str) -> None:
@@ -69,7 +69,7 @@ class ObjectStore:
 
     def pull(self, name: str, target: Path) -> bool:
         """Downloads the object `name`, aside and then renamed; False where there is none."""
-        system, root = self._opened()
+        system, root = _open(self.uri)
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = target.with_name(f".{target.name}.part")
         try:
@@ -83,7 +83,7 @@ class ObjectStore:
 
     def read(self, name: str) -> bytes | None:
         """The content of the object `name`, a small one; None where there is none."""
-        system, root = self._opened()
+        system, root = _open(self.uri)
         try:
             with system.open_input_stream(f"{root}/{name}") as source:
                 return bytes(source.read())
@@ -92,8 +92,8 @@ class ObjectStore:
 
     def write(self, name: str, content: bytes) -> None:
         """Writes the object `name`, a small one, over what there was."""
-        system, root = self._opened()
-        with system.open_output_stream(f"{root}/{name}") as target:
+        system, root = _open(self.uri)
+        with _created(system, f"{root}/{name}") as target:
             target.write(content)
 
     def create(self, name: str, content: bytes) -> bool:
@@ -122,23 +122,23 @@ class ObjectStore:
 
     def names(self, under: str = "") -> list[str]:
         """The objects under a folder, relative to it, at any depth."""
-        from pyarrow import fs
-
-        system, root = self._opened()
-        base = _below(root, under)
-        found = system.get_file_info(fs.FileSelector(base, allow_not_found=True, recursive=True))
-        return sorted(info.path[len(base) :].lstrip("/") for info in found if info.type is fs.FileType.File)
+        base, found = self._found(under, recursive=True)
+        return sorted(info.path.lstrip("/").removeprefix(base).lstrip("/") for info in found if info.is_file)
 
     def folders(self, under: str = "") -> list[str]:
         """The names of the folders that lie directly in one."""
+        _, found = self._found(under, recursive=False)
+        return sorted(info.base_name for info in found if info.type.name == "Directory")
+
+    def _found(self, under: str, *, recursive: bool) -> tuple[str, Any]:
         from pyarrow import fs
 
-        system, root = self._opened()
-        found = system.get_file_info(fs.FileSelector(_below(root, under), allow_not_found=True))
-        return sorted(info.base_name for info in found if info.type is fs.FileType.Directory)
+        system, root = _open(self.uri)
+        base = f"{root}/{under}".rstrip("/")
+        return base.lstrip("/"), system.get_file_info(fs.FileSelector(base, allow_not_found=True, recursive=recursive))
 
     def remove_object(self, name: str) -> None:
-        system, root = self._opened()
+        system, root = _open(self.uri)
         try:
             system.delete_file(f"{root}/{name}")
         except FileNotFoundError:
@@ -146,31 +146,24 @@ class ObjectStore:
 
     def remove_folder(self, name: str, *, marker: str) -> None:
         """Removes a folder, its marker first, so that half of it never counts."""
-        from pyarrow import fs
-
         self.remove_object(f"{name}/{marker}")
-        system, root = self._opened()
-        if system.get_file_info(f"{root}/{name}").type is fs.FileType.Directory:
+        system, root = _open(self.uri)
+        if system.get_file_info(f"{root}/{name}").type.name == "Directory":
             system.delete_dir(f"{root}/{name}")
 
-    def _opened(self) -> tuple[Any, str]:
-        return _open(self.uri)
 
-
-@functools.cache
 def _open(uri: str) -> tuple[Any, str]:
-    """The file system of a URI and the path in it.
+    """The file system of a URI and the path in it, in which `%20` is a space."""
+    system, path = open_filesystem(uri)
+    return system, unquote(path).rstrip("/")
 
-    Raises:
-        OSError: no such kind of store, or one that cannot be reached.
-    """
-    from pyarrow import ArrowException, fs
 
+def _created(system: Any, path: str) -> Any:
     try:
-        system, path = fs.FileSystem.from_uri(uri)
-    except (ArrowException, ValueError) as error:
-        raise OSError(f"{uri} cannot be opened: {error}") from error
-    return system, path.rstrip("/")
+        return system.open_output_stream(path)
+    except FileNotFoundError:  # a store of real folders, which a bucket has not
+        system.create_dir(path.rpartition("/")[0], recursive=True)
+        return system.open_output_stream(path)
 
 
 @functools.cache
@@ -194,7 +187,3 @@ def _open_to_create(uri: str) -> Any:
     plain = urlunsplit(parts._replace(query="", scheme="gs" if parts.scheme == "gcs" else parts.scheme))
     http: Any = {"allow_http": config.get("endpoint", "").startswith("http://")}
     return from_url(plain, config=config, client_options=http, retry_config=_RETRIES)
-
-
-def _below(root: str, under: str) -> str:
-    return f"{root}/{under}" if under else root

@@ -77,8 +77,14 @@ def reading(shown: str, expected: str, *more: type[Exception]) -> Iterator[None]
     try:
         yield
     except (*_DAMAGED, *more) as error:
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise SpecError(Problem(got=lines[0], expected=expected, file=shown)) from None
+        got = "no such file" if isinstance(error, FileNotFoundError) else reason_of(error)
+        raise SpecError(Problem(got=got, expected=expected, file=shown)) from None
+
+
+def reason_of(error: BaseException) -> str:
+    """One line of what a library's error says in many: its first, or the error's kind where it has no text."""
+    lines = str(error).strip().splitlines()
+    return lines[0].partition(". Please ")[0] if lines else type(error).__name__
 
 
 def _short(name: str) -> str:

@@ -14,7 +14,8 @@ from typing import Any, TextIO
 from pydantic import ValidationError
 
 from raytrain.errors import NotFound, Problem, SpecError, UsageError
-from raytrain.run.object_store import SCHEMES, is_object_store
+from raytrain.file_systems import ARROW_SCHEMES, keeps_runs
+from raytrain.run.object_store import is_object_store
 from raytrain.spec.file_errors import local_path, looking_up
 from raytrain.spec.job import JobSpec
 from raytrain.spec.line_numbers import LineNumbers, Loc
@@ -164,8 +165,9 @@ def _storage_problems(storage: str, lines: LineNumbers) -> Iterator[Problem]:
         yield lines.located(Problem(got="''", expected="a path"), "storage")
     elif is_object_store(storage):
         scheme = storage.partition("://")[0]
-        if scheme not in SCHEMES:
-            expected = f"a path that every node sees, or one of {', '.join(f'{name}://…' for name in SCHEMES)}"
+        if not keeps_runs(scheme):
+            known = ", ".join(f"{name}://…" for name in ARROW_SCHEMES)
+            expected = f"a path that every node sees, or one of {known}, or what else fsspec writes to"
             yield lines.located(Problem(got=f"{scheme}://…", expected=expected), "storage")
     else:
         try:

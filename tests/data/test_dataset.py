@@ -52,7 +52,7 @@ def test_packed_files_are_larger_in_memory(tmp_path: Path) -> None:
         source = Source.model_validate({"csv": name})
         listing = listing_of(source, tmp_path, "data.train.csv")
         form = format_of(source, listing, tmp_path, "data.train.csv")
-        return size_of(source, listing, form, tmp_path, "data.train.csv").bytes
+        return size_of(listing, form).bytes
 
     assert (tmp_path / "a.csv.gz").stat().st_size < size("a.csv") == len(text) < size("a.csv.gz")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pyarrow import fs
 
 from raytrain.client.find_run import find_run
 from raytrain.errors import NotFound
@@ -113,9 +114,47 @@ def test_a_folders_marker_comes_last_and_goes_first(store: ObjectStore, tmp_path
     assert store.names() == []
 
 
-def test_a_store_of_no_known_kind_is_an_error_of_the_storage() -> None:
-    with pytest.raises(OSError, match="cannot be opened"):
-        ObjectStore("ftp://host/runs").names()
+@pytest.mark.parametrize(
+    ("uri", "why"),
+    [
+        ("nothing://host/runs", "nothing://host cannot be opened: Protocol not known: nothing"),
+        ("s3://bucket/runs?no_such=option", "s3://bucket cannot be opened: Unexpected query parameter"),
+        ("ftp://127.0.0.1:9/runs", "ftp://127.0.0.1:9 cannot be opened: .*refused"),
+    ],
+)
+def test_a_store_that_cannot_be_opened_is_an_error_of_the_storage(uri: str, why: str) -> None:
+    with pytest.raises(OSError, match=why):
+        ObjectStore(uri).names()
+
+
+@pytest.mark.parametrize("kind", ["memory", "local"])
+def test_what_only_fsspec_opens_keeps_runs_too(kind: str, tmp_path: Path) -> None:
+    """Of a bucket and of real folders; what neither Arrow nor the network is asked for."""
+    store = ObjectStore(f"{kind}://{tmp_path}/my%20runs/digits-1")
+    (tmp_path / "here").write_text("said")
+    assert not store.pull("here", tmp_path / "back")
+    assert (store.names(), store.folders()) == ([], [])
+    store.push(tmp_path / "here", "logs/attempt-1/driver.log")
+    store.push(tmp_path / "here", "status.json")
+    assert store.pull("logs/attempt-1/driver.log", tmp_path / "back")
+    assert (tmp_path / "back").read_text() == "said"
+    assert store.names() == ["logs/attempt-1/driver.log", "status.json"]
+    assert store.folders() == ["logs"]
+    assert (tmp_path / "my runs").is_dir() == (kind == "local")
+    store.remove_object("status.json")
+    store.remove_object("status.json")
+    store.remove_folder("logs", marker="attempt-1/driver.log")
+    assert store.names() == []
+
+
+def test_a_run_lies_where_arrow_puts_it(s3: S3, tmp_path: Path) -> None:
+    """Runs of earlier versions were written to the path that `FileSystem.from_uri` makes of a whole URI."""
+    uri = s3.uri("my%20runs", "digits-1")
+    (tmp_path / "a").write_text("said")
+    ObjectStore(uri).push(tmp_path / "a", "a")
+    system, path = fs.FileSystem.from_uri(uri)
+    assert path.endswith("/my runs/digits-1")
+    assert system.get_file_info(f"{path}/a").is_file
 
 
 def test_what_changes_is_mirrored(store: ObjectStore, tmp_path: Path) -> None:

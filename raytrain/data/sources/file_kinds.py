@@ -5,27 +5,27 @@ Runs in: the driver.
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import pyarrow as pa
 
-from raytrain.data.sources.csv_files import DecodeCsv, csv_columns, csv_schema
-from raytrain.data.sources.file_reading import Decode, Format
+from raytrain.data.sources.csv_files import DecodeCsv, csv_schema
+from raytrain.data.sources.file_reading import Decode, Format, read_head
 from raytrain.data.sources.image_files import DecodeImage, decoder_of_folders
-from raytrain.data.sources.json_lines import decode_json, json_columns, json_schema
+from raytrain.data.sources.json_lines import decode_json, json_schema
 from raytrain.data.sources.listing import Listing, Size, list_files
-from raytrain.data.sources.numpy_files import DecodeColumns, Header, decode_numpy, numpy_headers
-from raytrain.data.sources.reason_line import reason_of
+from raytrain.data.sources.numpy_files import DecodeColumns, column_headers, decode_numpy
 from raytrain.data.sources.text_files import decode_text
 from raytrain.data.sources.tfrecord_files import DecodeTfrecords, tfrecord_columns
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.column_options import ColumnSpec
-from raytrain.spec.peek.unify_schemas import check_same_columns
+from raytrain.spec.peek.csv_header import read_csv_header
+from raytrain.spec.peek.json_rows import json_columns, no_json_rows
+from raytrain.spec.peek.numpy_headers import array_headers, check_same_arrays
 from raytrain.spec.source_kinds import Source
 
 FILE_KINDS = ("csv", "parquet", "json", "numpy", "images", "tfrecords", "text")
@@ -34,7 +34,12 @@ _SCHEMAS = {"csv": csv_schema, "json": json_schema}
 _FILES_AT_ONCE = 16
 # How much larger a gzip file's rows are taken to be: rather too much, as memory that is short ends the job.
 _GZIP_FACTOR = 5
-_COLUMNS = {"csv": csv_columns, "json": json_columns, "numpy": numpy_headers, "tfrecords": tfrecord_columns}
+_COLUMNS: dict[str, Callable[[BinaryIO, str], tuple[str, ...] | None]] = {
+    "csv": lambda stream, path: read_csv_header(stream, path).columns,
+    "json": partial(json_columns, skim=True),
+    "numpy": lambda stream, path: tuple(array_headers(stream, path)),
+    "tfrecords": tfrecord_columns,
+}
 
 
 def listing_of(source: Source, folder: Path, field: str) -> Listing:
@@ -63,7 +68,7 @@ def format_of(
         told: what the spec says of columns.
 
     Raises:
-        UserCodeError: the first file has no columns, or cannot be read.
+        SpecError: the first file has no columns, or cannot be read.
     """
     if source.text:
         return Format(kind="text", decode=decode_text)
@@ -73,28 +78,27 @@ def format_of(
         paths = numpy_column_listing(source.numpy, folder, field).paths
         return Format(kind="numpy", decode=DecodeColumns(dict(zip(source.numpy, paths, strict=True))))
     kind = source.kind
-    try:
-        columns = _COLUMNS[kind](listing.filesystem, listing.paths[0])
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        problem = Problem(file=listing.paths[0], got=reason_of(error), expected=f"a {kind} file")
-        raise UserCodeError(problem) from error
-    more = kind in ("json", "tfrecords")
+    columns, more = _columns(listing, kind), kind in ("json", "tfrecords")
     schema = _schema_of(listing, kind) if kind in _SCHEMAS and len(listing.paths) > 1 else None
-    return Format(kind=kind, decode=_decoder(kind, told or {}), columns=tuple(columns), more=more, schema=schema)
+    return Format(kind=kind, decode=_decoder(kind, told or {}), columns=columns, more=more, schema=schema)
+
+
+def _columns(listing: Listing, kind: str) -> tuple[str, ...]:
+    """Of the first file that has a row to tell them."""
+    heads = (read_head(_COLUMNS[kind], listing.filesystem, path, kind) for path in listing.paths)
+    columns = next((head for head in heads if head is not None), None)
+    if columns is None and kind == "json":
+        raise no_json_rows(listing.paths[0])
+    return columns or ()
 
 
 def _decoder(kind: str, told: Mapping[str, ColumnSpec]) -> Decode:
-    match kind:
-        case "csv":
-            return DecodeCsv(
-                frozenset(name for name, column in told.items() if (column.dtype or "").startswith("float"))
-            )
-        case "tfrecords":
-            return DecodeTfrecords(frozenset(name for name, column in told.items() if column.pad))
-        case "json":
-            return decode_json
-        case _:
-            return decode_numpy
+    if kind == "csv":
+        fractions = [name for name, column in told.items() if (column.dtype or "").startswith("float")]
+        return DecodeCsv(frozenset(fractions))
+    if kind == "tfrecords":
+        return DecodeTfrecords(frozenset(name for name, column in told.items() if column.pad))
+    return decode_json if kind == "json" else decode_numpy
 
 
 def _schema_of(listing: Listing, kind: str) -> pa.Schema | None:
@@ -107,38 +111,20 @@ def _schema_of(listing: Listing, kind: str) -> pa.Schema | None:
             return None
 
 
-def size_of(source: Source, listing: Listing, form: Format, folder: Path, field: str) -> Size:
+def size_of(listing: Listing, form: Format) -> Size:
     """What headers tell of the listed files; of csv, json, tfrecords and text only the bytes on disk, unpacked."""
     if isinstance(form.decode, DecodeImage):
         count = len(listing.paths)
         return Size(rows=(1,) * count, bytes=count * form.decode.pixels.bytes)
-    if not source.numpy:
+    if form.kind != "numpy":
         sizes = zip(listing.paths, listing.sizes, strict=True)
         unpacked = sum(size * _GZIP_FACTOR if path.lower().endswith(".gz") else size for path, size in sizes)
         return Size(rows=None, bytes=unpacked)
-    by_column = isinstance(source.numpy, dict)
-    if isinstance(source.numpy, dict):
-        listing = numpy_column_listing(source.numpy, folder, field)
-    found = [_numpy_headers(listing.filesystem, path) for path in listing.paths]
-    if not by_column:
-        for path, headers in zip(listing.paths, found, strict=True):
-            _check_shapes(headers, path, found[0])
-    rows = tuple(next(iter(headers.values())).shape[0] for headers in (found[:1] if by_column else found))
+    if isinstance(form.decode, DecodeColumns):
+        columns = column_headers(listing.filesystem, form.decode.paths).values()
+        return Size(rows=(next(iter(columns)).shape[0],), bytes=sum(header.bytes for header in columns))
+    found = [read_head(array_headers, listing.filesystem, path, "numpy") for path in listing.paths]
+    for path, headers in zip(listing.paths, found, strict=True):
+        check_same_arrays(headers, path, found[0], "the source's first file")
+    rows = tuple(next(iter(headers.values())).shape[0] for headers in found)
     return Size(rows=rows, bytes=sum(header.bytes for headers in found for header in headers.values()))
-
-
-def _numpy_headers(filesystem: Any, path: str) -> dict[str, Header]:
-    try:
-        return numpy_headers(filesystem, path)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserCodeError(Problem(file=path, got=reason_of(error), expected="a numpy file")) from error
-
-
-def _check_shapes(headers: dict[str, Header], path: str, first: dict[str, Header]) -> None:
-    check_same_columns(list(headers), path, list(first), "the source's first file")
-    for name, header in headers.items():
-        expected = first[name]
-        if header.shape[1:] != expected.shape[1:] or (header.dtype != expected.dtype and len(header.shape) > 1):
-            got = f"rows of shape {header.shape[1:]} and type {header.dtype} in `{name}`"
-            wanted = f"{expected.shape[1:]} and {expected.dtype}, as in the source's first file"
-            raise UserCodeError(Problem(file=path, got=got, expected=wanted))

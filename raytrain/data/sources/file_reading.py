@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +17,15 @@ from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
 from raytrain.data.sources.listing import Listing
-from raytrain.data.sources.reason_line import reason_of
 from raytrain.errors import Problem, RaytrainError, UserCodeError
+from raytrain.spec.file_errors import reading, reason_of
+from raytrain.spec.peek.named_files import PACKED
 from raytrain.spec.peek.unify_schemas import check_same_columns
 
 # From a file system and a path to the file's rows as tables, in order.
 Decode = Callable[[Any, str], Iterator[pa.Table]]
+
+_Told = TypeVar("_Told")
 
 _TASKS_PER_CPU = 4
 _TASK_BYTES = 64 << 20
@@ -68,6 +71,13 @@ def survey_files(listing: Listing, form: Format) -> Survey:
         rows=tuple(row["rows"] for row in found),
         schemas=tuple(pa.ipc.read_schema(pa.py_buffer(row["schema"])) for row in found),
     )
+
+
+def read_head(read: Callable[[BinaryIO, str], _Told], filesystem: Any, path: str, kind: str) -> _Told:
+    """What a reader of `raytrain.spec.peek`, by which the client reads its files as well, tells of a file."""
+    opener = filesystem.open_input_stream if kind in PACKED else filesystem.open_input_file
+    with reading(path, f"a {kind} file"), opener(path) as stream:
+        return read(stream, path)
 
 
 def task_count(size: int, most: int) -> int:
@@ -187,9 +197,5 @@ def _widened(table: pa.Table, schema: pa.Schema | None) -> pa.Table:
 def _with_partitions(table: pa.Table, partitions: dict[str, int | str]) -> pa.Table:
     for name, value in partitions.items():
         if name not in table.column_names:
-            table = table.append_column(name, pa.array([value] * table.num_rows, _type_of(value)))
+            table = table.append_column(name, pa.repeat(value, table.num_rows))
     return table
-
-
-def _type_of(value: int | str) -> pa.DataType:
-    return pa.int64() if isinstance(value, int) else pa.string()

@@ -5,26 +5,26 @@ Runs in: Ray Data tasks; names are listed, and the first image's size is read, i
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
 from raytrain.data.columns.image_cells import eight_bits
-from raytrain.data.sources.listing import Listing, list_files, open_filesystem, path_of
+from raytrain.data.sources.file_reading import read_head
+from raytrain.data.sources.listing import Listing, full_path, list_files
 from raytrain.data.sources.memory_tables import arrow_column
-from raytrain.data.sources.reason_line import reason_of
-from raytrain.errors import Problem, SpecError, UserCodeError
+from raytrain.errors import Problem, UserCodeError
+from raytrain.file_systems import is_uri, open_filesystem
 from raytrain.spec.peek.image_folders import CHANNELS, class_of, classes_of
-from raytrain.spec.peek.named_files import is_uri
+from raytrain.spec.peek.image_header import check_size, image_size, opened_image
 from raytrain.spec.source_kinds import ImagesSource, Source
 
 _IMAGES_AT_ONCE = 64
@@ -44,20 +44,16 @@ class Pixels:
     mode: str
 
     def read(self, filesystem: Any, path: str) -> Any:
-        with _opened(filesystem, path) as image:
+        return read_head(self._decode, filesystem, path, "images")
+
+    def _decode(self, stream: BinaryIO, path: str) -> Any:
+        with opened_image(stream, path) as image:
             found = image.height, image.width
             pixels = eight_bits(image).convert(self.mode)
         height, width = self.size
-        if found != self.size:
-            if not self.scale:
-                raise UserCodeError(
-                    Problem(
-                        file=path,
-                        got=f"an image of {found[0]}x{found[1]} pixels (height x width)",
-                        expected=f"{height}x{width}, as the source's first image",
-                        fix="give the images a size: {path: …, size: [height, width]}",
-                    )
-                )
+        if not self.scale:
+            check_size(found, self.size, path)
+        elif found != self.size:
             pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
         return np.asarray(pixels).reshape(height, width, CHANNELS[self.mode])
 
@@ -89,8 +85,7 @@ class ImageTable(Datasource):  # type: ignore[misc]  # Ray's classes are untyped
     def __init__(self, table: pa.Table, source: ImagesSource, folder: Path) -> None:
         super().__init__()
         assert source.size is not None
-        root = source.folder if is_uri(source.folder) else str(folder / Path(source.folder).expanduser())
-        self._filesystem, path = open_filesystem(root)
+        self._filesystem, path = open_filesystem(full_path(source.folder, folder))
         self._root = path.rstrip("/")
         self._table, self._column = table, source.column
         self._pixels = Pixels(size=(source.size[0], source.size[1]), scale=True, mode=source.mode)
@@ -118,24 +113,19 @@ class ImageTable(Datasource):  # type: ignore[misc]  # Ray's classes are untyped
             yield some.append_column("image", arrow_column(images))
 
     def _path(self, name: str) -> str:
-        if is_uri(name):
-            return path_of(name)
-        return name if name.startswith("/") else f"{self._root}/{name}"
+        return open_filesystem(name)[1] if is_uri(name) or name.startswith("/") else f"{self._root}/{name}"
 
 
 def decoder_of_folders(source: ImagesSource, listing: Listing, folder: Path) -> DecodeImage:
     """How the listed images are read; their classes are checked and, without a size, the first image's is taken.
 
     Raises:
-        UserCodeError: an image outside the classes, or a first image that cannot be read.
+        SpecError: an image outside the classes, or a first image that cannot be read.
     """
     assert source.path is not None
     roots = _roots(source.path, folder)
-    try:
-        classes = classes_of(listing.paths, roots, source.classes)
-    except SpecError as error:
-        raise UserCodeError(*error.problems) from error
-    size = _size_of(listing.filesystem, listing.paths[0]) if source.size is None else source.size
+    classes = classes_of(listing.paths, roots, source.classes)
+    size = source.size or read_head(image_size, listing.filesystem, listing.paths[0], "images")
     pixels = Pixels(size=(size[0], size[1]), scale=source.size is not None, mode=source.mode)
     return DecodeImage(pixels=pixels, classes=None if classes is None else tuple(classes), roots=tuple(roots))
 
@@ -188,22 +178,4 @@ def _with_classes(source: Source, classes: Sequence[str] | None, part: str) -> S
 def _roots(names: str | list[str], folder: Path) -> list[str]:
     """The folders that a source names, as the file system knows them."""
     given = [names] if isinstance(names, str) else names
-    return [path_of(name).rstrip("/") if is_uri(name) else str(folder / Path(name).expanduser()) for name in given]
-
-
-def _size_of(filesystem: Any, path: str) -> tuple[int, int]:
-    with _opened(filesystem, path) as image:
-        return image.height, image.width
-
-
-@contextlib.contextmanager
-def _opened(filesystem: Any, path: str) -> Iterator[Image.Image]:
-    """An image, whose faults name its file; Pillow raises any of three on corrupt files."""
-    try:
-        with filesystem.open_input_file(path) as file, Image.open(file) as image:
-            yield image
-    except FileNotFoundError as error:
-        raise UserCodeError(Problem(file=path, got="no such file", expected="an image")) from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = "no image" if isinstance(error, UnidentifiedImageError) else reason_of(error)
-        raise UserCodeError(Problem(file=path, got=reason, expected="an image that can be read")) from error
+    return [open_filesystem(full_path(name, folder))[1].rstrip("/") for name in given]

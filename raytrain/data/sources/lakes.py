@@ -12,10 +12,10 @@ from typing import Any
 
 import ray.data
 
-from raytrain.data.sources.reason_line import reason_of
+from raytrain.data.sources.listing import full_path
 from raytrain.data.sources.user_rows import load_portable
 from raytrain.errors import Problem, UserCodeError
-from raytrain.spec.peek.named_files import is_uri
+from raytrain.spec.file_errors import reason_of
 from raytrain.spec.source_kinds import Source, SqlSource
 from raytrain.user_code import check_takes
 
@@ -52,7 +52,7 @@ def lake_rows(source: Source, folder: Path, field: str) -> Any:
 
 
 def _delta(spec: Any, folder: Path) -> ray.data.Dataset:
-    return ray.data.read_delta(_placed(spec.path, folder), version=spec.version)
+    return ray.data.read_delta(full_path(spec.path, folder), version=spec.version)
 
 
 def _iceberg(spec: Any, folder: Path) -> ray.data.Dataset:
@@ -67,14 +67,14 @@ def _iceberg(spec: Any, folder: Path) -> ray.data.Dataset:
 
 
 def _lance(spec: Any, folder: Path) -> ray.data.Dataset:
-    return ray.data.read_lance(_placed(spec.path, folder), version=spec.version)
+    return ray.data.read_lance(full_path(spec.path, folder), version=spec.version)
 
 
 def _huggingface(spec: Any, folder: Path) -> Any:
     """As a table, which is what `ray.data.from_huggingface` makes after it has looked for the same name on the Hub."""
     import datasets
 
-    place = Path(_placed(spec.path, folder))
+    place = Path(full_path(spec.path, folder))
     if (place / "state.json").is_file():
         return _table(datasets.load_from_disk(str(place)))
     if (place / "dataset_dict.json").is_file():
@@ -85,7 +85,7 @@ def _huggingface(spec: Any, folder: Path) -> Any:
         spec.name,
         split=spec.split,
         revision=spec.revision,
-        data_files=files and [_placed(file, folder) for file in files],
+        data_files=files and [full_path(file, folder) for file in files],
     )
     return _table(loaded)
 
@@ -93,11 +93,6 @@ def _huggingface(spec: Any, folder: Path) -> Any:
 def _table(dataset: Any) -> Any:
     """The rows of a Hugging Face dataset, with what was selected or shuffled applied."""
     return dataset.with_format("arrow")[:]
-
-
-def _placed(path: str, folder: Path) -> str:
-    """A path within the job's folder in full; a URI as it is."""
-    return path if is_uri(path) else str(folder / Path(path).expanduser())
 
 
 # For each kind the package to import, what to install for it, and how it is read.

@@ -5,7 +5,6 @@ Runs in: the driver.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,26 +15,24 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
-from raytrain.data.sources.reason_line import reason_of
 from raytrain.errors import Problem, SpecError, UserCodeError
+from raytrain.file_systems import is_uri, open_filesystem, share_filesystem, uri_of
+from raytrain.spec.file_errors import reason_of
 from raytrain.spec.peek.named_files import (
     FILE_NAMES,
     find_files,
     glob_parts,
     is_hidden,
-    is_uri,
     is_wild,
     match_glob,
     named_twice,
     partitions_of,
+    shown_path,
     walk_files,
 )
 from raytrain.spec.peek.unify_schemas import check_same_columns
 
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
-_ROOT = re.compile(r"[^:]*://[^/]*")
-_OF_BUCKETS = ("s3", "gs", "gcs")  # no host in their URIs
-_QUERY = re.compile(r"\?[^/?]*=.*$")  # s3://bucket/key?endpoint_override=…; a `?` without `=` is a glob's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,20 +112,24 @@ def list_files(names: str | Sequence[str], folder: Path, *, kind: str, field: st
         got = f"{missing}, which {'matches no file' if is_wild(missing) else 'does not exist'} on the cluster"
         raise UserCodeError(Problem(field=field, got=got, expected="a path that every node sees"))
     paths = [str(path) for path in found]
-    within = [str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path) for path in found]
     return Listing(
         filesystem=fs.LocalFileSystem(),
         paths=tuple(paths),
         sizes=tuple(path.stat().st_size for path in found),
         names=tuple(paths),
-        partitions=_typed(within),
+        partitions=_typed([shown_path(path, folder) for path in found]),
     )
+
+
+def full_path(name: str, folder: Path) -> str:
+    """A path within the job's folder in full; a URI as it is."""
+    return name if is_uri(name) else str(folder / Path(name).expanduser())
 
 
 def _remote(uris: list[str], kind: str, field: str) -> Listing:
     first = uris[0]
     try:
-        if (other := next((uri for uri in uris if not _share_system(first, uri)), None)) is not None:
+        if (other := next((uri for uri in uris if not share_filesystem(first, uri)), None)) is not None:
             raise UserCodeError(
                 Problem(field=field, got=f"{other} beside {first}", expected="files of one file system")
             )
@@ -136,14 +137,14 @@ def _remote(uris: list[str], kind: str, field: str) -> Listing:
         files: list[fs.FileInfo] = []
         names: list[str] = []
         for uri in uris:
-            path = path_of(uri)
+            path = open_filesystem(uri)[1]
             found = _expand(filesystem, path.rstrip("/"), kind)
             if not found:
                 got = f"{uri}, {_missing(filesystem, path, kind)}"
                 raise UserCodeError(Problem(field=field, got=got, expected=f"at least one {kind} file"))
             files += found
-            names += [_uri_of(info.path, uri) for info in found]
-    except (OSError, pa.ArrowException, ValueError, ImportError) as error:
+            names += [uri_of(info.path, uri) for info in found]
+    except (OSError, pa.ArrowException, ValueError) as error:
         got = f"{first}, which cannot be reached: {reason_of(error)}"
         fix = "give the cluster its credentials and endpoint in environment.env_vars"
         raise UserCodeError(
@@ -156,67 +157,6 @@ def _remote(uris: list[str], kind: str, field: str) -> Listing:
         names=tuple(names),
         partitions=_typed([info.path for info in files]),
     )
-
-
-def open_filesystem(name: str) -> tuple[Any, str]:
-    """The file system of a path or URI, and the path within it, as it stands: a glob remains one.
-
-    Arrow's own for s3, gs, hdfs and abfs; fsspec's for any other, such as hf.
-    """
-    if not is_uri(name):
-        return fs.LocalFileSystem(), name
-    return _open(*_root_and_query(name))[0], path_of(name)
-
-
-def path_of(uri: str) -> str:
-    """A URI's path as its file system knows it: `bucket/x` of `gs://anonymous@bucket/x`, `/x` of `hdfs://host/x`."""
-    root, query = _root_and_query(uri)
-    top, below = _top_of(root, query), _QUERY.sub("", uri)[len(root) :].lstrip("/")
-    return top + below if top.endswith("/") or not top else f"{top}/{below}".rstrip("/")
-
-
-def _uri_of(path: str, uri: str) -> str:
-    """The file at `path` as a user names it who named the files by `uri`."""
-    root, query = _root_and_query(uri)
-    return f"{root}/{path.removeprefix(_top_of(root, query)).lstrip('/')}{query}"
-
-
-def _share_system(one: str, other: str) -> bool:
-    """Whether what opens one URI's files opens the other's: by the same host and credentials, whatever the bucket."""
-    (root, query), (other_root, other_query) = _root_and_query(one), _root_and_query(other)
-    (scheme, _, top), (other_scheme, _, other_top) = root.partition("://"), other_root.partition("://")
-    if (scheme, query) != (other_scheme, other_query):
-        return False
-    if scheme in _OF_BUCKETS:
-        return top.rpartition("@")[0] == other_top.rpartition("@")[0]
-    return root == other_root or bool(_open(root, query)[0].equals(_open(other_root, other_query)[0]))
-
-
-def _root_and_query(uri: str) -> tuple[str, str]:
-    """Of `s3://bucket/key?region=x`, `s3://bucket` and `?region=x`."""
-    plain, query = _QUERY.sub("", uri), "".join(_QUERY.findall(uri))
-    return _ROOT.findall(plain)[0], query
-
-
-@functools.cache
-def _top_of(root: str, query: str) -> str:
-    """Where the paths of a file system's URIs begin, such as the bucket's name."""
-    top = _open(root, query)[1]
-    return top.rstrip("/") or top[:1]
-
-
-def _open(root: str, query: str) -> tuple[Any, str]:
-    uri = f"{root}/{query}"
-    try:
-        found: tuple[Any, str] = fs.FileSystem.from_uri(uri)
-    except pa.ArrowInvalid as error:
-        if "Unrecognized filesystem" not in str(error):
-            raise
-        import fsspec
-
-        filesystem, path = fsspec.core.url_to_fs(uri)
-        found = fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
-    return found
 
 
 def _expand(filesystem: Any, path: str, kind: str) -> list[Any]:

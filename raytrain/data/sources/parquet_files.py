@@ -15,22 +15,12 @@ import ray.data
 from pyarrow import parquet
 from ray.data.datasource.partitioning import Partitioning, PartitionStyle
 
-from raytrain.data.sources.file_reading import Format, files_dataset
+from raytrain.data.sources.file_reading import Format, files_dataset, read_head
 from raytrain.data.sources.listing import Listing, Size
-from raytrain.data.sources.reason_line import reason_of
-from raytrain.errors import Problem, UserCodeError
+from raytrain.spec.peek.parquet_footer import read_footer
 from raytrain.spec.peek.unify_schemas import unify_schemas
 
 _FOOTERS_AT_ONCE = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Footer:
-    """What a file's end tells: its rows, the bytes of its columns unpacked, and their types."""
-
-    rows: int
-    bytes: int
-    schema: pa.Schema
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,31 +56,18 @@ def read_footers(listing: Listing) -> Footers:
     """What the footers of all files tell.
 
     Raises:
-        UserCodeError: a file is no parquet.
-        SpecError: a file has other columns than the first, or types that do not fit.
+        SpecError: a file is no parquet, has other columns than the first, or types that do not fit.
     """
     with ThreadPoolExecutor(_FOOTERS_AT_ONCE) as pool:
-        footers = list(pool.map(lambda path: _footer(listing.filesystem, path), listing.paths))
+        footers = list(
+            pool.map(lambda path: read_head(read_footer, listing.filesystem, path, "parquet"), listing.paths)
+        )
     merged = unify_schemas([footer.schema for footer in footers], listing.paths)
     agree = all(
         footer.schema.field(name).type == merged.field(name).type for footer in footers for name in merged.names
     )
     size = Size(rows=tuple(footer.rows for footer in footers), bytes=sum(footer.bytes for footer in footers))
     return Footers(size=size, schema=None if agree else merged)
-
-
-def _footer(filesystem: Any, path: str) -> _Footer:
-    try:
-        with filesystem.open_input_file(path) as file:
-            metadata = parquet.read_metadata(file)
-            groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-            return _Footer(
-                rows=metadata.num_rows,
-                bytes=sum(group.total_byte_size for group in groups),
-                schema=metadata.schema.to_arrow_schema(),
-            )
-    except (OSError, pa.ArrowException) as error:
-        raise UserCodeError(Problem(file=path, got=reason_of(error), expected="a parquet file")) from error
 
 
 def decode_parquet(filesystem: Any, path: str) -> Iterator[pa.Table]:

@@ -15,8 +15,9 @@ import ray
 from raytrain.data.sources.file_kinds import listing_of
 from raytrain.data.sources.file_reading import Format, survey_files
 from raytrain.data.sources.parquet_files import decode_parquet
-from raytrain.data.sources.reason_line import reason_of
 from raytrain.errors import Problem, RaytrainError, UserCodeError
+from raytrain.spec.file_errors import reason_of
+from raytrain.spec.peek.named_files import shown_path
 from raytrain.spec.source_kinds import Source
 from raytrain.spec.value_types import split_python_ref
 
@@ -34,12 +35,7 @@ def explain(error: Exception, source: Source, folder: Path, field: str) -> UserC
     field = f"{field}.{source.kind}"
     for cause in _causes(error):
         if isinstance(cause, RaytrainError) and cause.problems:
-            return UserCodeError(
-                *(
-                    replace(problem, field=problem.field or field, file=_shown(problem.file, folder))
-                    for problem in cause.problems
-                )
-            )
+            return UserCodeError(*(_located(problem, field, folder) for problem in cause.problems))
     user = _user_problem(error, source, folder, field)
     if user is not None:
         return UserCodeError(user)
@@ -81,8 +77,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             waiting += [getattr(found, "cause", None), found.__cause__]
 
 
-def _shown(file: str, folder: Path) -> str:
-    return str(Path(file).relative_to(folder)) if file and Path(file).is_relative_to(folder) else file
+def _located(problem: Problem, field: str, folder: Path) -> Problem:
+    file = problem.file and shown_path(Path(problem.file), folder)
+    return replace(problem, field=problem.field or field, file=file)
 
 
 def _user_problem(error: Exception, source: Source, folder: Path, field: str) -> Problem | None:
@@ -94,5 +91,5 @@ def _user_problem(error: Exception, source: Source, folder: Path, field: str) ->
     own = [(Path(file), int(line)) for file, line in _FRAME.findall(cause) if Path(file).is_relative_to(folder)]
     file, line = own[-1] if own else (folder / split_python_ref(ref)[0], 0)
     got = cause.splitlines()[-1] if cause else type(error).__name__
-    shown = _shown(str(file), folder)
-    return Problem(field=field, file=shown, line=line, got=f"{got} in the rows of {ref}", expected="rows")
+    got = f"{got} in the rows of {ref}"
+    return Problem(field=field, file=shown_path(file, folder), line=line, got=got, expected="rows")

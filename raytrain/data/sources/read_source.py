@@ -145,7 +145,7 @@ def _count(
     if source.parquet:
         return read_footers(listing).size.rows or ()
     form = format_of(source, whole, folder, field, told)
-    known = size_of(source, listing, form, folder, field)
+    known = size_of(listing, form)
     if known.rows is not None:
         return known.rows
     survey = survey_files(listing, form)
@@ -208,7 +208,7 @@ def _read_files(
     else:
         form = format_of(source, whole, folder, field, told)
         dataset = files_dataset(listing, form)
-        known = size_of(source, listing, form, folder, field) if files is None else None
+        known = size_of(listing, form) if files is None else None
     if known is None:
         return Read(dataset=dataset, files=listing.names, schema=schema)
     rows = None if known.rows is None else sum(known.rows)

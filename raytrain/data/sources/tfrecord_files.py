@@ -1,26 +1,22 @@
 """Decodes TFRecord files of `tf.train.Example`, without TensorFlow: a task need not import it to read a record.
 
-Runs in: Ray Data tasks; the first record of the first file is read in the driver.
-
-The framing is that of https://www.tensorflow.org/tutorials/load_data/tfrecord: a length, its checksum, data, its
-checksum.
+Runs in: Ray Data tasks; the first record of the first file that has one is read in the driver.
 """
 
 from __future__ import annotations
 
 import functools
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, BinaryIO
 
-import google_crc32c
 import pyarrow as pa
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+
+from raytrain.spec.peek.tfrecord_framing import read_records
 
 _RECORDS = 1000
-_MASK = 0xA282EAD8
 _TYPES = {"bytes_list": pa.binary(), "float_list": pa.float32(), "int64_list": pa.int64()}
 
 
@@ -36,37 +32,14 @@ class DecodeTfrecords:
 
     def __call__(self, filesystem: Any, path: str) -> Iterator[pa.Table]:
         with filesystem.open_input_stream(path) as stream:
-            records = _records(stream)
+            records = read_records(stream, path)
             while block := list(islice(records, _RECORDS)):
                 yield _table([_features(record) for record in block], self.lists)
 
 
-def tfrecord_columns(filesystem: Any, path: str) -> list[str]:
-    with filesystem.open_input_stream(path) as stream:
-        return next((list(_features(record)) for record in _records(stream)), [])
-
-
-def _records(stream: Any) -> Iterator[bytes]:
-    count = 0
-    while head := stream.read(12):
-        where = f"record {count + 1}"
-        if len(head) < 12:
-            raise ValueError(f"the end of the file within {where}")
-        length, checksum = struct.unpack("<QI", head)
-        if _masked(head[:8]) != checksum:
-            raise ValueError(f"{where} with a wrong checksum of its length")
-        data, tail = stream.read(length), stream.read(4)
-        if len(data) < length or len(tail) < 4:
-            raise ValueError(f"the end of the file within {where}")
-        if _masked(data) != struct.unpack("<I", tail)[0]:
-            raise ValueError(f"{where} with a wrong checksum")
-        yield data
-        count += 1
-
-
-def _masked(data: bytes) -> int:
-    checksum = google_crc32c.value(data)
-    return int(((checksum >> 15 | checksum << 17) + _MASK) & 0xFFFFFFFF)
+def tfrecord_columns(stream: BinaryIO, path: str) -> tuple[str, ...] | None:
+    """The features of the first record; None where there is no record."""
+    return next((tuple(_features(record)) for record in read_records(stream, path)), None)
 
 
 def _features(record: bytes) -> dict[str, Any]:
@@ -108,39 +81,25 @@ def _text(column: pa.Array) -> pa.Array:
 @functools.cache
 def _example_class() -> Any:
     """The message class of tensorflow/core/example/example.proto, made here in a pool of its own."""
-    file = descriptor_pb2.FileDescriptorProto(name="example.proto", package="tensorflow", syntax="proto3")
-    field = descriptor_pb2.FieldDescriptorProto
-    for name, kind in (
-        ("BytesList", field.TYPE_BYTES),
-        ("FloatList", field.TYPE_FLOAT),
-        ("Int64List", field.TYPE_INT64),
-    ):
-        message = file.message_type.add(name=name)
-        message.field.add(name="value", number=1, type=kind, label=field.LABEL_REPEATED)
-    feature = file.message_type.add(name="Feature")
-    feature.oneof_decl.add(name="kind")
-    for number, (name, kind) in enumerate(
-        (("bytes_list", "BytesList"), ("float_list", "FloatList"), ("int64_list", "Int64List")), start=1
-    ):
-        feature.field.add(
-            name=name, number=number, type=field.TYPE_MESSAGE, type_name=f".tensorflow.{kind}",
-            label=field.LABEL_OPTIONAL, oneof_index=0,
-        )  # fmt: skip
-    features = file.message_type.add(name="Features")
-    entry = features.nested_type.add(name="FeatureEntry")
-    entry.options.map_entry = True
-    entry.field.add(name="key", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
-    entry.field.add(
-        name="value", number=2, type=field.TYPE_MESSAGE, type_name=".tensorflow.Feature", label=field.LABEL_OPTIONAL
-    )
-    features.field.add(
-        name="feature", number=1, type=field.TYPE_MESSAGE, type_name=".tensorflow.Features.FeatureEntry",
-        label=field.LABEL_REPEATED,
-    )  # fmt: skip
-    example = file.message_type.add(name="Example")
-    example.field.add(
-        name="features", number=1, type=field.TYPE_MESSAGE, type_name=".tensorflow.Features", label=field.LABEL_OPTIONAL
-    )
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
+    pool.Add(text_format.Parse(_EXAMPLE_PROTO, descriptor_pb2.FileDescriptorProto()))
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("tensorflow.Example"))
+
+
+_EXAMPLE_PROTO = """
+name: "example.proto" package: "tensorflow" syntax: "proto3"
+message_type { name: "BytesList" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES } }
+message_type { name: "FloatList" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_FLOAT } }
+message_type { name: "Int64List" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_INT64 } }
+message_type { name: "Feature" oneof_decl { name: "kind" }
+  field { name: "bytes_list" number: 1 oneof_index: 0 label: LABEL_OPTIONAL type_name: ".tensorflow.BytesList" }
+  field { name: "float_list" number: 2 oneof_index: 0 label: LABEL_OPTIONAL type_name: ".tensorflow.FloatList" }
+  field { name: "int64_list" number: 3 oneof_index: 0 label: LABEL_OPTIONAL type_name: ".tensorflow.Int64List" } }
+message_type { name: "Features"
+  field { name: "feature" number: 1 label: LABEL_REPEATED type_name: ".tensorflow.Features.FeatureEntry" }
+  nested_type { name: "FeatureEntry" options { map_entry: true }
+    field { name: "key" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING }
+    field { name: "value" number: 2 label: LABEL_OPTIONAL type_name: ".tensorflow.Feature" } } }
+message_type { name: "Example"
+  field { name: "features" number: 1 label: LABEL_OPTIONAL type_name: ".tensorflow.Features" } }
+"""

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import zipfile
+import gzip
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 from raytrain.errors import Problem, SpecError
-from raytrain.spec.peek import binary_headers, text_heads
+from raytrain.file_systems import is_uri
+from raytrain.spec.file_errors import reading
+from raytrain.spec.peek.csv_header import count_csv_rows, read_csv_header
 from raytrain.spec.peek.image_folders import CHANNELS, classes_of
-from raytrain.spec.peek.named_files import check_inside, find_files, is_uri, partitions_of, shown_path
+from raytrain.spec.peek.image_header import check_size, image_size
+from raytrain.spec.peek.json_rows import count_json_rows, json_columns, no_json_rows
+from raytrain.spec.peek.named_files import PACKED, check_inside, find_files, partitions_of, shown_path
+from raytrain.spec.peek.numpy_headers import array_headers, check_same_arrays, check_same_rows, column_header
+from raytrain.spec.peek.parquet_footer import read_footer
 from raytrain.spec.peek.sklearn_sets import SKLEARN_SETS
+from raytrain.spec.peek.text_lines import read_lines
+from raytrain.spec.peek.tfrecord_framing import read_records
 from raytrain.spec.peek.unify_schemas import check_same_columns, unify_schemas
 from raytrain.spec.source_kinds import ImagesSource, Source
 
@@ -19,6 +29,8 @@ from raytrain.spec.source_kinds import ImagesSource, Source
 # driver, which reads them anyway, does.
 COUNT_UP_TO_BYTES = 512 << 20
 COMPARE_UP_TO_IMAGES = 10_000
+
+_Told = TypeVar("_Told")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,91 +104,75 @@ def _inspect_inline(source: Source) -> SourceFacts:
 
 
 def _inspect_csv(files: list[Path], folder: Path, count: bool) -> SourceFacts:
-    header = text_heads.csv_header(files[0], folder)
-    for file in files[1:]:
-        own, first = text_heads.csv_header(file, folder), shown_path(files[0], folder)
-        check_same_columns(own, shown_path(file, folder), header, first, line=1)
-    rows = (
-        sum(text_heads.count_csv_rows(file, len(header), folder) for file in files)
-        if _countable(files, count)
-        else None
-    )
-    return SourceFacts(rows=rows, columns=_with_partitions(header, files, folder), bytes=_size(files))
+    columns, *others = (header.columns for header in _each(read_csv_header, files, folder, "csv"))
+    for file, own in zip(files[1:], others, strict=True):
+        check_same_columns(own, shown_path(file, folder), columns, shown_path(files[0], folder), line=1)
+    rows = sum(_each(count_csv_rows, files, folder, "csv")) if _countable(files, count) else None
+    return SourceFacts(rows=rows, columns=_with_partitions(columns, files, folder), bytes=_size(files))
 
 
 def _inspect_json(files: list[Path], folder: Path, count: bool) -> SourceFacts:
-    columns = text_heads.json_columns(files[0], folder)
-    for file in files[1:]:
-        own, first = text_heads.json_columns(file, folder), shown_path(files[0], folder)
-        check_same_columns(own, shown_path(file, folder), columns, first, more=True)
-    kinds: dict[str, str] = {}
-    counted = _countable(files, count)
-    rows = sum(text_heads.count_json_rows(file, columns, kinds, folder) for file in files) if counted else None
+    """Files without rows, as jobs of many tasks leave them behind, are passed over."""
+    heads = zip(files, _each(json_columns, files, folder, "json"), strict=True)
+    filled = {file: columns for file, columns in heads if columns is not None}
+    if not filled:
+        raise no_json_rows(shown_path(files[0], folder))
+    first, columns = next(iter(filled.items()))
+    for file, own in filled.items():
+        check_same_columns(own, shown_path(file, folder), columns, shown_path(first, folder), more=True)
+    counter = partial(count_json_rows, columns=columns, kinds={})
+    rows = sum(_each(counter, files, folder, "json")) if _countable(files, count) else None
     return SourceFacts(rows=rows, columns=_with_partitions(columns, files, folder), bytes=_size(files))
 
 
 def _inspect_text(files: list[Path], folder: Path, count: bool) -> SourceFacts:
-    rows = sum(text_heads.count_lines(file, folder) for file in files) if _countable(files, count) else None
+    rows = sum(_each(_counter(read_lines), files, folder, "text")) if _countable(files, count) else None
     return SourceFacts(rows=rows, columns=_with_partitions(("text",), files, folder), bytes=_size(files))
 
 
 def _inspect_tfrecords(files: list[Path], folder: Path, count: bool) -> SourceFacts:
-    counted = count and not any(file.suffix == ".gz" for file in files)
-    rows = sum(binary_headers.count_records(file, folder) for file in files) if counted else None
+    """Files that are too large to be read whole, with all checksums, are counted by their records' lengths."""
+    whole = _countable(files, count)
+    counted = whole or (count and not any(file.suffix == ".gz" for file in files))
+    counter = _counter(partial(read_records, skim=not whole))
+    rows = sum(_each(counter, files, folder, "tfrecords")) if counted else None
     return SourceFacts(rows=rows, columns=None, bytes=_size(files))
 
 
 def _inspect_parquet(files: list[Path], folder: Path, count: bool) -> SourceFacts:
     """From the files' footers alone."""
-    footers = [footer for file in files if (footer := binary_headers.parquet_footer(file, folder))]
-    if not footers:
-        return _UNKNOWN
-    schema = unify_schemas([footer[2] for footer in footers], [shown_path(file, folder) for file in files])
+    footers = _each(read_footer, files, folder, "parquet")
+    schema = unify_schemas([footer.schema for footer in footers], [shown_path(file, folder) for file in files])
     return SourceFacts(
-        rows=sum(footer[0] for footer in footers),
+        rows=sum(footer.rows for footer in footers),
         columns=_with_partitions(tuple(schema.names), files, folder),
-        bytes=sum(footer[1] for footer in footers),
+        bytes=sum(footer.bytes for footer in footers),
     )
 
 
 def _inspect_numpy(files: list[Path], folder: Path, count: bool) -> SourceFacts:
-    found = [binary_headers.array_headers(file, folder) for file in files]
+    found = _each(array_headers, files, folder, "numpy")
     for file, headers in zip(files, found, strict=True):
-        check_same_columns(list(headers), shown_path(file, folder), list(found[0]), shown_path(files[0], folder))
-        for name, header in headers.items():
-            if header.shape[1:] != found[0][name].shape[1:]:
-                got, expected = f"`{name}` of shape {header.shape}", f"(rows, {str(found[0][name].shape[1:])[1:]}"
-                raise SpecError(Problem(got=got, expected=expected, file=shown_path(file, folder)))
-    every = [header for headers in found for header in headers.values()]
-    rows = sum(next(iter(headers.values())).shape[0] for headers in found if headers)
-    return SourceFacts(rows=rows, columns=_with_partitions(tuple(found[0]), files, folder), bytes=_total(every))
+        check_same_arrays(headers, shown_path(file, folder), found[0], shown_path(files[0], folder))
+    rows = sum(next(iter(headers.values())).shape[0] for headers in found)
+    size = sum(header.bytes for headers in found for header in headers.values())
+    return SourceFacts(rows=rows, columns=_with_partitions(tuple(found[0]), files, folder), bytes=size)
 
 
 def _inspect_numpy_columns(columns: dict[str, str], folder: Path) -> SourceFacts:
-    found = {name: find_files(file, folder, kind="numpy") for name, file in columns.items()}
-    headers = {name: _column_header(name, files, folder) for name, files in found.items() if files}
-    rows = {name: header.shape[0] for name, header in headers.items()}
-    if len(set(rows.values())) > 1:
-        got = ", ".join(f"{name}: {count}" for name, count in rows.items())
-        raise SpecError(Problem(got=f"different numbers of rows, {got}", expected="as many rows in each column"))
+    headers = {}
+    for name, file in columns.items():
+        files = find_files(file, folder, kind="numpy") or []
+        if len(files) > 1:
+            got = f"{len(files)} files for the column `{name}`"
+            raise SpecError(Problem(got=got, expected="one .npy file for each column"))
+        for header in _each(partial(column_header, name=name), files, folder, "numpy"):
+            headers[name] = header
+    check_same_rows(headers)
     if len(headers) < len(columns):
         return SourceFacts(rows=None, columns=tuple(columns))
-    return SourceFacts(rows=next(iter(rows.values())), columns=tuple(columns), bytes=_total(list(headers.values())))
-
-
-def _column_header(name: str, files: list[Path], folder: Path) -> binary_headers.ArrayHeader:
-    if len(files) > 1:
-        got = f"{len(files)} files for the column `{name}`"
-        raise SpecError(Problem(got=got, expected="one .npy file for each column"))
-    headers = binary_headers.array_headers(files[0], folder)
-    if list(headers) != ["data"] or zipfile.is_zipfile(files[0]):
-        held, shown = ", ".join(headers) or "no arrays", shown_path(files[0], folder)
-        got, fix = (
-            f"an archive of {held} for the column `{name}`",
-            f"numpy: {shown} makes a column of each of its arrays",
-        )
-        raise SpecError(Problem(got=got, expected="a .npy file, of one array", fix=fix, file=shown))
-    return headers["data"]
+    rows, size = next(iter(headers.values())).shape[0], sum(header.bytes for header in headers.values())
+    return SourceFacts(rows=rows, columns=tuple(columns), bytes=size)
 
 
 def _inspect_images(images: ImagesSource, folder: Path, *, count: bool) -> SourceFacts:
@@ -190,25 +186,13 @@ def _inspect_images(images: ImagesSource, folder: Path, *, count: bool) -> Sourc
     classes = classes_of(
         [shown_path(file, folder) for file in files], [name.rstrip("/") for name in given], images.classes
     )
-    size = images.size or binary_headers.image_size(files[0], folder)
-    if images.size is None and count:
-        for file in files[:COMPARE_UP_TO_IMAGES]:
-            _same_size(file, binary_headers.image_size(file, folder), size, folder)
-    pixels = None if size is None else size[0] * size[1] * CHANNELS[images.mode]
+    size = (images.size[0], images.size[1]) if images.size else None
+    if size is None:
+        size, *others = _each(image_size, files[: COMPARE_UP_TO_IMAGES if count else 1], folder, "images")
+        for file, own in zip(files[1:], others, strict=False):
+            check_size(own, size, shown_path(file, folder))
     columns = ("image", "path") if classes is None else ("image", "label", "class", "path")
-    return SourceFacts(rows=len(files), columns=columns, bytes=None if pixels is None else len(files) * pixels)
-
-
-def _same_size(file: Path, found: Any, expected: Any, folder: Path) -> None:
-    if found != expected:
-        raise SpecError(
-            Problem(
-                got=f"an image of {found[0]}x{found[1]} pixels (height x width)",
-                expected=f"{expected[0]}x{expected[1]}, as the source's first image",
-                fix="give the images a size: {path: …, size: [height, width]}",
-                file=shown_path(file, folder),
-            )
-        )
+    return SourceFacts(rows=len(files), columns=columns, bytes=len(files) * size[0] * size[1] * CHANNELS[images.mode])
 
 
 def _inspect_image_table(images: ImagesSource, folder: Path, *, count: bool) -> SourceFacts:
@@ -237,17 +221,27 @@ def _with_partitions(columns: tuple[str, ...], files: list[Path], folder: Path) 
     return (*columns, *(name for name in partitions if name not in columns))
 
 
+def _each(read: Callable[[BinaryIO, str], _Told], files: list[Path], folder: Path, kind: str) -> list[_Told]:
+    """What a reader tells of each file."""
+    told = []
+    for file in files:
+        shown = shown_path(file, folder)
+        opener: Any = gzip.open if kind in PACKED and file.suffix == ".gz" else Path.open
+        with reading(shown, f"a {kind} file"), opener(file, "rb") as stream:
+            told.append(read(stream, shown))
+    return told
+
+
+def _counter(read: Callable[[BinaryIO, str], Iterator[object]]) -> Callable[[BinaryIO, str], int]:
+    return lambda stream, shown: sum(1 for _ in read(stream, shown))
+
+
 def _countable(files: list[Path], count: bool) -> bool:
     return count and _size(files) <= COUNT_UP_TO_BYTES
 
 
 def _size(files: list[Path]) -> int:
     return sum(file.stat().st_size for file in files)
-
-
-def _total(headers: list[binary_headers.ArrayHeader]) -> int | None:
-    sizes = [header.bytes for header in headers]
-    return None if None in sizes else sum(size or 0 for size in sizes)
 
 
 _INSPECT = {

@@ -13,13 +13,13 @@ from typing import Literal
 from urllib.parse import unquote
 
 from raytrain.errors import Problem, SpecError
+from raytrain.file_systems import is_uri
 from raytrain.spec.file_errors import local_path, looking_up
 from raytrain.spec.suggest import did_you_mean
 
 # The names that lead from a folder to a file below it.
 Parts = tuple[str, ...]
 
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WILD = re.compile(r"[*?\[]")
 
 # The files of a folder that belong to a source of each kind; a file that is named itself may be called anything.
@@ -32,6 +32,7 @@ FILE_NAMES = {
     "tfrecords": re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE),
     "text": re.compile(r"\.txt(\.gz)?$", re.IGNORECASE),
 }
+PACKED = ("csv", "json", "tfrecords", "text")  # the kinds whose files may be of gzip
 
 
 def find_files(names: str | list[str], folder: Path, *, kind: str, repeats: bool = False) -> list[Path] | None:
@@ -86,11 +87,6 @@ def is_elsewhere(name: str) -> bool:
     if not path.is_absolute():
         return False
     return not (os.path.exists(path) or (is_wild(name) and _glob(path, Path())))
-
-
-def is_uri(name: str) -> bool:
-    """Whether a name is of another file system, such as `s3://bucket/key`."""
-    return _URI.match(name) is not None
 
 
 def is_wild(name: str) -> bool:

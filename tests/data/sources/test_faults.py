@@ -107,25 +107,25 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"csv": "nothing"}, "", "nothing, a folder without csv files"),
     ({"csv": "*.tsv"}, "", "*.tsv, which matches no file"),
     ({"csv": ["good.csv", "other.csv"]}, "other.csv", "the columns x, z"),
-    ({"csv": ["good.csv", "ragged.csv"]}, "ragged.csv", "Expected 2 columns, got 1"),
+    ({"csv": ["good.csv", "ragged.csv"]}, "ragged.csv", "a row of 1 values"),
     ({"csv": ["good.csv", "text.csv"]}, "text.csv", "string in column `x`"),
-    ({"csv": ["good.csv", "empty.csv"]}, "empty.csv", "Empty CSV file"),
+    ({"csv": ["good.csv", "empty.csv"]}, "empty.csv", "an empty file"),
     ({"csv": "header.csv"}, "", "no rows"),
     ({"json": "nope.jsonl"}, "", "nope.jsonl, which does not exist"),
     ({"json": ["good.jsonl", "other.jsonl"]}, "other.jsonl", "the columns x, z"),
-    ({"json": ["good.jsonl", "cut.jsonl"]}, "cut.jsonl", "JSON parse error"),
+    ({"json": ["good.jsonl", "cut.jsonl"]}, "cut.jsonl", "Expecting ':' delimiter"),
     ({"json": ["good.jsonl", "mixed.jsonl"]}, "mixed.jsonl", "Column(/x) changed from number to string"),
     ({"json": ["good.jsonl", "text.jsonl"]}, "text.jsonl", "string in column `x`"),
-    ({"json": ["good.jsonl", "scalar.jsonl"]}, "scalar.jsonl", "JSON parse error"),
-    ({"json": "empty.jsonl"}, "", "no rows"),
+    ({"json": ["good.jsonl", "scalar.jsonl"]}, "scalar.jsonl", "a value that is no row"),
+    ({"json": "empty.jsonl"}, "empty.jsonl", "an empty file"),
     ({"numpy": ["good.npy", "wide.npy"]}, "wide.npy", "rows of shape (3,)"),
-    ({"numpy": ["good.npy", "cut.npy"]}, "cut.npy", "the end of the file after 3 of 4 rows"),
+    ({"numpy": ["good.npy", "cut.npy"]}, "cut.npy", "56 bytes of data where the header tells of 64"),
     ({"numpy": ["good.npy", "nonsense.npy"]}, "nonsense.npy", "magic string"),
     ({"numpy": ["good.npy", "objects.npy"]}, "objects.npy", "Python objects"),
     ({"numpy": ["good.npy", "single.npy"]}, "single.npy", "a single value"),
     ({"numpy": ["good.npz", "cut.npz"]}, "cut.npz", "File is not a zip file"),
-    ({"numpy": "uneven.npz"}, "uneven.npz", "different numbers of rows: x (4,), y (3,)"),
-    ({"numpy": {"a": "good.npy", "b": "short.npy"}}, "good.npy", "different numbers of rows"),
+    ({"numpy": "uneven.npz"}, "uneven.npz", "different numbers of rows, x: 4, y: 3"),
+    ({"numpy": {"a": "good.npy", "b": "short.npy"}}, "", "different numbers of rows, a: 4, b: 3"),
     ({"numpy": {"a": "good.npy", "b": "nope.npy"}}, "", "nope.npy, which does not exist"),
     ({"numpy": "none.npy"}, "", "no rows"),
     ({"parquet": ["good.parquet", "other.parquet"]}, "other.parquet", "the columns x, z"),
@@ -167,10 +167,10 @@ def test_the_driver_names_the_file(kind: dict[str, Any], file: str, got: str, fo
     assert str(folder) not in found.got
 
 
-# What only reading whole files, types inferred by Arrow or checksums can tell; the driver does, at the first pass.
+# What only decoding whole files or types inferred by Arrow can tell; the driver does, at the first pass.
 DRIVER_ONLY = (
-    *("text.csv", "header.csv", "empty.jsonl", "none.npy", "none.parquet", "cut/cat/2.png", "sizes/cat/9.png"),
-    *("spoilt.tfrecord", "length.tfrecord", "other.tfrecord", "floats.tfrecord", "empty.tfrecord"),
+    *("text.csv", "header.csv", "none.npy", "none.parquet", "cut/cat/2.png", "sizes/cat/9.png"),
+    *("other.tfrecord", "floats.tfrecord", "empty.tfrecord"),
 )
 
 

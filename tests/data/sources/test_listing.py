@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from pyarrow import fs
 
+from raytrain import file_systems
 from raytrain.data.sources import listing
-from raytrain.data.sources.listing import list_files, path_of
+from raytrain.data.sources.listing import list_files
 from raytrain.errors import SpecError, UserCodeError
+from raytrain.file_systems import open_filesystem
 
 FILES = ("part-0.csv", "part-1.csv", "part-!.csv", "a b.csv", "deep/part-1.csv", "deep/er/x.csv", "_part-2.csv")
 
@@ -24,8 +26,7 @@ def root(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
         store.create_dir(f"{top}d/{name}".rpartition("/")[0])
         with store.open_output_stream(f"{top}d/{name}") as opened:
             opened.write(b"x\n1\n")
-    listing._top_of.cache_clear()
-    monkeypatch.setattr(listing, "_open", lambda root, query: (store, top))
+    monkeypatch.setattr(file_systems, "_open", lambda root, query: (store, top.rstrip("/")))
     return str(request.param)
 
 
@@ -45,7 +46,7 @@ def root(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 def test_the_files_of_a_uri(root: str, pattern: str, found: list[str]) -> None:
     listed = list_files(f"{root}/{pattern}", Path("/job"), kind="csv", field="data.train.csv")
     assert list(listed.names) == [f"{root}/d/{name}" for name in found]
-    assert list(listed.paths) == [path_of(name) for name in listed.names]
+    assert list(listed.paths) == [open_filesystem(name)[1] for name in listed.names]
 
 
 def test_a_uri_that_stands_for_nothing_or_too_little(root: str) -> None:
@@ -53,22 +54,6 @@ def test_a_uri_that_stands_for_nothing_or_too_little(root: str) -> None:
         list_files(f"{root}/d/none.csv", Path("/job"), kind="csv", field="data.train.csv")
     with pytest.raises(SpecError, match=r"got `\*\*\.csv` in .*`\*\*/\*\.csv` looks into all folders"):
         list_files(f"{root}/d/**.csv", Path("/job"), kind="csv", field="data.train.csv")
-
-
-@pytest.mark.parametrize(
-    ("uri", "path"),
-    [
-        ("s3://b/x.csv?region=us-east-1", "b/x.csv"),
-        ("s3://b/k=a%3Ab/[!x] y?.csv?region=us-east-1&endpoint_override=http://h:1", "b/k=a%3Ab/[!x] y?.csv"),
-        ("s3://b?region=us-east-1", "b"),
-        ("gs://anonymous@b/d/x.csv", "b/d/x.csv"),
-        ("abfs://c@account.dfs.core.windows.net/d/x.csv", "c/d/x.csv"),
-        ("file:///tmp/x.csv", "/tmp/x.csv"),
-        ("memory://a/x.csv", "/a/x.csv"),
-    ],
-)
-def test_a_path_is_what_arrow_and_fsspec_make_of_the_uri(uri: str, path: str) -> None:
-    assert path_of(uri) == path
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import pytest
 from pydantic import ValidationError
 
@@ -186,9 +187,9 @@ def test_numpy_headers(tmp_path: Path) -> None:
         (npy("(3, 2)", data=23), "23 bytes of data where the header tells of 24"),
         (npy("()", data=4), "a single value"),
         (npy("(3,)", "|O", data=24), "Python objects"),
-        (b"\x93NUMPY\x01\x00\x05\x00what?", "invalid syntax"),
+        (b"\x93NUMPY\x01\x00\x05\x00what?", "Cannot parse header"),
         (b"PK\x03\x04 and nonsense", "not a zip file"),
-        (b"x", "no array of numpy"),
+        (b"x", "expected 8 bytes got 1"),
     ],
 )
 def test_bad_numpy_files(content: bytes, got: str, tmp_path: Path) -> None:
@@ -203,12 +204,39 @@ def test_numpy_columns_of_several_lengths(tmp_path: Path) -> None:
     assert problem(tmp_path, numpy={"x": "x.npy", "y": "y.npy"}).got == "different numbers of rows, x: 3, y: 2"
 
 
-def test_records_are_counted_by_their_lengths(tmp_path: Path) -> None:
-    record = (5).to_bytes(8, "little") + bytes(4 + 5 + 4)
-    (tmp_path / "a.tfrecord").write_bytes(record * 3)
+def checksum(data: bytes) -> bytes:
+    crc: int = google_crc32c.value(data)
+    return (((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def record(data: bytes) -> bytes:
+    """Of a TFRecord file, written without TensorFlow."""
+    length = len(data).to_bytes(8, "little")
+    return length + checksum(length) + data + checksum(data)
+
+
+def test_records_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.tfrecord").write_bytes(record(b"hello") * 3)
     assert facts(tmp_path, tfrecords="a.tfrecord") == (3, None)
-    (tmp_path / "a.tfrecord").write_bytes((record * 3)[:-1])
+    (tmp_path / "a.tfrecord").write_bytes((record(b"hello") * 3)[:-1])
     assert problem(tmp_path, tfrecords="a.tfrecord").got == "the end of the file within record 3"
+    (tmp_path / "a.tfrecord.gz").write_bytes(gzip.compress(record(b"hello") * 4))
+    assert facts(tmp_path, tfrecords="a.tfrecord.gz") == (4, None)
+
+
+def test_records_of_large_files_are_counted_by_their_lengths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raytrain.spec.peek.inspect_source.COUNT_UP_TO_BYTES", 3)
+    records = bytearray(record(b"hello") * 3)
+    records[14] ^= 1  # of data, which is not read
+    (tmp_path / "a.tfrecord").write_bytes(records)
+    assert facts(tmp_path, tfrecords="a.tfrecord") == (3, None)
+    (tmp_path / "a.tfrecord").write_bytes(records[:-1])
+    assert problem(tmp_path, tfrecords="a.tfrecord").got == "the end of the file within record 3"
+    records[0] ^= 1
+    (tmp_path / "a.tfrecord").write_bytes(records)
+    assert problem(tmp_path, tfrecords="a.tfrecord").got == "record 1 with a wrong checksum of its length"
+    (tmp_path / "b.tfrecord.gz").write_bytes(gzip.compress(records))
+    assert facts(tmp_path, tfrecords="b.tfrecord.gz") == (None, None)
 
 
 def test_lines_of_text(tmp_path: Path) -> None:
@@ -264,6 +292,7 @@ def test_an_archive_or_several_files_for_a_numpy_column(tmp_path: Path) -> None:
         ("a.jsonl", "json", b"[" * 100_000),
         ("a.jsonl", "json", b'{"a": ' * 100_000),
         ("a.npy", "numpy", b"\x93NUMPY\x01\x00\x04\x00[1]\n"),
+        ("a.npy", "numpy", b"\x93NUMPY\x01\x00\x0c\x00{'descr': ('"),
         ("a.npy", "numpy", b"\x93NUMPY\x01\x00\x1f\x00{'shape': ('a',), 'descr': '<f4'}"),
         ("a.npz", "numpy", b"PK\x03\x04" + bytes(40)),
         ("a.parquet", "parquet", b"PAR1 and nonsense PAR1"),
