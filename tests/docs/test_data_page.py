@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from tests.data.preprocess.tables import features, job
 from tests.docs import pages
 from tests.docs.pages import block_with, codes
 from tests.docs.test_commands import run, same
+from tests.spec.peek.test_inspect_source import record
 
 PAGE = "docs/data.md"
 
@@ -93,8 +93,7 @@ def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         picture(tmp_path / f"pictures/{name}/1.png")
     picture(tmp_path / "photos/1.png")
     (tmp_path / "photos.csv").write_text("file,price\n1.png,3\n1.png,4\n")
-    record = struct.pack("<QI", 4, 0) + b"data" + struct.pack("<I", 0)
-    (tmp_path / "records/a.tfrecord").write_bytes(3 * record)
+    (tmp_path / "records/a.tfrecord").write_bytes(3 * record(b"data"))
     (tmp_path / "patients.csv").write_text(csv_text(PATIENTS))
     (tmp_path / "others.csv").write_text(csv_text(PATIENTS))
     return tmp_path
