@@ -1,7 +1,7 @@
 """What 1,000 ranks tell the driver: how far its collecting lags behind, what it costs, and what is left to read.
 
 Run by `make bench`. A few processes speak for all ranks through the workers' own end of a real mailbox actor: each rank
-a heartbeat a second, and its part of an epoch every few; the driver's own collector, pulse, watchdog and
+a heartbeat a second, and its part of an epoch every few; the driver's own reader, progress, watchdog and
 recorder take them, and the command's own `status` and `watch` read what was written.
 """
 
@@ -106,14 +106,14 @@ class _Timed(RankProgress):
 
 def run(root: Path, *, ranks: int, seconds: int) -> FanIn:
     """Lets `ranks` ranks speak for `seconds` seconds; the run's directory is `root/RUN`. Needs `ray.init`."""
-    mailbox, pulse = start_mailbox(), _Timed(ranks)
+    mailbox, progress = start_mailbox(), _Timed(ranks)
     ray.get(mailbox.begin.remote(0))
     paths, recorder = RunPaths.of(root, RUN), _recorder(root, ranks)
     speakers = [ray.remote(Speakers).options(num_cpus=0).remote() for _ in range(SPEAKERS)]
-    pulse.placed()
+    progress.placed()
     with (
-        MailboxReader(mailbox, recorder, pulse, Injector(None, root=paths.root, rank=DRIVER)),
-        _watched(pulse) as hangs,
+        MailboxReader(mailbox, recorder, progress, Injector(None, root=paths.root, rank=DRIVER)),
+        _watched(progress) as hangs,
     ):
         before, began = (time.process_time(), _mailbox_cpu_s()), time.perf_counter()
         calls = [
@@ -134,7 +134,7 @@ def run(root: Path, *, ranks: int, seconds: int) -> FanIn:
     return FanIn(
         ranks=ranks,
         seconds=seconds,
-        lags_s=pulse.lags_s,
+        lags_s=progress.lags_s,
         speakers_late_s=late_s,
         driver_cpu=spent[0] / passed_s,
         mailbox_cpu=spent[1] / passed_s,
@@ -145,14 +145,14 @@ def run(root: Path, *, ranks: int, seconds: int) -> FanIn:
 
 
 @contextmanager
-def _watched(pulse: RankProgress) -> Iterator[list[Any]]:
+def _watched(progress: RankProgress) -> Iterator[list[Any]]:
     """Asks the watchdog once a second, as the driver's monitor does."""
     hangs: list[Any] = []
     ending = threading.Event()
 
     def look() -> None:
         while not ending.wait(1.0):
-            hangs.extend(filter(None, [find_hang(pulse.states(), _spec(1).watchdog)]))
+            hangs.extend(filter(None, [find_hang(progress.states(), _spec(1).watchdog)]))
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
@@ -247,10 +247,10 @@ def lines(found: FanIn, commands_s: dict[str, float]) -> Iterator[str]:
     yield description()
     yield ""
     yield f"{found.ranks:,} ranks for {found.seconds} s, {len(found.lags_s):,} heartbeats, {found.epochs} epochs"
-    yield f"{'lag of the collector, median, first third':<52}{found.lag_s(0):>10.3f} s"
+    yield f"{'lag of the reader, median, first third':<52}{found.lag_s(0):>10.3f} s"
     missed = "" if lag_s < MOST_LAG_S else f"  missed: {MOST_LAG_S:g} s"
-    yield f"{'lag of the collector, median, last third':<52}{lag_s:>10.3f} s{missed}"
-    yield f"{'lag of the collector, most':<52}{max(found.lags_s):>10.3f} s"
+    yield f"{'lag of the reader, median, last third':<52}{lag_s:>10.3f} s{missed}"
+    yield f"{'lag of the reader, most':<52}{max(found.lags_s):>10.3f} s"
     yield f"{'lag of the simulated ranks themselves':<52}{found.speakers_late_s:>10.3f} s"
     yield f"{'driver, processors':<52}{found.driver_cpu:>10.2f}"
     yield f"{'mailbox, processors':<52}{found.mailbox_cpu:>10.2f}"

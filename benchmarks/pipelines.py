@@ -68,7 +68,7 @@ class Worker:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     def feed(self, shards: Shards, spec: JobSpec, rank: int) -> list[float]:
-        """raytrain's own: from the shards in hand to the last batch of each epoch."""
+        """raytrain's own: from the shards in dealt to the last batch of each epoch."""
         from raytrain.worker.open_feeds import make_feeds
 
         began = perf_counter()

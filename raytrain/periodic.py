@@ -46,15 +46,15 @@ class Periodic:
         self._ending.set()
 
     def _run(self) -> None:
-        told = ""
+        printed = ""
         while not self._ending.wait(self._every_s):
             try:
                 self._act()
-                told = ""
+                printed = ""
             except Exception as error:  # noqa: BLE001  whatever it is, the next call may do better
-                if repr(error) != told:
+                if repr(error) != printed:
                     _print(error)
-                told = repr(error)
+                printed = repr(error)
 
 
 def _print(error: Exception) -> None:

@@ -111,8 +111,8 @@ def print_items(view: RunView, out: Output, *, timeout_s: float | None) -> ExitC
             if isinstance(item, Takeover):
                 out.warn(*takeover_lines(item))
             elif not isinstance(item, Idle):
-                told = item.to_dict() if isinstance(item, StatusChange) else to_json(item)
-                out.result_json(told, indent=None)
+                body = item.to_dict() if isinstance(item, StatusChange) else to_json(item)
+                out.result_json(body, indent=None)
     except KeyboardInterrupt:
         say_detached(run, out)
         raise

@@ -59,15 +59,15 @@ def logs(
     of = attempt or gatherer.attempt
     log = _open(record, attempt=of, rank=rank, follow=follow)
 
-    def told(line: str) -> LogLine:
+    def log_line(line: str) -> LogLine:
         return LogLine(run=record.run, attempt=of, rank=rank, line=line)
 
     beginning = list(log.new(last=not follow))
-    yield from map(told, beginning if tail is None else beginning[max(0, len(beginning) - tail) :])
+    yield from map(log_line, beginning if tail is None else beginning[max(0, len(beginning) - tail) :])
     if follow:
         for _ in watch(gatherer):
-            yield from map(told, log.new())
-        yield from map(told, log.new(last=True))
+            yield from map(log_line, log.new())
+        yield from map(log_line, log.new(last=True))
 
 
 def job_log(record: RunRecord, attempt: int) -> Tail | None:

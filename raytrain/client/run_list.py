@@ -117,8 +117,8 @@ def _row(record: RunRecord, stored: StoredStatus | None, jobs: Jobs | None) -> R
     return RunRow(record=record, stored=stored or StoredStatus(), state=state)
 
 
-def _joined(record: RunRecord, told: RunSummary, *, started: bool, jobs: Jobs | None) -> RunSummary:
-    attempt = max(record.attempt, told.attempts)
+def _joined(record: RunRecord, summary: RunSummary, *, started: bool, jobs: Jobs | None) -> RunSummary:
+    attempt = max(record.attempt, summary.attempts)
     job = (jobs or {}).get(submission_id(record.run, attempt))
     facts = Facts(
         started=started,
@@ -129,4 +129,4 @@ def _joined(record: RunRecord, told: RunSummary, *, started: bool, jobs: Jobs | 
         job_missing_s=0.0 if jobs is not None and job is None else None,
         unheard_s=0.0 if jobs is not None else float("inf"),
     )
-    return join(told, judge(facts, grace_s=0.0, patience_s=1.0), attempt=attempt)
+    return join(summary, judge(facts, grace_s=0.0, patience_s=1.0), attempt=attempt)

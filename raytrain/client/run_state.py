@@ -89,17 +89,17 @@ def judge(facts: Facts, *, grace_s: float = GRACE_S, patience_s: float = PATIENC
     return Verdict(status=status, message=facts.job_message)
 
 
-def join(told: RunSummary, verdict: Verdict, *, attempt: int) -> RunSummary:
+def join(summary: RunSummary, verdict: Verdict, *, attempt: int) -> RunSummary:
     """How a run stands: status, reason, error, warnings and attempts of its events and of its cluster together.
 
     Args:
-        told: what the events add up to. It stays as it is; the result has the same epochs.
+        summary: what the events add up to. It stays as it is; the result has the same epochs.
         verdict: on the present attempt.
         attempt: that attempt's number.
     """
-    state = replace(told, attempts=max(told.attempts, attempt), warnings=[*told.warnings])
-    is_new = attempt > told.attempts  # it has not said a word yet
-    if is_new or (told.status.is_terminal and not verdict.final):  # what the attempt before came to ends nothing
+    state = replace(summary, attempts=max(summary.attempts, attempt), warnings=[*summary.warnings])
+    is_new = attempt > summary.attempts  # it has not said a word yet
+    if is_new or (summary.status.is_terminal and not verdict.final):  # what the attempt before came to ends nothing
         state.status, state.reason, state.error = RunStatus.PENDING, None, None
     if not verdict.final:
         state.status = verdict.status if state.status is RunStatus.PENDING else state.status

@@ -25,17 +25,17 @@ class RunView:
         gatherer: where its facts come from.
 
     Args:
-        told: what is known of it before; it grows.
+        summary: what is known of it before; it grows.
 
     Raises:
         ClusterError: no log is in sight here, and the cluster may not be asked: its token is not to be had, or not to
             be sent.
     """
 
-    def __init__(self, record: RunRecord, told: RunSummary | None = None) -> None:
+    def __init__(self, record: RunRecord, summary: RunSummary | None = None) -> None:
         self.record = record
         self.gatherer = gatherer_of(record)
-        self._told = told or begun(record)
+        self._summary = summary or begun(record)
         self._verdict = Verdict(status=RunStatus.PENDING)
 
     @property
@@ -45,19 +45,19 @@ class RunView:
     @property
     def summary(self) -> RunSummary:
         """How the run stands, as far as it is known."""
-        return join(self._told, self._verdict, attempt=self.attempt)
+        return join(self._summary, self._verdict, attempt=self.attempt)
 
     def look(self) -> RunSummary:
         """How the run stands now, after one look; UNKNOWN when it has not ended and its cluster does not answer."""
         events, self._verdict = look(self.gatherer)
         for event in events:
-            self._told.add(event)
+            self._summary.add(event)
         return self.summary
 
     def take(self, item: Event | StatusChange | Idle) -> None:
         """Adds an item of the run's stream to what is known."""
         if isinstance(item, Event):
-            self._told.add(item)
+            self._summary.add(item)
         elif isinstance(item, StatusChange):
             self._verdict = item
 

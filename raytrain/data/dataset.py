@@ -79,13 +79,13 @@ class _LazySource:
     source: Source
     folder: Path
     part: str
-    told: Mapping[str, ColumnSpec]
+    options: Mapping[str, ColumnSpec]
     read: Read
 
     @classmethod
-    def of(cls, source: Source, folder: Path, part: str, told: Mapping[str, ColumnSpec]) -> _LazySource:
-        read = read_source(source, folder, field=f"data.{part}", told=told)
-        return cls(source=source, folder=folder, part=part, told=told, read=read)
+    def of(cls, source: Source, folder: Path, part: str, options: Mapping[str, ColumnSpec]) -> _LazySource:
+        read = read_source(source, folder, field=f"data.{part}", options=options)
+        return cls(source=source, folder=folder, part=part, options=options, read=read)
 
     @property
     def field(self) -> str:
@@ -95,9 +95,9 @@ class _LazySource:
         return explain(error, self.source, self.folder, f"data.{self.part}")
 
     def estimate_bytes(self) -> int:
-        """What the rows take in memory, images in cells as the pixels that `told` makes of them."""
+        """What the rows take in memory, images in cells as the pixels that `options` makes of them."""
         known = self.read.bytes
-        pixels = sum(math.prod(column.size) * CHANNELS[column.mode] for column in self.told.values() if column.size)
+        pixels = sum(math.prod(column.size) * CHANNELS[column.mode] for column in self.options.values() if column.size)
         if known is not None and not pixels:
             return known
         first = self.table(rows=_EXAMPLE_ROWS)
@@ -109,7 +109,7 @@ class _LazySource:
 
     def rows_per_file(self) -> tuple[int, ...]:
         """Of each file, if there are any; names the first that does not fit those before it."""
-        return rows_per_file(self.source, self.folder, field=f"data.{self.part}", told=self.told)
+        return rows_per_file(self.source, self.folder, field=f"data.{self.part}", options=self.options)
 
     def rows(self) -> int:
         """How many rows; reads them if no metadata tells."""
@@ -158,7 +158,9 @@ class _LazySource:
         if order is not None:
             files = [self.read.files[file] for file in order]
             field = f"data.{self.part}"
-            read = read_source(self.source, self.folder, field=field, files=files, schema=read.schema, told=self.told)
+            read = read_source(
+                self.source, self.folder, field=field, files=files, schema=read.schema, options=self.options
+            )
         return read.dataset.select_columns(columns)
 
     def _tables(self, dataset: ray.data.Dataset) -> Iterator[pa.Table]:

@@ -35,7 +35,7 @@ class Pipeline:
     def __init__(self, spec: JobSpec, folder: Path) -> None:
         self._spec = spec
         self._steps: list[Step] = []
-        self._wide = frozenset(name for name, told in spec.data.columns.items() if told.dtype == "float64")
+        self._wide = frozenset(name for name, options in spec.data.columns.items() if options.dtype == "float64")
         for index, step in enumerate(spec.data.preprocess):
             self._steps.append(Step(index=index, step=step, folder=folder, states={}, wide=self._wide))
             if not self._wide.isdisjoint(step.columns):

@@ -56,7 +56,7 @@ def main() -> int:
         return 1
     with (
         LeaseKeeper(paths, lease, _end_at_once),  # released once all is in the store
-        mirrored(paths, told=lambda text: say(f"warning: {text}")),
+        mirrored(paths, notice=lambda text: say(f"warning: {text}")),
         copy_output(paths.driver_log(request.attempt)),
     ):
         return 0 if _run(request, paths, folder, refusal) is RunStatus.SUCCEEDED else 1

@@ -141,13 +141,13 @@ class Decision:
 
 def decide(failure: GroupFailure, past: History, limits: RestartsSpec) -> Decision:
     """What to do about a failed group."""
-    told = [error for error in failure.errors if not failure.hang and not _is_collateral(error, failure)]
-    own = [error for error in told if not _is_infrastructure(error)]
+    causes = [error for error in failure.errors if not failure.hang and not _is_collateral(error, failure)]
+    own = [error for error in causes if not _is_infrastructure(error)]
     port_taken = bool(own) and not failure.started and all(_is_port_taken(error) for error in own)
     if own and not port_taken:
         return Decision(restart=False, reason=_reason_of(own[0]), error=own[0])
     reason = Reason.HUNG if failure.hang else Reason.PREEMPTED if failure.preempted else Reason.WORKER_LOST
-    error = _account(failure, own[0] if port_taken else None, next(filter(_is_infrastructure, told), None))
+    error = _account(failure, own[0] if port_taken else None, next(filter(_is_infrastructure, causes), None))
     if failure.death is not None and not failure.progressed and failure.death.is_again(past.last):
         again = f"{error.message}, twice at the same step: a restart would end there again"
         return Decision(restart=False, reason=reason, error=replace(error, message=again))
@@ -213,8 +213,8 @@ def _account(failure: GroupFailure, port_taken: Failure | None, infrastructure: 
         message = f"the node of {who} was taken away{where}"
     elif _OUT_OF_MEMORY.search(failure.account):
         kind, fix = "OutOfMemory", "a smaller fit.global_batch_size, or nodes with more memory"
-        told = _MEMORY_ACCOUNT.search(failure.account)
-        message = f"the process of {who} was ended for memory{where}" + (f": {told[0].strip()[:400]}" if told else "")
+        match = _MEMORY_ACCOUNT.search(failure.account)
+        message = f"the process of {who} was ended for memory{where}" + (f": {match[0].strip()[:400]}" if match else "")
     elif infrastructure is not None and not failure.lost_ranks:
         rank, fix = infrastructure.rank, "look at the nodes of the cluster, and at Ray's own logs there"
         what = infrastructure.message.strip().partition("\n")[0][:300]

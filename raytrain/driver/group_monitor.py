@@ -59,7 +59,7 @@ class GroupMonitor:
         paths: RunPaths,
         mailbox: Any,
         recorder: Recorder,
-        pulse: RankProgress,
+        progress: RankProgress,
         *,
         wanted: ScalingSpec,
         tier: Tier,
@@ -68,7 +68,7 @@ class GroupMonitor:
     ) -> None:
         self._request, self._paths, self._wanted, self._group = request, paths, wanted, group
         self._tier, self._prepare_next = tier, prepare_next
-        self._mailbox, self._recorder, self._pulse = mailbox, recorder, pulse
+        self._mailbox, self._recorder, self._progress = mailbox, recorder, progress
         self._began = self._asked_at = time.monotonic()
         self._placed_at: float | None = None
         self._queued = False
@@ -99,11 +99,11 @@ class GroupMonitor:
         if self._placed_at is None:
             self._look_for_workers()
             return
-        hang = find_hang(self._pulse.states(), self._request.spec.watchdog)
+        hang = find_hang(self._progress.states(), self._request.spec.watchdog)
         if hang is not None:
             self._end(hang)
             return
-        if self._pulse.goes_on:
+        if self._progress.goes_on:
             self._prepare_next()
         if asks_cluster:
             self._look_for_room(self._placed_at)
@@ -112,7 +112,7 @@ class GroupMonitor:
         self.workers = ray.get(self._mailbox.placed.remote())
         if self.workers:
             self._placed_at = time.monotonic()
-            self._pulse.placed()
+            self._progress.placed()
             ranks = [events.RankPlace(node=worker.address, pid=worker.pid) for worker in self.workers]
             self._recorder.record(events.Placed(ranks=ranks))
         elif not self._queued and time.monotonic() - self._began >= _QUEUED_AFTER_S:
@@ -152,7 +152,7 @@ class GroupMonitor:
         if self._wanted.min_workers is None:
             return
         self._more_room.append(elastic.workers_that_fit(free_resources(), self._wanted, self._tier))
-        trained_s = time.monotonic() - placed_at if self._pulse.started else 0.0
+        trained_s = time.monotonic() - placed_at if self._progress.started else 0.0
         grow = elastic.should_grow(
             self._wanted, workers=len(self.workers), more_room=self._more_room, trained_s=trained_s
         )

@@ -32,12 +32,12 @@ class MailboxReader:
         progressed: an epoch or a checkpoint was done.
     """
 
-    def __init__(self, mailbox: Any, recorder: Recorder, pulse: RankProgress, injector: Injector) -> None:
+    def __init__(self, mailbox: Any, recorder: Recorder, progress: RankProgress, injector: Injector) -> None:
         self._mailbox = mailbox
         self._recorder = recorder
-        self._pulse = pulse
+        self._progress = progress
         self._injector = injector
-        self._collecting = Periodic(lambda: self._take(_WAIT_S), every_s=_REST_S, name="raytrain-collector")
+        self._reading = Periodic(lambda: self._take(_WAIT_S), every_s=_REST_S, name="raytrain-reader")
         self.errors: list[Failure] = []
         self.finished_ranks = 0
         self.reason = ""
@@ -45,18 +45,18 @@ class MailboxReader:
         self.progressed = False
 
     def __enter__(self) -> Self:
-        self._collecting.start()
+        self._reading.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._collecting.end()
+        self._reading.end()
         self._take(0.0)
 
     def _take(self, wait_s: float) -> None:
         for message in ray.get(self._mailbox.take.remote(wait_s)):
-            self._pulse.note(message)
-            if self._pulse.position is not None:
-                self._injector.strike_driver(*self._pulse.position)
+            self._progress.note(message)
+            if self._progress.position is not None:
+                self._injector.strike_driver(*self._progress.position)
             match message:
                 case protocol.Heartbeat():
                     pass

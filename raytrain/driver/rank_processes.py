@@ -63,8 +63,8 @@ def stacks_of(pid: int) -> str:
         why = str(error)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, signal.SIGUSR1)
-    told = _from_kernel(pid, _PROC_FILES)
-    return f"py-spy could not read it ({why}); it was asked to write its stacks into its own log\n{told}\n"
+    state = _from_kernel(pid, _PROC_FILES)
+    return f"py-spy could not read it ({why}); it was asked to write its stacks into its own log\n{state}\n"
 
 
 def _from_kernel(pid: int, names: Sequence[str]) -> str:

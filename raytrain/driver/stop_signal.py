@@ -100,8 +100,8 @@ class StopSignal:
         self._mailbox = mailbox
         self._node_watch.start()
 
-    def group_begins(self, monitor: GroupMonitor, pulse: RankProgress) -> None:
-        self._group = (monitor, pulse)
+    def group_begins(self, monitor: GroupMonitor, progress: RankProgress) -> None:
+        self._group = (monitor, progress)
 
     def group_ends(self) -> None:
         if not self.asked:  # else it is what the stop waits for, until `end`

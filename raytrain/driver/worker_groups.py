@@ -117,24 +117,24 @@ class WorkerGroups:
         restart = self._past.restarts + self._past.startups
         self._recorder.record(events.GroupStarted(workers=self._workers, restart=restart))
         ray.get(self._mailbox.begin.remote(self._group))
-        pulse = RankProgress(self._workers)
+        progress = RankProgress(self._workers)
         monitor = GroupMonitor(
             request,
             self._paths,
             self._mailbox,
             self._recorder,
-            pulse,
+            progress,
             wanted=self._request.spec.scaling,
             tier=self._dataset.tier.tier,
             group=self._group,
             prepare_next=self._trainers.prepare,
         )
-        self._stop.group_begins(monitor, pulse)
+        self._stop.group_begins(monitor, progress)
         injector = fault_injection.Injector(
             self._fault, root=self._paths.root, rank=fault_injection.DRIVER, group=self._group
         )
         with (
-            MailboxReader(self._mailbox, self._recorder, pulse, injector) as collector,
+            MailboxReader(self._mailbox, self._recorder, progress, injector) as reader,
             monitor,
             self._serve() as shards,
         ):
@@ -153,7 +153,7 @@ class WorkerGroups:
             )
         self._stop.group_ends()
         steps_per_epoch = self._dataset.plans_for(self._workers)["train"].steps
-        return _end(self._workers, result, collector, monitor, pulse, steps_per_epoch)
+        return _end(self._workers, result, reader, monitor, progress, steps_per_epoch)
 
     def _serve(self) -> contextlib.AbstractContextManager[Shards]:
         def notice(text: str) -> None:
@@ -178,14 +178,14 @@ class WorkerGroups:
         return self._restart(end.failure)
 
     def _restart(self, failure: failure_policy.GroupFailure) -> Outcome | None:
-        ruling = failure_policy.decide(failure, self._past, self._request.spec.restarts)
-        self._past = self._past.after(failure, ruling.budget)
-        if ruling.reason is Reason.WORKER_LOST:
-            self._recorder.record(events.WorkerLost(message=ruling.error.message, ranks=list(failure.lost_ranks)))
-        self._recorder.record(events.GroupFailed(error=ruling.error, retrying=ruling.restart))
-        if not ruling.restart:
-            return RunStatus.FAILED, ruling.reason, ruling.error
-        self._stop.wait(ruling.back_off_s)
+        decision = failure_policy.decide(failure, self._past, self._request.spec.restarts)
+        self._past = self._past.after(failure, decision.budget)
+        if decision.reason is Reason.WORKER_LOST:
+            self._recorder.record(events.WorkerLost(message=decision.error.message, ranks=list(failure.lost_ranks)))
+        self._recorder.record(events.GroupFailed(error=decision.error, retrying=decision.restart))
+        if not decision.restart:
+            return RunStatus.FAILED, decision.reason, decision.error
+        self._stop.wait(decision.back_off_s)
         return None
 
     def _fall_back(self, end: GroupEnd) -> Outcome | None:
@@ -222,27 +222,27 @@ def verdict(reason: Reason, stopped: events.TrainingEnded | None) -> Outcome:
 def _end(
     workers: int,
     result: GroupResult,
-    collector: MailboxReader,
+    reader: MailboxReader,
     monitor: GroupMonitor,
-    pulse: RankProgress,
+    progress: RankProgress,
     steps_per_epoch: int,
 ) -> GroupEnd:
     return GroupEnd(
-        finished=collector.reason if collector.finished_ranks == workers else "",
-        stopped=collector.stopped,
+        finished=reader.reason if reader.finished_ranks == workers else "",
+        stopped=reader.stopped,
         preempted=monitor.preempted or result.preempted,
         queue_timed_out=result.queue_timed_out,
         failure=failure_policy.GroupFailure(
-            errors=collector.errors,
+            errors=reader.errors,
             lost_ranks=result.lost_ranks,
             account=result.account,
             hang=monitor.hang,
             preempted=monitor.preempted or result.preempted,
-            started=pulse.started,
-            position=pulse.position,
+            started=progress.started,
+            position=progress.position,
             steps_per_epoch=steps_per_epoch,
-            steps_per_s=pulse.steps_per_s,
-            progressed=collector.progressed,
+            steps_per_s=progress.steps_per_s,
+            progressed=reader.progressed,
         ),
     )
 

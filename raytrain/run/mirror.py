@@ -25,7 +25,7 @@ class Mirror:
 
     Args:
         skip: folders that are pushed by whoever writes them.
-        told: is given a sentence when pushing begins to fail, and when it works again.
+        notice: is given a sentence when pushing begins to fail, and when it works again.
 
     Attributes:
         missing: after the end, the files that could not be pushed.
@@ -36,14 +36,14 @@ class Mirror:
         local: Path,
         store: ObjectStore,
         *,
-        told: Callable[[str], None],
+        notice: Callable[[str], None],
         skip: tuple[str, ...] = ("checkpoints", "attempts"),
         every_s: float = _EVERY_S,
         last_tries_s: float = _LAST_TRIES_S,
     ) -> None:
         self._local = local
         self._store = store
-        self._told = told
+        self._notice = notice
         self._skip = skip
         self._every_s = every_s
         self._last_tries_s = last_tries_s
@@ -95,10 +95,10 @@ class Mirror:
             self._store.push(file, name)
         except OSError as error:
             if not self._failing:
-                self._told(f"{self._store.uri} cannot be written, trying again: {error}")
+                self._notice(f"{self._store.uri} cannot be written, trying again: {error}")
             self._failing = True
             return False
         if self._failing:
-            self._told(f"{self._store.uri} can be written again")
+            self._notice(f"{self._store.uri} can be written again")
         self._failing = False
         return True

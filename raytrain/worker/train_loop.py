@@ -97,7 +97,7 @@ def train_loop(config: dict[str, LoopConfig]) -> None:
     channel = MailboxChannel(loop.mailbox, loop.group)
     position = heartbeat.Position()
     with (
-        mirrored(paths, told=channel.notice(rank)),
+        mirrored(paths, notice=channel.notice(rank)),
         _reported(channel, folder, rank),
         _rank_log(paths, request.attempt, rank),
         heartbeat.beating(position, channel.send, rank=rank),

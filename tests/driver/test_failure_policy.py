@@ -74,12 +74,12 @@ def error(kind: str, message: str = "no", *, file: str | None = None, traceback:
 def test_rule(
     errors: list[Failure], lost: list[int], restarts: int, most: int, restart: bool, reason: str, kind: str
 ) -> None:
-    ruling = decide(
+    decision = decide(
         GroupFailure(errors=errors, lost_ranks=lost, account="trace"),
         History(restarts=restarts),
         RestartsSpec(max=most),
     )
-    assert (ruling.restart, ruling.reason, ruling.error.kind) == (restart, Reason(reason), kind)
+    assert (decision.restart, decision.reason, decision.error.kind) == (restart, Reason(reason), kind)
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_rule(
 def test_a_loss_names_its_ranks_and_keeps_the_end_of_rays_account(
     ranks: list[int], message: str, rank: int | None
 ) -> None:
-    ruling = decide(GroupFailure(lost_ranks=ranks, account="x" * 30_000 + "end"), History(), RestartsSpec())
-    assert message in ruling.error.message
-    assert ruling.error.rank == rank
-    assert ruling.error.traceback is not None
-    assert ruling.error.traceback.endswith("end")
-    assert len(ruling.error.traceback) == 20_000
+    decision = decide(GroupFailure(lost_ranks=ranks, account="x" * 30_000 + "end"), History(), RestartsSpec())
+    assert message in decision.error.message
+    assert decision.error.rank == rank
+    assert decision.error.traceback is not None
+    assert decision.error.traceback.endswith("end")
+    assert len(decision.error.traceback) == 20_000
 
 
 def test_an_error_is_handed_on_as_the_rank_told_it() -> None:
@@ -186,10 +186,10 @@ AT_STEP_7: dict[str, Any] = {"position": (2, 7), "lost_ranks": [1]}
 def test_what_a_failure_is_charged_to(
     facts: dict[str, Any], past: dict[str, Any], restart: bool, budget: str, reason: str, kind: str, words: str
 ) -> None:
-    ruling = decide(GroupFailure(**facts), History(**past), RestartsSpec())
-    assert (ruling.restart, ruling.reason, ruling.error.kind) == (restart, Reason(reason), kind)
-    assert ruling.budget == budget
-    assert words in ruling.error.message
+    decision = decide(GroupFailure(**facts), History(**past), RestartsSpec())
+    assert (decision.restart, decision.reason, decision.error.kind) == (restart, Reason(reason), kind)
+    assert decision.budget == budget
+    assert words in decision.error.message
 
 
 def test_failures_at_an_unknown_step_are_never_the_same() -> None:
@@ -204,22 +204,22 @@ def test_the_wait_grows_until_something_is_done() -> None:
     past, waits = History(), []
     for step in range(5):
         failure = GroupFailure(lost_ranks=[0], position=(0, step), progressed=step == 3)
-        ruling = decide(failure, past, RestartsSpec(max=9))
-        waits.append(ruling.back_off_s)
-        past = past.after(failure, ruling.budget)
+        decision = decide(failure, past, RestartsSpec(max=9))
+        waits.append(decision.back_off_s)
+        past = past.after(failure, decision.budget)
     assert waits == [0, 1, 2, 0, 0]
     assert past == History(restarts=5, in_a_row=1, last=failure.death)
 
 
 def test_where_no_rank_is_known_ray_has_the_word() -> None:
     account = "Training failed due to controller error:\n\nno port could be had\n"
-    ruling = decide(GroupFailure(account=account, started=False), History(), RestartsSpec())
-    assert "a worker died, before its first step: no port could be had; restart 1 of 5" in ruling.error.message
+    decision = decide(GroupFailure(account=account, started=False), History(), RestartsSpec())
+    assert "a worker died, before its first step: no port could be had; restart 1 of 5" in decision.error.message
 
 
 def test_a_wait_is_told() -> None:
-    ruling: Decision = decide(GroupFailure(lost_ranks=[0]), History(in_a_row=3), RestartsSpec())
-    assert ruling.error.message.endswith("restart 1 of 3 in 4.00s")
+    decision: Decision = decide(GroupFailure(lost_ranks=[0]), History(in_a_row=3), RestartsSpec())
+    assert decision.error.message.endswith("restart 1 of 3 in 4.00s")
 
 
 @pytest.mark.parametrize(
@@ -239,9 +239,9 @@ def test_a_wait_is_told() -> None:
 def test_the_same_death_twice_is_told_from_heartbeats(earlier: dict[str, Any], now: dict[str, Any], ends: bool) -> None:
     lost: dict[str, Any] = {"lost_ranks": [1], "steps_per_epoch": 8}
     past = History(restarts=1, last=GroupFailure(**lost | earlier).death)
-    ruling = decide(GroupFailure(**lost | now), past, RestartsSpec(max=9))
-    assert ruling.restart is not ends
-    assert ("twice at the same step" in ruling.error.message) is ends
+    decision = decide(GroupFailure(**lost | now), past, RestartsSpec(max=9))
+    assert decision.restart is not ends
+    assert ("twice at the same step" in decision.error.message) is ends
 
 
 def test_what_ray_says_of_any_death_is_no_account_of_memory() -> None:

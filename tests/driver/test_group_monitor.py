@@ -58,7 +58,7 @@ class Case:
         monkeypatch.setattr(group_monitor, "free_resources", lambda: self.free)
         monkeypatch.setattr(group_monitor, "save_stacks", lambda workers, path: None)
         monkeypatch.setattr(group_monitor, "kill", self.killed.extend)
-        self.pulse = RankProgress(2, clock=self.clock)
+        self.progress = RankProgress(2, clock=self.clock)
         mailbox: Any = type("Box", (), {"placed": Method(lambda: self.placed), "ask": Method(self.asked.append)})
         recorder = cast(Any, self)
         self.monitor = GroupMonitor(
@@ -66,7 +66,7 @@ class Case:
             RunPaths(tmp_path),
             mailbox,
             recorder,
-            self.pulse,
+            self.progress,
             wanted=spec.scaling,
             tier=tier,
             group=0,
@@ -78,7 +78,7 @@ class Case:
 
     def beat(self) -> None:
         for rank in (0, 1):
-            self.pulse.note(
+            self.progress.note(
                 Heartbeat(rank=rank, time=0.0, phase="train", epoch=0, step=int(self.clock.now), stalled_s=0.0)
             )
 

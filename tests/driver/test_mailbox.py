@@ -40,7 +40,7 @@ def test_taking_from_an_empty_mailbox_ends_after_the_wait() -> None:
 
 
 def test_what_is_there_is_taken_without_any_wait() -> None:
-    """The collector's last look, when the group is over, waits 0 s."""
+    """The reader's last look, when the group is over, waits 0 s."""
     mailbox = Mailbox()
     mailbox.put(notice("last words"))
     assert mailbox.take(0.0) == [notice("last words")]

@@ -1,4 +1,4 @@
-"""The collector with a mailbox in this process: what it does with messages needs no cluster."""
+"""The reader with a mailbox in this process: what it does with messages needs no cluster."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def collect(mailbox: LocalMailbox, recorder: Taken) -> MailboxReader:
 def test_messages_go_to_the_recorder_and_ends_are_kept(mailbox: LocalMailbox) -> None:
     recorder = Taken()
     notices: list[Message] = [happened(events.Warned(message=str(rank)), rank) for rank in range(3)]
-    with collect(mailbox, recorder) as collector:
+    with collect(mailbox, recorder) as reader:
         for message in notices:
             mailbox.put.put(message)
         mailbox.put.put(Failed(rank=1, time=0.0, failure=Failure(kind="A", message="")))
@@ -73,26 +73,26 @@ def test_messages_go_to_the_recorder_and_ends_are_kept(mailbox: LocalMailbox) ->
         mailbox.put.put(Finished(rank=0, time=0.0, reason="early_stopped"))
         mailbox.put.put(Finished(rank=1, time=0.0, reason="early_stopped"))
     assert recorder == notices
-    assert [error.kind for error in collector.errors] == ["A", "B"]
-    assert (collector.finished_ranks, collector.reason) == (2, "early_stopped")
+    assert [error.kind for error in reader.errors] == ["A", "B"]
+    assert (reader.finished_ranks, reader.reason) == (2, "early_stopped")
 
 
 def test_heartbeats_go_to_the_pulse_alone(mailbox: LocalMailbox) -> None:
     recorder = Taken()
     beat = Heartbeat(rank=0, time=9.0, phase="train", epoch=1, step=3, stalled_s=1.0)
-    with collect(mailbox, recorder) as collector:
+    with collect(mailbox, recorder) as reader:
         mailbox.put.put(beat)
     assert recorder == []
-    assert collector.progressed is False
+    assert reader.progressed is False
 
 
 def test_what_was_done_and_where_it_was_stopped_is_kept(mailbox: LocalMailbox) -> None:
-    with collect(mailbox, Taken()) as collector:
+    with collect(mailbox, Taken()) as reader:
         mailbox.put.put(happened(events.CheckpointSaved(epoch=2, path="p", seconds=0.1)))
         mailbox.put.put(happened(events.TrainingEnded(epoch=3, reason="fall_back", message="")))
-    assert collector.progressed
-    assert collector.stopped is not None
-    assert collector.stopped.epoch == 3
+    assert reader.progressed
+    assert reader.stopped is not None
+    assert reader.stopped.epoch == 3
 
 
 def test_what_comes_after_the_threads_last_look_is_in_when_it_is_left(
@@ -134,10 +134,10 @@ def test_a_message_that_cannot_be_recorded_costs_only_itself(
             super().take(message)
 
     recorder = Refusing()
-    with collect(mailbox, recorder) as collector:
+    with collect(mailbox, recorder) as reader:
         for rank in range(3):
             mailbox.put.put(happened(events.Warned(message=str(rank)), rank))
         mailbox.put.put(Finished(rank=0, time=0.0, reason="completed"))
     assert [message.rank for message in recorder] == [0, 2]
-    assert collector.finished_ranks == 1
+    assert reader.finished_ranks == 1
     assert told == ["Warned of rank 1 could not be recorded: KeyError('epoch')"]

@@ -38,7 +38,7 @@ class AtOnce(SinkThread):
     def put(self, event: events.Event, summary: RunSummary) -> None:
         super().put(event, summary)
         self._waiting.clear()
-        self._tell((event, summary))
+        self._take((event, summary))
 
 
 @pytest.fixture

@@ -84,9 +84,9 @@ def test_the_drivers_node_is_watched_from_the_start(
 def test_what_is_written_has_longer_than_steps(
     phase: str, grace_s: float, ended: threading.Event, tmp_path: Path
 ) -> None:
-    pulse = SimpleNamespace(states=lambda: [RankState(rank=0, phase="train"), RankState(rank=1, phase=phase)])
+    progress = SimpleNamespace(states=lambda: [RankState(rank=0, phase="train"), RankState(rank=1, phase=phase)])
     asked = StopSignal(RunPaths(tmp_path), cast(Any, Recorded()))
-    asked.group_begins(cast(Any, None), cast(Any, pulse))
+    asked.group_begins(cast(Any, None), cast(Any, progress))
     assert asked._grace_s() == grace_s
 
 
@@ -95,11 +95,11 @@ def test_workers_that_save_have_as_long_as_the_node_has(
 ) -> None:
     """An hour is more than any grace; what is left of eleven seconds is one."""
     state = RankState(rank=0, phase="epoch_end", epoch=1, step=3, stalled_s=0.0, silent_s=0.0, step_s=1.0)
-    pulse = SimpleNamespace(started=True, states=lambda: [state])
+    progress = SimpleNamespace(started=True, states=lambda: [state])
     monkeypatch.setattr(stop_signal, "kill", lambda workers: None)
     told = Recorded()
     asked = StopSignal(RunPaths(tmp_path), cast(Any, told))
-    asked.group_begins(cast(Any, SimpleNamespace(workers=[])), cast(Any, pulse))
+    asked.group_begins(cast(Any, SimpleNamespace(workers=[])), cast(Any, progress))
     asked.leave_node(int((time.time() + 11) * 1000))
     assert not ended.wait(0.3)
     assert ended.wait(WITHIN_S)

@@ -163,7 +163,7 @@ def test_what_changes_is_mirrored(store: ObjectStore, tmp_path: Path) -> None:
         (local / written_by_others).mkdir(parents=True)
         (local / written_by_others / "left-out").write_text("")
     (local / "events.jsonl").write_text("1\n")
-    with Mirror(local, store, told=pytest.fail, every_s=0.05) as mirror:
+    with Mirror(local, store, notice=pytest.fail, every_s=0.05) as mirror:
         with (local / "events.jsonl").open("a") as events:
             events.write("2\n")
         (local / "logs").mkdir()
@@ -180,7 +180,7 @@ def test_an_outage_is_told_and_survived(tmp_path: Path) -> None:
         store = ObjectStore(server.uri("runs", "outage"))
         (tmp_path / "a").write_text("1")
         server.stop()
-        with Mirror(tmp_path, store, told=told.append, every_s=0.05, last_tries_s=60) as mirror:
+        with Mirror(tmp_path, store, notice=told.append, every_s=0.05, last_tries_s=60) as mirror:
             while not told:
                 pass
             server.start()
@@ -194,6 +194,6 @@ def test_an_outage_is_told_and_survived(tmp_path: Path) -> None:
 def test_what_could_not_be_pushed_in_the_end_is_named(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
     store = ObjectStore("s3://bucket/none?endpoint_override=http://127.0.0.1:9&region=us-east-1")
-    with Mirror(tmp_path, store, told=lambda _: None, every_s=0.05, last_tries_s=0) as mirror:
+    with Mirror(tmp_path, store, notice=lambda _: None, every_s=0.05, last_tries_s=0) as mirror:
         pass
     assert mirror.missing == ["a"]

@@ -29,36 +29,36 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class ColumnRequest:
     """What a column is to become.
 
     Attributes:
         name: of the column.
-        told: what the spec says of it.
+        options: what the spec says of it.
         may_be_empty: a step that imputes takes it: empty numbers become NaN, empty text None.
         may_be_ragged: a step that takes lists reads it: lists stay lists, in an array of objects.
-        keeps_digits: float64 stays float64, unless `told` has a dtype.
+        keeps_digits: float64 stays float64, unless `options` has a dtype.
     """
 
     name: str
-    told: ColumnSpec | None = None
+    options: ColumnSpec | None = None
     may_be_empty: bool = False
     may_be_ragged: bool = False
     keeps_digits: bool = False
 
     @property
     def may_be_fraction(self) -> bool:
-        return self.may_be_empty or bool(self.told and self.told.dtype and self.told.dtype.startswith("float"))
+        return self.may_be_empty or bool(self.options and self.options.dtype and self.options.dtype.startswith("float"))
 
     @property
     def pad(self) -> int | None:
-        return self.told.pad if self.told else None
+        return self.options.pad if self.options else None
 
 
 def to_arrays(
     table: pa.Table,
     names: list[str],
-    told: Mapping[str, ColumnSpec] | None = None,
+    options: Mapping[str, ColumnSpec] | None = None,
     *,
     may_be_empty: Container[str] = (),
     may_be_ragged: Container[str] = (),
@@ -67,7 +67,7 @@ def to_arrays(
     """The named columns as arrays (rows, …).
 
     Args:
-        told: what the spec says of columns.
+        options: what the spec says of columns.
         may_be_empty: columns whose empty cells a later step fills.
         may_be_ragged: columns whose lists a later step takes as they are.
         keeps_digits: columns that something is computed or compared of before they are narrowed.
@@ -75,13 +75,13 @@ def to_arrays(
     Raises:
         UserCodeError: a column is missing, holds nulls, or is of a type that Keras cannot be fed.
     """
-    told = told or {}
+    options = options or {}
     return {
         name: _to_array(
             _column(table, name),
-            Wanted(
+            ColumnRequest(
                 name=name,
-                told=told.get(name),
+                options=options.get(name),
                 may_be_empty=name in may_be_empty,
                 may_be_ragged=name in may_be_ragged,
                 keeps_digits=name in keeps_digits,
@@ -105,106 +105,109 @@ def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
     return table.column(name)
 
 
-def _to_array(column: pa.ChunkedArray, wanted: Wanted) -> Array:
+def _to_array(column: pa.ChunkedArray, request: ColumnRequest) -> Array:
     flat = column.combine_chunks()
     if isinstance(flat, pa.ChunkedArray):  # of a type whose chunks Arrow cannot join
         flat = pa.concat_arrays(flat.chunks)
     flat = flat.dictionary_decode() if types.is_dictionary(flat.type) else flat
-    kind, told = flat.type, wanted.told
-    if told and told.size:
-        return decode_images(flat, wanted.name, told)
-    if told and told.timestamp:
-        flat = whole_units(flat, wanted.name, told)
+    kind, options = flat.type, request.options
+    if options and options.size:
+        return decode_images(flat, request.name, options)
+    if options and options.timestamp:
+        flat = whole_units(flat, request.name, options)
     elif is_time(kind):
-        raise _unmapped(wanted.name, kind, f"data.columns: {{{wanted.name}: {{timestamp: seconds}}}}")
-    if types.is_null(kind) and wanted.may_be_empty:
+        raise _unmapped(request.name, kind, f"data.columns: {{{request.name}: {{timestamp: seconds}}}}")
+    if types.is_null(kind) and request.may_be_empty:
         flat = flat.cast(pa.float64())
     elif (
-        len(flat) and flat.null_count == len(flat) and not wanted.may_be_empty and not (told and told.fill is not None)
+        len(flat)
+        and flat.null_count == len(flat)
+        and not request.may_be_empty
+        and not (options and options.fill is not None)
     ):
-        raise all_empty(wanted.name, len(flat))
-    if types.is_string(flat.type) and (wanted.may_be_empty or (told and told.fill is not None)):
+        raise all_empty(request.name, len(flat))
+    if types.is_string(flat.type) and (request.may_be_empty or (options and options.fill is not None)):
         flat = blanks_as_empty(flat)
-    if wanted.pad and (_is_text(kind) or any(check(kind) for check in _NUMBERS)):
+    if request.pad and (_is_text(kind) or any(check(kind) for check in _NUMBERS)):
         flat = as_lists(flat)
-    if told and told.fill is not None:
-        flat = fill_empty(flat, wanted.name, told.fill)
-    if _is_list(flat.type) and (wanted.pad or wanted.may_be_ragged):
-        return _lists(flat, wanted)
-    cells = _cells(flat, wanted, of=kind)
-    if _is_whole(kind) and cells.dtype.kind == "f" and not (told and told.dtype):
-        check_exact(cells, wanted.name, default_type(cells.dtype))
-    return _fitted(cells, wanted)
+    if options and options.fill is not None:
+        flat = fill_empty(flat, request.name, options.fill)
+    if _is_list(flat.type) and (request.pad or request.may_be_ragged):
+        return _lists(flat, request)
+    cells = _cells(flat, request, of=kind)
+    if _is_whole(kind) and cells.dtype.kind == "f" and not (options and options.dtype):
+        check_exact(cells, request.name, default_type(cells.dtype))
+    return _fitted(cells, request)
 
 
-def _cells(flat: Any, wanted: Wanted, *, of: pa.DataType) -> Array:
+def _cells(flat: Any, request: ColumnRequest, *, of: pa.DataType) -> Array:
     """One cell a row: text, a number, a tensor or a list as long as all others; `of` is the whole column's type."""
     if _is_text(flat.type):
-        _refuse_nulls(flat, wanted)
+        _refuse_nulls(flat, request)
         return np.asarray(flat.to_pylist(), dtype=object)
     if hasattr(flat, "to_numpy_ndarray"):
-        _refuse_nulls(flat, wanted)
+        _refuse_nulls(flat, request)
         elements = flat.storage.flatten()
-        _refuse_nulls(elements, wanted)
-        _check_numbers(elements.type, wanted.name, of=of)
+        _refuse_nulls(elements, request)
+        _check_numbers(elements.type, request.name, of=of)
         return np.asarray(flat.to_numpy_ndarray())
     if is_images(flat.type):
         raise _unmapped(
-            wanted.name, of, f"if they are images, data.columns: {{{wanted.name}: {{size: [HEIGHT, WIDTH]}}}}"
+            request.name, of, f"if they are images, data.columns: {{{request.name}: {{size: [HEIGHT, WIDTH]}}}}"
         )
     if _is_list(flat.type):
-        return _rectangle(flat, wanted, of=of)
-    return _numbers(flat, wanted, of=of)
+        return _rectangle(flat, request, of=of)
+    return _numbers(flat, request, of=of)
 
 
-def _rectangle(flat: Any, wanted: Wanted, *, of: pa.DataType) -> Array:
+def _rectangle(flat: Any, request: ColumnRequest, *, of: pa.DataType) -> Array:
     """Numbers, or lists of them nested to any depth, as one array (rows, …)."""
     kind = flat.type
     if not _is_list(kind):
-        return _numbers(flat, wanted, of=of)
+        return _numbers(flat, request, of=of)
     if flat.null_count:
-        raise empty_cells(wanted.name, flat.null_count)
+        raise empty_cells(request.name, flat.null_count)
     if types.is_fixed_size_list(kind):
-        inner = _rectangle(flat.flatten(), wanted, of=of)
+        inner = _rectangle(flat.flatten(), request, of=of)
         return inner.reshape(len(flat), kind.list_size, *inner.shape[1:])
     lengths = set(np.diff(flat.offsets.to_numpy()).tolist())
     if len(lengths) > 1:
         raise UserCodeError(
             Problem(
                 field="data",
-                got=f"column `{wanted.name}` with lists of {min(lengths)} to {max(lengths)} elements",
+                got=f"column `{request.name}` with lists of {min(lengths)} to {max(lengths)} elements",
                 expected="lists of one length",
-                fix=f"say how long they are to be: data.columns: {{{wanted.name}: {{pad: {max(lengths)}}}}}",
+                fix=f"say how long they are to be: data.columns: {{{request.name}: {{pad: {max(lengths)}}}}}",
             )
         )
-    inner = _rectangle(flat.flatten(), wanted, of=of)
+    inner = _rectangle(flat.flatten(), request, of=of)
     return inner.reshape(len(flat), *lengths, *inner.shape[1:])
 
 
-def _lists(flat: Any, wanted: Wanted) -> Array:
+def _lists(flat: Any, request: ColumnRequest) -> Array:
     """Lists of any length: padded, or as they are for a step that takes them."""
-    told = wanted.told
-    if flat.null_count and not (told and told.fill is not None):
-        raise empty_cells(wanted.name, flat.null_count)
+    options = request.options
+    if flat.null_count and not (options and options.fill is not None):
+        raise empty_cells(request.name, flat.null_count)
     lengths = np.asarray(flat.value_lengths().fill_null(0)).astype(np.int64)
     elements = flat.flatten()
-    inner = Wanted(name=wanted.name, told=told)
-    values = _fitted(_cells(elements, inner, of=flat.type), wanted)
-    if wanted.pad:
-        assert told is not None
-        return pad_lists(values, lengths, wanted.name, told)
+    inner = ColumnRequest(name=request.name, options=options)
+    values = _fitted(_cells(elements, inner, of=flat.type), request)
+    if request.pad:
+        assert options is not None
+        return pad_lists(values, lengths, request.name, options)
     rows = np.empty(len(flat), dtype=object)
     rows[:] = [part.tolist() for part in np.split(values, np.cumsum(lengths)[:-1])] if len(flat) else []
     return rows
 
 
-def _numbers(flat: Any, wanted: Wanted, *, of: pa.DataType) -> Array:
-    _check_numbers(flat.type, wanted.name, of=of)
-    _refuse_nulls(flat, wanted)
+def _numbers(flat: Any, request: ColumnRequest, *, of: pa.DataType) -> Array:
+    _check_numbers(flat.type, request.name, of=of)
+    _refuse_nulls(flat, request)
     if types.is_decimal(flat.type):
-        is_whole = _is_whole(flat.type) and not wanted.may_be_fraction
-        flat = whole_numbers(flat, wanted.name) if is_whole else flat.cast(pa.float64())
-    elif wanted.may_be_empty and not types.is_floating(flat.type):  # of this type whether or not a block has nulls
+        is_whole = _is_whole(flat.type) and not request.may_be_fraction
+        flat = whole_numbers(flat, request.name) if is_whole else flat.cast(pa.float64())
+    elif request.may_be_empty and not types.is_floating(flat.type):  # of this type whether or not a block has nulls
         flat = (flat.cast(pa.int8()) if types.is_boolean(flat.type) else flat).cast(pa.float64(), safe=False)
     return np.asarray(flat.to_numpy(zero_copy_only=False))
 
@@ -233,9 +236,9 @@ def _unmapped(name: str, kind: pa.DataType, fix: str) -> UserCodeError:
     )
 
 
-def _refuse_nulls(values: Any, wanted: Wanted) -> None:
-    if values.null_count and not wanted.may_be_empty:
-        raise empty_cells(wanted.name, values.null_count)
+def _refuse_nulls(values: Any, request: ColumnRequest) -> None:
+    if values.null_count and not request.may_be_empty:
+        raise empty_cells(request.name, values.null_count)
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -250,8 +253,8 @@ def _is_whole(kind: pa.DataType) -> bool:
     return bool(types.is_integer(kind) or (types.is_decimal(kind) and kind.scale <= 0))
 
 
-def _fitted(cells: Array, wanted: Wanted) -> Array:
-    dtype = wanted.told.dtype if wanted.told else None
-    if wanted.keeps_digits and dtype is None and cells.dtype == np.float64:
+def _fitted(cells: Array, request: ColumnRequest) -> Array:
+    dtype = request.options.dtype if request.options else None
+    if request.keeps_digits and dtype is None and cells.dtype == np.float64:
         return cells
-    return narrow(cells, wanted.name, dtype)
+    return narrow(cells, request.name, dtype)

@@ -27,7 +27,7 @@ def is_images(kind: pa.DataType) -> bool:
     return bool(types.is_binary(kind) or types.is_large_binary(kind) or _is_ragged_tensor(kind))
 
 
-def decode_images(flat: Any, name: str, told: ColumnSpec) -> npt.NDArray[np.uint8]:
+def decode_images(flat: Any, name: str, options: ColumnSpec) -> npt.NDArray[np.uint8]:
     """The images in the size and mode that the spec names, uint8 (rows, height, width, channels).
 
     Raises:
@@ -35,12 +35,12 @@ def decode_images(flat: Any, name: str, told: ColumnSpec) -> npt.NDArray[np.uint
     """
     from PIL import Image
 
-    assert told.size is not None
-    height, width = told.size
-    images = np.empty((len(flat), height, width, CHANNELS[told.mode]), np.uint8)
+    assert options.size is not None
+    height, width = options.size
+    images = np.empty((len(flat), height, width, CHANNELS[options.mode]), np.uint8)
     for row, cell in enumerate(_cells(flat, name)):
         try:
-            image = eight_bits(_opened(cell)).convert(told.mode)
+            image = eight_bits(_opened(cell)).convert(options.mode)
         except (OSError, ValueError, TypeError, Image.DecompressionBombError) as error:
             raise _no_image(name, row, error) from error
         if (image.height, image.width) != (height, width):

@@ -23,15 +23,15 @@ def as_lists(flat: Any) -> Any:
     return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), flat.drop_null())
 
 
-def pad_lists(values: Array, lengths: npt.NDArray[np.int64], name: str, told: ColumnSpec) -> Array:
+def pad_lists(values: Array, lengths: npt.NDArray[np.int64], name: str, options: ColumnSpec) -> Array:
     """The lists as `data.columns` says; see `pad_elements`."""
-    assert told.pad is not None
+    assert options.pad is not None
     return pad_elements(
         values,
         lengths,
-        length=told.pad,
-        value=told.pad_value,
-        truncate=told.truncate,
+        length=options.pad,
+        value=options.pad_value,
+        truncate=options.truncate,
         name=name,
         field=f"data.columns.{name}.pad",
     )

@@ -32,8 +32,8 @@ def is_time(kind: pa.DataType) -> bool:
     return bool(types.is_temporal(kind))
 
 
-def whole_units(flat: Any, name: str, told: ColumnSpec) -> Any:
-    """The column in units of `told.timestamp`, rounded down to whole ones unless `told.dtype` is one of fractions.
+def whole_units(flat: Any, name: str, options: ColumnSpec) -> Any:
+    """The column in units of `options.timestamp`, rounded down unless `options.dtype` is one of fractions.
 
     Moments count from 1970-01-01 UTC, times of day from midnight; text is read as ISO 8601. Empty cells stay empty.
 
@@ -45,16 +45,16 @@ def whole_units(flat: Any, name: str, told: ColumnSpec) -> Any:
     kind = flat.type
     if not is_time(kind) or types.is_interval(kind):
         raise _no_times(f"column `{name}` of type {kind}", name)
-    assert told.timestamp is not None
-    ratio = _unit_s(kind) / _SECONDS[told.timestamp]
+    assert options.timestamp is not None
+    ratio = _unit_s(kind) / _SECONDS[options.timestamp]
     counted = flat.cast(pa.int32()).cast(pa.int64()) if kind.bit_width == 32 else flat.cast(pa.int64())
     empty = np.asarray(counted.is_null())
     counts = counted.fill_null(0).to_numpy()
-    if told.dtype and told.dtype.startswith("float"):
+    if options.dtype and options.dtype.startswith("float"):
         units: Any = counts * float(ratio) if ratio >= 1 else counts / float(1 / ratio)
     elif ratio >= 1:
         if np.abs(counts).max(initial=0) > np.iinfo(np.int64).max // int(ratio):
-            raise _too_far(np.abs(counts).max() * float(ratio), name, told.timestamp)
+            raise _too_far(np.abs(counts).max() * float(ratio), name, options.timestamp)
         units = counts * int(ratio)
     else:
         units = counts // int(1 / ratio)

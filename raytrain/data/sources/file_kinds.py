@@ -60,12 +60,12 @@ def numpy_column_listing(columns: dict[str, str], folder: Path, field: str) -> L
 
 
 def format_of(
-    source: Source, listing: Listing, folder: Path, field: str, told: Mapping[str, ColumnSpec] | None = None
+    source: Source, listing: Listing, folder: Path, field: str, options: Mapping[str, ColumnSpec] | None = None
 ) -> Format:
     """How the listed files are read.
 
     Args:
-        told: what the spec says of columns.
+        options: what the spec says of columns.
 
     Raises:
         SpecError: the first file has no columns, or cannot be read.
@@ -80,7 +80,7 @@ def format_of(
     kind = source.kind
     columns, more = _columns(listing, kind), kind in ("json", "tfrecords")
     schema = _schema_of(listing, kind) if kind in _SCHEMAS and len(listing.paths) > 1 else None
-    return Format(kind=kind, decode=_decoder(kind, told or {}), columns=columns, more=more, schema=schema)
+    return Format(kind=kind, decode=_decoder(kind, options or {}), columns=columns, more=more, schema=schema)
 
 
 def _columns(listing: Listing, kind: str) -> tuple[str, ...]:
@@ -92,12 +92,12 @@ def _columns(listing: Listing, kind: str) -> tuple[str, ...]:
     return columns or ()
 
 
-def _decoder(kind: str, told: Mapping[str, ColumnSpec]) -> Decode:
+def _decoder(kind: str, options: Mapping[str, ColumnSpec]) -> Decode:
     if kind == "csv":
-        fractions = [name for name, column in told.items() if (column.dtype or "").startswith("float")]
+        fractions = [name for name, column in options.items() if (column.dtype or "").startswith("float")]
         return DecodeCsv(frozenset(fractions))
     if kind == "tfrecords":
-        return DecodeTfrecords(frozenset(name for name, column in told.items() if column.pad))
+        return DecodeTfrecords(frozenset(name for name, column in options.items() if column.pad))
     return decode_json if kind == "json" else decode_numpy
 
 

@@ -55,7 +55,7 @@ def read_source(
     field: str,
     files: Sequence[str] | None = None,
     schema: pa.Schema | None = None,
-    told: Mapping[str, ColumnSpec] | None = None,
+    options: Mapping[str, ColumnSpec] | None = None,
 ) -> Read:
     """A source as a Ray Dataset that nobody has begun to read: names are listed and metadata is read, no more.
 
@@ -66,7 +66,7 @@ def read_source(
         field: where the source stands in the spec (`data.train`), for error messages.
         files: these of the source's files, in this order; rows and bytes are not told then.
         schema: `Read.schema` of the whole source, where `files` are given.
-        told: what the spec says of columns.
+        options: what the spec says of columns.
 
     Raises:
         UserCodeError: the source is missing, or metadata shows what cannot be read.
@@ -74,7 +74,7 @@ def read_source(
     _keep_row_order()
     try:
         if _has_files(source):
-            return _read_files(source, folder, f"{field}.{source.kind}", files, schema, told)
+            return _read_files(source, folder, f"{field}.{source.kind}", files, schema, options)
         return _read(source, folder, f"{field}.{source.kind}")
     except (ray.exceptions.RayError, RaytrainError) as error:
         raise explain(error, source, folder, field) from error
@@ -111,7 +111,7 @@ def rows_per_file(
     *,
     field: str,
     files: Sequence[str] | None = None,
-    told: Mapping[str, ColumnSpec] | None = None,
+    options: Mapping[str, ColumnSpec] | None = None,
 ) -> tuple[int, ...]:
     """The rows of each file: from metadata for parquet, numpy and images, else by reading them all once in Ray Data.
 
@@ -119,14 +119,14 @@ def rows_per_file(
 
     Args:
         files: these of the source's files, in this order; all by default.
-        told: what the spec says of columns.
+        options: what the spec says of columns.
 
     Raises:
         UserCodeError: a file is corrupt, or has other columns or types than those before it.
     """
     _keep_row_order()
     try:
-        return _count(source, folder, f"{field}.{source.kind}", files, told)
+        return _count(source, folder, f"{field}.{source.kind}", files, options)
     except (OSError, pa.ArrowException, ray.exceptions.RayError, ValueError, RaytrainError) as error:
         raise explain(error, source, folder, field) from error
 
@@ -136,7 +136,7 @@ def _count(
     folder: Path,
     field: str,
     files: Sequence[str] | None,
-    told: Mapping[str, ColumnSpec] | None,
+    options: Mapping[str, ColumnSpec] | None,
 ) -> tuple[int, ...]:
     if not _has_files(source):
         return ()
@@ -144,7 +144,7 @@ def _count(
     listing = whole if files is None else whole.select(files)
     if source.parquet:
         return read_footers(listing).size.rows or ()
-    form = format_of(source, whole, folder, field, told)
+    form = format_of(source, whole, folder, field, options)
     known = size_of(listing, form)
     if known.rows is not None:
         return known.rows
@@ -197,7 +197,7 @@ def _read_files(
     field: str,
     files: Sequence[str] | None,
     schema: pa.Schema | None,
-    told: Mapping[str, ColumnSpec] | None,
+    options: Mapping[str, ColumnSpec] | None,
 ) -> Read:
     whole = listing_of(source, folder, field)
     listing = whole if files is None else whole.select(files)
@@ -206,7 +206,7 @@ def _read_files(
         schema = footers.schema if footers else schema
         dataset, known = parquet_dataset(listing, schema), footers.size if footers else None
     else:
-        form = format_of(source, whole, folder, field, told)
+        form = format_of(source, whole, folder, field, options)
         dataset = files_dataset(listing, form)
         known = size_of(listing, form) if files is None else None
     if known is None:

@@ -18,7 +18,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raytrain.data.tiers.dealt import Dealt, Pass, Piece
+from raytrain.data.tiers.dealt import BlockRows, Dealt, Pass
 
 _MOST_PIECES = 16
 
@@ -27,7 +27,7 @@ _MOST_PIECES = 16
 class DealtBlock:
     """A block of a pass. `pieces`: for each rank, its rows of it; `bytes`: of the whole block."""
 
-    pieces: list[list[Piece]]
+    pieces: list[list[BlockRows]]
     bytes: int
 
 
@@ -35,7 +35,7 @@ class Table:
     """What one pass has dealt and its ranks have not taken yet. Of one event loop."""
 
     def __init__(self, workers: int, *, ahead_bytes: int) -> None:
-        self._queues: list[deque[tuple[int, Piece]]] = [deque() for _ in range(workers)]
+        self._queues: list[deque[tuple[int, BlockRows]]] = [deque() for _ in range(workers)]
         self._bytes: dict[int, int] = {}  # of each block that some rank has not taken all of its rows of
         self._left: set[int] = set()
         self._waiting: set[int] = set()

@@ -41,7 +41,7 @@ class Pass:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
+class BlockRows:
     """A worker's rows of one block. `block`: in the object store; `rows`: their numbers in it, ascending."""
 
     split: str
@@ -53,12 +53,12 @@ class Piece:
 class Dealt:
     """The next pieces of a pass; none any more once `ended`. `error`: why reading failed."""
 
-    pieces: tuple[Piece, ...] = ()
+    pieces: tuple[BlockRows, ...] = ()
     ended: bool = False
     error: Exception | None = None
 
 
-def nobody(*_: object) -> None:
+def ignore(*_: object) -> None:
     """Is told and does nothing."""
 
 
@@ -72,12 +72,12 @@ class Stream:
     """
 
     def __init__(
-        self, dealer: Any, deal: Pass, rank: int, example: Arrays, arrived: Callable[[], None] = nobody
+        self, dealer: Any, deal: Pass, rank: int, example: Arrays, arrived: Callable[[], None] = ignore
     ) -> None:
         self._dealer = dealer
         self._deal = deal
         self._rank = rank
-        self._pieces = pieces_of(dealer, deal, rank)
+        self._pieces = block_rows_of(dealer, deal, rank)
         self._example = example
         self._arrived = arrived
         self._arrays: Arrays = None
@@ -118,7 +118,7 @@ class AllRows:
         source: str,
         rank: int,
         example: Arrays,
-        arrived: Callable[[], None] = nobody,
+        arrived: Callable[[], None] = ignore,
     ) -> None:
         self._dealer = dealer
         self._pass = Pass(source=source, splits=(split,), to_all=True)
@@ -128,13 +128,13 @@ class AllRows:
 
     def __call__(self) -> Iterator[Arrays]:
         deal, self._pass = self._pass, self._pass.following
-        for piece in pieces_of(self._dealer, deal, self._rank):
+        for piece in block_rows_of(self._dealer, deal, self._rank):
             arrays = from_block(ray.get(piece.block), self._example)
             self._arrived()
             yield map_arrays(lambda array, rows=piece.rows: array[rows], arrays)
 
 
-def pieces_of(dealer: Any, deal: Pass, rank: int) -> Iterator[Piece]:
+def block_rows_of(dealer: Any, deal: Pass, rank: int) -> Iterator[BlockRows]:
     """The pieces of a rank until the pass has ended.
 
     Raises:
@@ -142,11 +142,11 @@ def pieces_of(dealer: Any, deal: Pass, rank: int) -> Iterator[Piece]:
     """
     coming = dealer.next.remote(deal, rank)
     while True:
-        hand: Dealt = ray.get(coming)
-        if hand.error is not None:
-            raise hand.error
-        if hand.ended:
+        dealt: Dealt = ray.get(coming)
+        if dealt.error is not None:
+            raise dealt.error
+        if dealt.ended:
             return
         coming = dealer.next.remote(deal, rank)
-        yield from hand.pieces
-        del hand  # its blocks are freed before the next ones are waited for
+        yield from dealt.pieces
+        del dealt  # its blocks are freed before the next ones are waited for

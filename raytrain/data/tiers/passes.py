@@ -19,7 +19,7 @@ from raytrain.data.blocks import stored_rows
 from raytrain.data.packed import Arrays, to_block
 from raytrain.data.tiers.dealer import DealtBlock
 from raytrain.data.tiers.dealing import Dealing, source_ranges
-from raytrain.data.tiers.dealt import Pass, Piece
+from raytrain.data.tiers.dealt import BlockRows, Pass
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.shards import ShardPlan
 
@@ -95,7 +95,7 @@ class PassReader:
             dealt = dealing.deal_to_all(marks) if deal.to_all else dealing.deal(marks)
             pieces = [
                 [
-                    Piece(split=split, block=block.ref, rows=rows[rank] + block.first)
+                    BlockRows(split=split, block=block.ref, rows=rows[rank] + block.first)
                     for split, rows in dealt.items()
                     if len(rows[rank])
                 ]

@@ -18,7 +18,7 @@ import numpy as np
 
 from raytrain.data.packed import Arrays, Rows, bytes_per_row, leaves, like, map_arrays, row_count
 from raytrain.data.tiers.cache import Cache
-from raytrain.data.tiers.dealt import Pass, Stream, nobody
+from raytrain.data.tiers.dealt import Pass, Stream, ignore
 from raytrain.data.tiers.shuffle_window import Window
 from raytrain.spec.shards import ShardPlan, worker_slice
 
@@ -119,7 +119,7 @@ class Streamed(Reader):
         rows: int,
         all_rows: Callable[[], Iterator[Arrays]],
         window_rows: int,
-        arrived: Callable[[], None] = nobody,
+        arrived: Callable[[], None] = ignore,
     ) -> None:
         self._dealer = dealer
         self._deal = deal

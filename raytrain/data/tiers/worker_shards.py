@@ -15,7 +15,7 @@ import ray
 
 from raytrain.data.packed import Arrays, bytes_per_row, from_block
 from raytrain.data.tiers.cache import Cache
-from raytrain.data.tiers.dealt import AllRows, Pass, nobody, pieces_of
+from raytrain.data.tiers.dealt import AllRows, Pass, block_rows_of, ignore
 from raytrain.data.tiers.readers import Cached, InMemory, Reader, Streamed
 from raytrain.spec.shards import ShardPlan
 
@@ -24,7 +24,7 @@ class Shards(Protocol):
     """The rows of every split, as one tier holds them."""
 
     def fetch(
-        self, rank: int, loaded: Callable[[int], None] = nobody, arrived: Callable[[], None] = nobody
+        self, rank: int, loaded: Callable[[int], None] = ignore, arrived: Callable[[], None] = ignore
     ) -> dict[str, Reader]:
         """What a rank feeds each split from, `train` among them; returns when it can be read.
 
@@ -41,7 +41,7 @@ class SharedShards:
     refs: dict[str, ray.ObjectRef]
 
     def fetch(
-        self, rank: int, loaded: Callable[[int], None] = nobody, arrived: Callable[[], None] = nobody
+        self, rank: int, loaded: Callable[[int], None] = ignore, arrived: Callable[[], None] = ignore
     ) -> dict[str, Reader]:
         arrays = ray.get(list(self.refs.values()))
         return {split: InMemory(part) for split, part in zip(self.refs, arrays, strict=True)}
@@ -70,7 +70,7 @@ class DealtShards:
     window_bytes: int
 
     def fetch(
-        self, rank: int, loaded: Callable[[int], None] = nobody, arrived: Callable[[], None] = nobody
+        self, rank: int, loaded: Callable[[int], None] = ignore, arrived: Callable[[], None] = ignore
     ) -> dict[str, Reader]:
         caches = self._fill(rank, loaded)
         window_rows = max(1, self.window_bytes // bytes_per_row(self.example))
@@ -99,7 +99,7 @@ class DealtShards:
         folder = None if in_memory else Path(tempfile.gettempdir())
         caches = {split: Cache(count, self.example, folder=folder) for split, count in rows.items()}
         for deal in self.fills:
-            for piece in pieces_of(self.dealer, deal, rank):
+            for piece in block_rows_of(self.dealer, deal, rank):
                 caches[piece.split].append(from_block(ray.get(piece.block), self.example), piece.rows)
                 loaded(sum(cache.filled for cache in caches.values()))
         for split, cache in caches.items():

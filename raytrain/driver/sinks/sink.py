@@ -66,16 +66,16 @@ class SinkThread:
             say(f"warning: {self._name} lacks the run's last events: it did not take them in time")
 
     def _run(self) -> None:
-        while (told := self._next()) is not None:
-            self._tell(told)
+        while (item := self._next()) is not None:
+            self._take(item)
         try:
             self._sink.close()
         except Exception as error:  # noqa: BLE001  as above
             self._say(error)
 
-    def _tell(self, told: tuple[Event, RunSummary]) -> None:
+    def _take(self, item: tuple[Event, RunSummary]) -> None:
         try:
-            self._sink.take(*told)
+            self._sink.take(*item)
             self._said = ""
         except Exception as error:  # noqa: BLE001  of whatever a sink is made; the next event is tried all the same
             self._say(error)

@@ -223,13 +223,13 @@ def _with_partitions(columns: tuple[str, ...], files: list[Path], folder: Path) 
 
 def _each(read: Callable[[BinaryIO, str], _Told], files: list[Path], folder: Path, kind: str) -> list[_Told]:
     """What a reader tells of each file."""
-    told = []
+    found = []
     for file in files:
         shown = shown_path(file, folder)
         opener: Any = gzip.open if kind in PACKED and file.suffix == ".gz" else Path.open
         with reading(shown, f"a {kind} file"), opener(file, "rb") as stream:
-            told.append(read(stream, shown))
-    return told
+            found.append(read(stream, shown))
+    return found
 
 
 def _counter(read: Callable[[BinaryIO, str], Iterator[object]]) -> Callable[[BinaryIO, str], int]:

@@ -22,14 +22,14 @@ _KEPT_S = 24 * 3600.0
 
 
 @contextlib.contextmanager
-def mirrored(paths: RunPaths, *, told: Callable[[str], None]) -> Iterator[None]:
+def mirrored(paths: RunPaths, *, notice: Callable[[str], None]) -> Iterator[None]:
     """While the block runs, what this process writes into its copy of the directory reaches the store in seconds."""
     if paths.uri is None:
         yield
         return
     paths.root.mkdir(parents=True, exist_ok=True)
     _remove_abandoned_copies(paths.root.parent.parent)
-    mirror = Mirror(paths.root, ObjectStore(paths.uri), told=told)
+    mirror = Mirror(paths.root, ObjectStore(paths.uri), notice=notice)
     with _owned(paths.root.parent) as owner:
         try:
             with mirror:

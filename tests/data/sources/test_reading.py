@@ -244,8 +244,8 @@ def test_compressed_tfrecords_and_lists_of_many_lengths(tmp_path: Path) -> None:
 
 def told(folder: Path, columns: dict[str, ColumnSpec], **kind: Any) -> dict[str, Any]:
     """The columns of which the spec says something, and how many rows each file has."""
-    read = read_source(source(**kind), folder, field="data.train", told=columns)
-    rows = rows_per_file(source(**kind), folder, field="data.train", told=columns)
+    read = read_source(source(**kind), folder, field="data.train", options=columns)
+    rows = rows_per_file(source(**kind), folder, field="data.train", options=columns)
     whole = pa.concat_tables(ray.get(read.dataset.to_arrow_refs()), promote_options="permissive")
     assert whole.num_rows == sum(rows)
     return to_arrays(whole, list(columns), columns)

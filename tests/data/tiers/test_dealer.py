@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from raytrain.data.tiers.dealer import Dealer, DealtBlock
-from raytrain.data.tiers.dealt import Dealt, Pass, Piece
+from raytrain.data.tiers.dealt import BlockRows, Dealt, Pass
 
 PASS = Pass(source="train", splits=("train",), epoch=0)
 BLOCKS = 50
@@ -35,7 +35,7 @@ class Source:
                 if number == self._fails_at:
                     raise ValueError("broken file")
                 self.read += 1
-                piece = Piece(split="train", block=number, rows=np.arange(3))
+                piece = BlockRows(split="train", block=number, rows=np.arange(3))
                 ranks = range(self.workers)
                 pieces = [[piece] if self._only_rank in (None, rank) else [] for rank in ranks]
                 yield DealtBlock(pieces=pieces, bytes=10)
@@ -49,9 +49,9 @@ def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 async def drain(dealer: Dealer, rank: int) -> list[int]:
     blocks: list[int] = []
-    while not (hand := await dealer.next(PASS, rank)).ended:
-        assert hand.error is None
-        blocks += [piece.block for piece in hand.pieces]
+    while not (dealt := await dealer.next(PASS, rank)).ended:
+        assert dealt.error is None
+        blocks += [piece.block for piece in dealt.pieces]
     return blocks
 
 
@@ -183,6 +183,6 @@ def test_an_error_of_the_source_reaches_every_rank_that_waits() -> None:
     async def scenario() -> None:
         dealer = Dealer(Source(3, fails_at=0), 3, ahead_bytes=10)
         hands: list[Dealt] = await asyncio.gather(*(dealer.next(PASS, rank) for rank in range(3)))
-        assert [str(hand.error) for hand in hands] == ["broken file"] * 3
+        assert [str(dealt.error) for dealt in hands] == ["broken file"] * 3
 
     run(scenario)

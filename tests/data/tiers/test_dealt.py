@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from raytrain.data.packed import to_block
-from raytrain.data.tiers.dealt import AllRows, Dealt, Pass, Piece, Stream
+from raytrain.data.tiers.dealt import AllRows, BlockRows, Dealt, Pass, Stream
 
 ROWS: Any = (np.arange(6, dtype=np.float32)[:, None], np.arange(6))
 
@@ -22,8 +22,8 @@ class Dealer:
         self.next = SimpleNamespace(remote=lambda deal, rank: next(self._hands, None))
 
 
-def piece() -> Piece:
-    return Piece(split="train", block=to_block(ROWS, ROWS), rows=np.arange(6))
+def piece() -> BlockRows:
+    return BlockRows(split="train", block=to_block(ROWS, ROWS), rows=np.arange(6))
 
 
 @pytest.fixture(autouse=True)

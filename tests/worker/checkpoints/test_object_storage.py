@@ -40,7 +40,7 @@ def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write(uri: str, connection: Connection) -> None:
     """Runs in a process of its own, which is killed within the block."""
     paths = RunPaths.to_write(uri, "digits-1")
-    with mirrored(paths, told=lambda text: None):
+    with mirrored(paths, notice=lambda text: None):
         (paths.root / "events.jsonl").write_text("1\n")
         connection.send(paths.root.parent)
         time.sleep(FOREVER_S)
@@ -61,7 +61,7 @@ def test_the_copy_of_a_killed_process_goes_and_that_of_a_live_one_stays(s3: S3) 
     writers[0].kill()
     writers[0].join()
     paths = RunPaths.to_write(uri, "digits-1")
-    with mirrored(paths, told=lambda text: None):
+    with mirrored(paths, notice=lambda text: None):
         left = [copy for copy in (first, second) if copy.exists()]
         assert len(left) == 1
     assert not paths.root.exists()
@@ -69,10 +69,10 @@ def test_the_copy_of_a_killed_process_goes_and_that_of_a_live_one_stays(s3: S3) 
     writers[1].kill()
     writers[1].join()
     os.utime(left[0] / ".owner")
-    with mirrored(RunPaths.to_write(uri, "digits-1"), told=lambda text: None):
+    with mirrored(RunPaths.to_write(uri, "digits-1"), notice=lambda text: None):
         assert left[0].exists(), "what was killed a moment ago may be looked into"
     os.utime(left[0] / ".owner", (0, 0))
-    with mirrored(RunPaths.to_write(uri, "digits-1"), told=lambda text: None):
+    with mirrored(RunPaths.to_write(uri, "digits-1"), notice=lambda text: None):
         assert not left[0].exists()
 
 
@@ -83,9 +83,9 @@ def test_a_copy_of_what_could_not_be_pushed_is_kept(s3: S3, copies: Path, monkey
     monkeypatch.setattr(ObjectStore, "push", refuse)
     monkeypatch.setattr(object_storage, "Mirror", functools.partial(Mirror, every_s=0.05, last_tries_s=0.1))
     paths = RunPaths.to_write(s3.uri("runs"), "digits-2")
-    with mirrored(paths, told=lambda text: None):
+    with mirrored(paths, notice=lambda text: None):
         (paths.root / "events.jsonl").write_text("1\n")
-    with mirrored(RunPaths.to_write(s3.uri("runs"), "digits-3"), told=lambda text: None):
+    with mirrored(RunPaths.to_write(s3.uri("runs"), "digits-3"), notice=lambda text: None):
         pass
     assert (paths.root / "events.jsonl").read_text() == "1\n"
     assert len(list(copies.glob(f"{COPIES}*"))) == 1
