@@ -182,13 +182,8 @@ def _own_session(api: JobsApi, folder: Path) -> str:
 
 
 def _start_failed(got: str, log: Path) -> ClusterError:
-    return ClusterError(
-        Problem(
-            got=got,
-            expected="a local Ray head",
-            fix=f"its log is {log}; the last lines:\n{_tail(log)}",
-        )
-    )
+    fix = f"its log is {log}; the last lines:\n{_tail(log)}"
+    return ClusterError(Problem(got=got, expected="a local Ray head", fix=fix))
 
 
 def _tail(log: Path) -> str:
@@ -218,11 +213,8 @@ def _vital_processes(mark: str, session: int) -> tuple[cluster_processes.Process
 def _session_of(record: LocalCluster) -> int | None:
     """The session's id while it is surely the cluster's: later, another process may have been given the same."""
     alive = filter(cluster_processes.is_alive, record.processes)
-    return (
-        record.session
-        if any(cluster_processes.session_of(process.pid) == record.session for process in alive)
-        else None
-    )
+    is_ours = any(cluster_processes.session_of(process.pid) == record.session for process in alive)
+    return record.session if is_ours else None
 
 
 def _stop(record: LocalCluster, environ: Mapping[str, str]) -> bool:
