@@ -53,6 +53,7 @@ def test_the_events_add_up_to_the_metrics_that_were_written(run: Path) -> None:
 def test_a_request_and_a_spec_are_read(run: Path) -> None:
     paths = RunPaths(run)
     request = JobRequest.model_validate_json(paths.request.read_text())
+    assert request.task == "train", "what an earlier version asked for"
     assert request.run == run.name
     assert JobSpec.model_validate_json(paths.spec.read_text()) == request.spec
 

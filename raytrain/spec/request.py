@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from raytrain.spec.job import JobSpec
@@ -15,6 +17,7 @@ class JobRequest(StrictModel):
     """The content of `REQUEST_FILE` in the job's working directory on the cluster.
 
     Attributes:
+        task: what the cluster is asked to do.
         last_by_user: the last attempt that a user submitted; a command that waited submitted those after it.
         submitted_at: when the user's command began, seconds since the epoch.
         storage: the directory that holds all runs, as the cluster sees it; `~` is the cluster's.
@@ -27,6 +30,7 @@ class JobRequest(StrictModel):
     """
 
     schema_version: int = 1
+    task: Literal["train"] = "train"
     run: str
     attempt: int = Field(ge=1)
     last_by_user: int = Field(default=1, ge=1)

@@ -107,7 +107,7 @@ def test_what_a_stop_saves_within_an_epoch_has_the_time_of_an_epochs_end(
     hook.on_epoch_begin(2)
     hook._step = 7
     with pytest.raises(TrainingLeft):
-        hook._beat({}, due=due)
+        hook._vote({}, due=due)
     [(where, must)] = told
     assert (where.phase, where.epoch, where.step, must) == ("epoch_end", 2, 7, True)
     assert position.now.phase == "epoch_end", "it is written after that"

@@ -73,7 +73,7 @@ class Writer:
         self._committed: tuple[Snapshot, Path] | None = None
         self._changed = threading.Condition()
         self._waiting: Save | None = None
-        self._writing = False
+        self._in_hand: Save | None = None
         self._closing = False
         self._not_before = 0.0
         self._failures = 0
@@ -114,8 +114,8 @@ class Writer:
         with self._changed:
             self._closing, self._not_before = True, 0.0
             self._changed.notify_all()
-            done = self._changed.wait_for(lambda: self._waiting is None and not self._writing, limit_s)
-            left, self._waiting = self._waiting, None
+            done = self._changed.wait_for(lambda: self._waiting is None and self._in_hand is None, limit_s)
+            left, self._waiting = self._waiting or self._in_hand, None
             self._changed.notify_all()
             self._raise_bug()
         if not done:
@@ -130,7 +130,7 @@ class Writer:
     @property
     def is_free(self) -> bool:
         """Whether `reclaim` would not have to wait."""
-        return not self._writing and (self._waiting is None or self._failures > 0)
+        return self._in_hand is None and (self._waiting is None or self._failures > 0)
 
     def _run(self) -> None:
         while (save := self._next()) is not None:
@@ -151,8 +151,8 @@ class Writer:
                 if self._waiting is None and self._closing:
                     return None
                 self._changed.wait(None if self._waiting is None else self._not_before - monotonic())
-            save, self._waiting, self._writing = self._waiting, None, True
-            return save
+            self._in_hand, self._waiting = self._waiting, None
+            return self._in_hand
 
     def _write(self, save: Save, began: float) -> None:
         snapshot = save.snapshot
@@ -186,7 +186,7 @@ class Writer:
             self._tell(CheckpointFailed(epoch=save.snapshot.epoch, why=why))
             self._told.add(why)
         with self._changed:
-            self._writing = False
+            self._in_hand = None
             if failure is not None:
                 self._failures += 1
                 self._not_before = monotonic() + backoff.wait_s(self._failures)
