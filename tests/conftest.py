@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from tests.cluster.stand_in import StandIn
+from tests.s3 import S3
 
 # A shell that starts the tests in the background has them ignore SIGINT, and so would every command they start; the
 # tests of Ctrl-C send it.
@@ -36,11 +37,18 @@ def users_files_forgotten(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[None]:
+def object_store() -> S3:
+    """The S3 server that `cluster` knows of; those who need it start it."""
+    return S3()
+
+
+@pytest.fixture(scope="session")
+def cluster(object_store: S3) -> Iterator[None]:
     """One local Ray with four CPUs, whatever the machine has, for all tests that need no dashboard."""
     import ray
 
-    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    with object_store.in_environment():
+        ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of Ray, about settings of its own
         ray.data.DataContext.get_current().enable_progress_bars = False

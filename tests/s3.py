@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic, sleep
 
+import pytest
+
 BUCKET = "bucket"
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
 # moto looks whether there is an object and then writes it, each request in a thread: two puts at once would both pass
@@ -67,6 +69,14 @@ class S3:
 
         fs.FileSystem.from_uri(f"{self.uri()}&allow_bucket_creation=true")[0].create_dir(BUCKET)
 
+    @contextmanager
+    def in_environment(self) -> Iterator[None]:
+        """The keys and the address, as a user would put them into `environment.env_vars`."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {**KEYS, "AWS_ENDPOINT_URL": self.endpoint}.items():
+                patch.setenv(name, value)
+            yield
+
     def stop(self) -> None:
         assert self._process is not None
         self._process.kill()
@@ -76,13 +86,12 @@ class S3:
 @contextmanager
 def s3_server(*, conditions: bool = True) -> Iterator[S3]:
     """The server, with the keys in this process's environment."""
-    before = {name: os.environ.get(name) for name in KEYS}
-    os.environ.update(KEYS)
     server = S3(conditions=conditions)
     server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in KEYS.items():
+            patch.setenv(name, value)
+        try:
+            yield server
+        finally:
+            server.stop()

@@ -5,7 +5,6 @@ Its RobustScaler needs a package that Ray does not bring; `robust` is held to sc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -28,14 +27,6 @@ TEXT = GENERATOR.choice(["red", "green", "blue"], 100).tolist()
 LISTS = [["a", "b"], ["b"], ["c", "b", "b"]] * 30
 SENTENCES = ["to be or not", "to be", "be be that is"] * 30
 X = ["x"]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    yield
-    ray.shutdown()
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import io
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-import ray
 from pyarrow import fs
 
 from raytrain.data.sources import read_source, read_table, rows_per_file
@@ -23,45 +18,19 @@ from raytrain.errors import UserCodeError
 from raytrain.spec.peek.inspect_source import SourceFacts, inspect_source
 from raytrain.spec.source_kinds import Source
 from tests.data.sources.test_reading import write_image
+from tests.s3 import S3
 
 pytestmark = [pytest.mark.usefixtures("cluster"), pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    """An S3 server in a process of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.1)
-    yield f"http://127.0.0.1:{port}"
-    server.terminate()
-    server.wait()
-
-
-@pytest.fixture(scope="module")
-def cluster(endpoint: str) -> Iterator[None]:
-    """Ray with what a user would put into `environment.env_vars`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", endpoint)
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-        ray.data.DataContext.get_current().enable_progress_bars = False
+@pytest.fixture(scope="module", autouse=True)
+def endpoint(object_store: S3) -> Iterator[str]:
+    """The server's address, with files in it."""
+    object_store.start()
+    with object_store.in_environment():
         fill()
-        yield
-        ray.shutdown()
+        yield object_store.endpoint
+    object_store.stop()
 
 
 def open_store() -> Any:
