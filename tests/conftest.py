@@ -38,12 +38,12 @@ def users_files_forgotten(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="session")
 def object_store() -> S3:
-    """The S3 server that `cluster` knows of; those who need it start it."""
+    """The S3 server that `ray_cluster` knows of; those who need it start it."""
     return S3()
 
 
 @pytest.fixture(scope="session")
-def cluster(object_store: S3) -> Iterator[None]:
+def ray_cluster(object_store: S3) -> Iterator[None]:
     """One local Ray with four CPUs, whatever the machine has, for all tests that need no dashboard."""
     import ray
 

@@ -31,7 +31,7 @@ ROOMS = {
 }
 LIGHT = ("run", "spec", "cluster", "client", "cli")
 
-TOP_LEVEL = {"pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "Makefile", "cluster.yaml"} | {
+TOP_LEVEL = {"pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "Makefile", "install.sh", "cluster.yaml"} | {
     "raytrain",
     "jobs",
     "tests",

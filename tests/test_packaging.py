@@ -46,18 +46,16 @@ def test_python_versions_end_where_tensorflow_ends() -> None:
     assert "3.14" not in supported
 
 
-def test_makefile_looks_for_the_same_pythons() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    assert "(3, 11) <= sys.version_info[:2] <= (3, 13)" in makefile
-    assert set(re.findall(r"python3\.\d+", re.search(r"PYTHONS := (.*)", makefile)[1])) == {  # type: ignore[index]
-        "python3.11",
-        "python3.12",
-        "python3.13",
-    }
+def test_the_installation_looks_for_the_same_pythons() -> None:
+    script = (ROOT / "install.sh").read_text()
+    assert "(3, 11) <= sys.version_info[:2] <= (3, 13)" in script
+    named = re.search(r"candidates=(.*)", script)
+    assert named is not None
+    assert set(re.findall(r"python3\.\d+", named[1])) == {"python3.11", "python3.12", "python3.13"}
 
 
 def test_no_package_index_is_named() -> None:
-    for name in ("pyproject.toml", "Makefile", ".ci/run", "cluster.yaml"):
+    for name in ("pyproject.toml", "Makefile", "install.sh", ".ci/run", "cluster.yaml"):
         assert not re.search(r"pypi|index-url|extra-index|simple/", (ROOT / name).read_text()), name
 
 

@@ -1,7 +1,7 @@
 """The table that `make chaos` prints: a row for each promise, filled by the tests with what they measured.
 
-`make test` runs a few points of each row, `make chaos` (CHAOS=full) all of them. A promise about the answer fails its
-test when it is broken, always; one about seconds does so in the full form, on a machine that does nothing else.
+`make test-all` runs a few points of each row, `make chaos` (CHAOS=full) all of them. A promise about the answer fails
+its test when it is broken, always; one about seconds does so in the full form, on a machine that does nothing else.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ def callbacks():
 METRICS = f'{ADAM}, metrics=[keras.metrics.TruePositives(name="tp"), "accuracy"]'
 
 
+@pytest.mark.thorough
 def test_files_are_written_once_by_the_chief(pools: Pools, tmp_path: Path) -> None:
     case = make(mlp(ADAM) + WRITING.format(place=str(tmp_path)), callbacks="model.py:callbacks")
     outcomes = pools(2).run(case, tmp_path / "run")

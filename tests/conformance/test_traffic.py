@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 SCRIPT = """
 import json, os, sys
 import numpy as np

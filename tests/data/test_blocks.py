@@ -12,7 +12,7 @@ from raytrain.data.blocks import stored_rows
 from raytrain.data.tiers import capacity
 from raytrain.ray_internals import Use
 
-pytestmark = pytest.mark.usefixtures("cluster")
+pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 GONE = Use(places=("ray:gone",), without="something")
 

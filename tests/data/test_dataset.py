@@ -32,7 +32,7 @@ def job(**data: Any) -> JobSpec:
     return JobSpec.model_validate({"name": "case", "model": "model.py:build_model", "data": data, "fit": fit})
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("ray_cluster")
 def test_images_in_cells_are_as_large_as_their_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.BytesIO()
     Image.new("RGB", (64, 64)).save(file, "PNG")
@@ -71,7 +71,7 @@ def load():
 """
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("ray_cluster")
 def test_a_source_that_grows_while_it_is_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "growing.py").write_text(GROWING.replace("MARK", str(tmp_path / "mark")))
     spec = job(

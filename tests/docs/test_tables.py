@@ -45,12 +45,6 @@ def test_variables() -> None:
     assert set(re.findall(r"\bRAY_[A-Z_]+\b", TEXT)) <= named
 
 
-def test_every_make_target_is_in_the_table() -> None:
-    told = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE)) - {"help"}
-    rows = table("docs/contributing.md", "target")
-    assert {codes(row[0])[0].removeprefix("make ") for row in rows} == told
-
-
 def test_make_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
     named = re.findall(r"(?:^|`)make ([a-z-]+)", TEXT, re.MULTILINE)

@@ -8,7 +8,7 @@ from raytrain import ray_internals
 from raytrain.driver.cluster_nodes import draining_nodes, free_resources, own_node, session_logs
 from raytrain.ray_internals import Use
 
-pytestmark = pytest.mark.usefixtures("cluster")
+pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 GONE = Use(places=("ray:gone",), without="something")
 

@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("ray_cluster")
 def test_nothing_that_a_thousand_ranks_say_is_lost(tmp_path: Path) -> None:
     found = fan_in.run(tmp_path, ranks=RANKS, seconds=SECONDS)
     assert len(found.lags_s) == RANKS * SECONDS

@@ -13,7 +13,7 @@ from ray.train import ScalingConfig
 
 from raytrain.driver.train_controller import ReadyTrainers
 
-pytestmark = pytest.mark.usefixtures("cluster")
+pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from ray.util import placement_group, placement_group_table
 
 from raytrain.driver.trainers import free_placement_groups
 
-pytestmark = pytest.mark.usefixtures("cluster")
+pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 
 def states() -> list[str]:

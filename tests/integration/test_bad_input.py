@@ -145,6 +145,7 @@ def test_what_shows_on_the_cluster_only_fails_the_run_with_exit_code_10(
         assert "model.py:" in cli("status", result["run"]).stdout
 
 
+@pytest.mark.thorough
 def test_storage_that_cannot_be_written_fails_the_run_and_says_so(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "job").mkdir()
@@ -155,6 +156,7 @@ def test_storage_that_cannot_be_written_fails_the_run_and_says_so(cli: Cli, tmp_
     assert str(tmp_path / "file" / "runs") in result["error"]["message"]
 
 
+@pytest.mark.thorough
 def test_an_upload_that_is_too_large_is_refused_and_names_the_file(cli: Cli, tmp_path: Path) -> None:
     folder = write_job(tmp_path)
     with (folder / "weights.bin").open("wb") as file:

@@ -31,6 +31,8 @@ from raytrain.errors import ClusterError, NotFound, SpecError, UploadTooLarge
 from raytrain.run.run_status import RunStatus
 from raytrain.spec.job import ScalingSpec
 
+pytestmark = pytest.mark.processes
+
 Environ = dict[str, str]
 _END_WITHIN_S = 60.0
 

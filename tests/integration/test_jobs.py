@@ -17,6 +17,7 @@ def test_a_job_shows_what_it_must(name: str, cli: Cli) -> None:
     assert result["workers"] == 2
 
 
+@pytest.mark.thorough
 def test_transfer_starts_from_the_saved_model_of_another_run(cli: Cli) -> None:
     base = cli.submit(JOBS / "digits", "--set", "fit.epochs=2")
     result = cli.submit(JOBS / "digits_transfer", "--set", f"init_from={base['run']}", "--set", "fit.epochs=2")
@@ -24,12 +25,14 @@ def test_transfer_starts_from_the_saved_model_of_another_run(cli: Cli) -> None:
     check_frozen(Path(result["model"]), Path(base["model"]))
 
 
+@pytest.mark.thorough
 def test_one_and_two_workers_give_one_answer_through_the_whole_road(cli: Cli) -> None:
     one, two = (cli.submit(JOBS / "digits", "--workers", n, "--set", "fit.epochs=3") for n in ("1", "2"))
     assert two["metrics"] == pytest.approx(one["metrics"], abs=4e-5)
     assert two["test"] == pytest.approx(one["test"], abs=4e-5)
 
 
+@pytest.mark.thorough
 def test_gpus_that_tensorflow_does_not_see_are_refused_and_scheduled_when_told_so(cli: Cli) -> None:
     gpu = ("--set", "scaling.gpus_per_worker=1", "--set", "fit.epochs=1")
     refused = cli.submit(JOBS / "digits", *gpu)

@@ -21,6 +21,7 @@ def s3() -> Iterator[S3]:
         yield server
 
 
+@pytest.mark.thorough
 def test_a_killed_worker_is_survived_and_the_run_is_read_from_anywhere(cli: Cli, s3: S3, tmp_path: Path) -> None:
     storage = s3.uri("team", "runs")
     sets = [f"environment.env_vars={json.dumps(FAULT)}", "fit.epochs=4"]
@@ -49,6 +50,7 @@ def test_a_killed_worker_is_survived_and_the_run_is_read_from_anywhere(cli: Cli,
     assert kinds.index("worker_lost") < kinds.index("restored") < kinds.index("model_saved")
 
 
+@pytest.mark.thorough
 def test_a_run_that_was_stopped_goes_on_from_the_store(cli: Cli, s3: S3) -> None:
     storage = s3.uri("team", "runs")
     options = ["--storage", storage, "--workers", "2", "--set", "fit.epochs=4000"]

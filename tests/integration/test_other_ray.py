@@ -36,6 +36,7 @@ def elsewhere(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(paths)}
 
 
+@pytest.mark.thorough
 def test_a_run_that_loses_a_worker_gives_the_same_answer(cli: Cli, elsewhere: dict[str, str], tmp_path: Path) -> None:
     job = Path(shutil.copytree(JOBS / "digits", tmp_path / "digits"))
     wanted = ("--set", "fit.epochs=4", "--set", "data.cache=streaming")

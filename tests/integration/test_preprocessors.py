@@ -16,7 +16,7 @@ from ray.data import preprocessors as rays
 from tests.data.preprocess.tables import features, job
 
 pytestmark = [
-    pytest.mark.usefixtures("cluster"),
+    pytest.mark.usefixtures("ray_cluster"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]

@@ -119,6 +119,7 @@ def test_a_run_survives_its_driver_and_its_folder(
     assert_no_orphans(cli, run)
 
 
+@pytest.mark.thorough
 def test_a_run_stopped_by_ctrl_c_is_resumed_unless_its_job_has_changed(
     cli: Cli, job: Path, undisturbed: dict[str, Any]
 ) -> None:
@@ -146,6 +147,7 @@ def test_a_run_stopped_by_ctrl_c_is_resumed_unless_its_job_has_changed(
     assert (told["metrics"], told["test"]) == (undisturbed["metrics"], undisturbed["test"])
 
 
+@pytest.mark.thorough
 def test_fifty_submissions_of_one_run_are_one_job(cli: Cli) -> None:
     submission = Submission(
         submission_id="fifty-20261120-0715-4f2a",

@@ -21,7 +21,7 @@ from raytrain.spec.source_kinds import Source
 from tests.integration.conftest import Cli
 
 pytestmark = [
-    pytest.mark.usefixtures("cluster"),
+    pytest.mark.usefixtures("ray_cluster"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
 ]
 
@@ -231,6 +231,7 @@ scaling: {workers: 2}
 """
 
 
+@pytest.mark.thorough
 def test_a_run_on_folders_of_images(cli: Cli, tmp_path: Path) -> None:
     for split, count in (("train", 20), ("validation", 5)):
         for name, value in (("dark", 0), ("light", 255)):
@@ -246,6 +247,7 @@ def test_a_run_on_folders_of_images(cli: Cli, tmp_path: Path) -> None:
     assert result["metrics"]["val_accuracy"] == 1.0
 
 
+@pytest.mark.thorough
 def test_a_run_on_json_lines_validated_on_numpy_files(cli: Cli, tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((60, 3)).astype(np.float32)
     labels = (values[:, 0] > 0.5).astype(int)

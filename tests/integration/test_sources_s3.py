@@ -20,7 +20,7 @@ from raytrain.spec.source_kinds import Source
 from tests.data.sources.test_reading import write_image
 from tests.s3 import S3
 
-pytestmark = [pytest.mark.usefixtures("cluster"), pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 
 @pytest.fixture(scope="module", autouse=True)

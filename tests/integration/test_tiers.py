@@ -57,7 +57,7 @@ def events(result: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [event for event in map(json.loads, lines) if event["type"] == kind]
 
 
-@pytest.mark.parametrize("tier", ["shared", "sharded", "streaming"])
+@pytest.mark.parametrize("tier", ["streaming", "shared", "sharded"])
 def test_a_job_trains_on_every_row_in_each_tier(tier: str, folder: Path, cli: Cli) -> None:
     result = cli.submit(folder, "--set", f"data.cache={tier}")
     assert result["status"] == "SUCCEEDED", result["error"]

@@ -95,11 +95,13 @@ def test_of_two_at_once_one_wins_by_a_conditional_put(s3: S3, tmp_path: Path) ->
         assert [winners(both, in_store(s3, tmp_path)) for _ in range(TIMES)] == [1] * TIMES
 
 
+@pytest.mark.thorough
 def test_of_two_at_once_one_wins_by_a_marker(without_conditions: S3, tmp_path: Path) -> None:
     with claimants("marker", "marker") as both:
         assert [winners(both, in_store(without_conditions, tmp_path)) for _ in range(TIMES)] == [1] * TIMES
 
 
+@pytest.mark.thorough
 def test_of_three_that_come_by_different_ways_one_wins(s3: S3, tmp_path: Path) -> None:
     with claimants("conditional put", "marker", "marker") as three:
         assert [winners(three, in_store(s3, tmp_path)) for _ in range(TIMES)] == [1] * TIMES

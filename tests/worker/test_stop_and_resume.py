@@ -126,7 +126,7 @@ def callbacks():
 )
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [2, 1])
 @pytest.mark.parametrize(
     "whole",
     [

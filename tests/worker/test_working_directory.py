@@ -34,6 +34,7 @@ def test_others_read_what_it_has_and_write_for_themselves(folder: Path) -> None:
     assert (folder / "data" / "rows.csv").exists()
 
 
+@pytest.mark.processes
 def test_what_a_killed_rank_left_is_nothing_to_the_next(folder: Path) -> None:
     (folder / ".raytrain-rank-1-run-0").mkdir()
     (folder / ".raytrain-rank-1-run-0" / "words.txt").symlink_to(folder / "words.txt")

@@ -20,7 +20,7 @@ from raytrain.spec.source_kinds import Source
 from tests.data.sources.test_reading import write_image, write_tfrecords
 
 pytestmark = [
-    pytest.mark.usefixtures("cluster"),
+    pytest.mark.usefixtures("ray_cluster"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
     pytest.mark.timeout(60),  # a refusal that hangs is none
 ]

@@ -23,7 +23,7 @@ from raytrain.spec.peek.inspect_source import inspect_source
 from raytrain.spec.source_kinds import Source
 
 pytestmark = [
-    pytest.mark.usefixtures("cluster"),
+    pytest.mark.usefixtures("ray_cluster"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]

@@ -33,14 +33,14 @@ FILES, FILE_ROWS, WIDTH, BATCH = 4, 5_000, 256, 300
 ROWS = FILES * FILE_ROWS
 
 pytestmark = [
-    pytest.mark.usefixtures("cluster"),
+    pytest.mark.usefixtures("ray_cluster"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
 
 
 @pytest.fixture(scope="module")
-def folder(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """20 MB in four parquet files: `y` numbers the rows, `t` is it as text, `x` has it in every element."""
     folder = tmp_path_factory.mktemp("rows")
     for file in range(FILES):

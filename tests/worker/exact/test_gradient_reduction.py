@@ -71,7 +71,13 @@ def sum_values(rank: int, addresses: list[str], connection: Connection) -> None:
     connection.recv()  # leaves when all have what they want
 
 
-@pytest.fixture(scope="module", params=[2, 3])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(2, marks=pytest.mark.processes),
+        pytest.param(3, marks=[pytest.mark.processes, pytest.mark.thorough]),
+    ],
+)
 def told(request: pytest.FixtureRequest) -> list[Any]:
     """What each rank told."""
     addresses = free_addresses(request.param)

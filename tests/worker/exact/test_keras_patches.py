@@ -75,6 +75,7 @@ def test_a_keras_without_it_is_no_silent_success(owner: Any, name: str, monkeypa
         keras_patches.check_anchors()
 
 
+@pytest.mark.processes
 def test_a_fresh_process_is_mended_once_and_everything_that_is_replaced_was_anchored() -> None:
     """Every attribute of Keras that differs after `mend` is one of those that `check_anchors` looks at."""
     program = """
