@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 
@@ -58,9 +59,9 @@ def is_shared() -> bool:
     return has_own_rows() and tf.distribute.get_strategy().num_replicas_in_sync > 1
 
 
-def is_of_rows(value: tf.Tensor) -> bool:
-    """Whether a tensor is one of the rows at hand, by its length."""
-    return bool(value.shape.rank) and value.shape[0] in (None, _steps[-1].rows)
+def is_of_rows(value: Any) -> bool:
+    """Whether a value is a tensor of the rows at hand, by its length."""
+    return isinstance(value, tf.Tensor) and bool(value.shape.rank) and value.shape[0] in (None, _steps[-1].rows)
 
 
 def length_over_all_rows(value: tf.Tensor) -> int | None:

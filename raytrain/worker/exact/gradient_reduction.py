@@ -24,8 +24,6 @@ from raytrain.worker.exact import current_step
 PACK_BYTES = 64 * 2**20
 _PASS_BYTES = 512 * 2**10
 
-_applying: list[bool] = []
-
 
 def sum_over_workers(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Each value summed over the workers, inside a step; as few collectives as fit in packs of one dtype."""
@@ -66,78 +64,13 @@ def _sum_vector(vector: tf.Tensor) -> tf.Tensor:
     return tf.add_n(tf.unstack(gathered, num=workers))
 
 
-def reduce_before(apply: Callable[..., Any]) -> Callable[..., Any]:
-    """Wraps an optimizer's `apply`: the outermost one of a step sums the workers' weighted gradients first.
-
-    Outermost, because Keras clips, accumulates and checks for finiteness on the way in, and each of these must see the
-    gradient of the global batch.
-    """
-
-    @functools.wraps(apply)
-    def reduce_then_apply(self: Any, grads: Sequence[Any], trainable_variables: Any = None) -> Any:
-        if _applying or not current_step.is_shared():
-            return apply(self, grads, trainable_variables)
-        _applying.append(True)
-        try:
-            return apply(self, reduce_gradients(list(grads), current_step.share()), trainable_variables)
-        finally:
-            _applying.pop()
-
-    return reduce_then_apply
-
-
-def reduce_gradients(grads: list[Any], share: tf.Tensor) -> list[Any]:
-    """The gradients of the global mean; None stays None, and embeddings' sparse gradients stay sparse."""
-    weighted = [None if grad is None else _weigh(grad, share) for grad in grads]
-    dense = [index for index, grad in enumerate(weighted) if isinstance(grad, tf.Tensor)]
-    reduced = list(weighted)
-    for index, total in zip(dense, sum_over_workers([weighted[index] for index in dense]), strict=True):
-        reduced[index] = total
-    for index, grad in enumerate(weighted):
-        if isinstance(grad, tf.IndexedSlices):
-            reduced[index] = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, grad)
-    return reduced
-
-
-def gradient_over_rows(gradient: Callable[..., Any]) -> Callable[..., Any]:
-    """Wraps `GradientTape.gradient`, which adds up the gradients of a loss that has a number for each row.
-
-    What is weighted by the share later on is divided by it here, so that the sum is one over all rows.
-    """
-
-    @functools.wraps(gradient)
-    def add_up(
-        self: Any,
-        target: Any,
-        sources: Any,
-        output_gradients: Any = None,
-        unconnected_gradients: Any = tf.UnconnectedGradients.NONE,
-    ) -> Any:
-        targets = tf.nest.flatten(target)
-        by_variables = all(isinstance(source, (tf.Variable, keras.Variable)) for source in tf.nest.flatten(sources))
-        if output_gradients is None and by_variables and current_step.is_shared() and any(map(_is_of_rows, targets)):
-            weights = [_weight_of_rows(value) if _is_of_rows(value) else tf.ones_like(value) for value in targets]
-            output_gradients = tf.nest.pack_sequence_as(target, weights)
-        return gradient(self, target, sources, output_gradients, unconnected_gradients)
-
-    return add_up
-
-
-def _is_of_rows(value: Any) -> bool:
-    return isinstance(value, tf.Tensor) and current_step.is_of_rows(value)
-
-
-def _weight_of_rows(value: tf.Tensor) -> tf.Tensor:
-    return tf.math.divide_no_nan(tf.ones_like(value), tf.cast(current_step.share(), value.dtype))
-
-
 def added_over_rows(aggregate: Callable[..., Any]) -> Callable[..., Any]:
     """Wraps `Trainer._aggregate_additional_loss`, which adds up what `add_loss` was given for each row."""
 
     @functools.wraps(aggregate)
     def add_up(self: Any, loss: Any) -> Any:
         total = aggregate(self, loss)
-        if not current_step.is_shared() or not _is_of_rows(loss):
+        if not current_step.is_shared() or not current_step.is_of_rows(loss):
             return total
         return tf.math.divide_no_nan(total, tf.cast(current_step.share(), total.dtype))
 
@@ -270,13 +203,6 @@ def _is_float_scalar(value: Any) -> bool:
 def _has_rows() -> tf.Tensor:
     """1.0, or 0.0 where this worker has no rows of the batch."""
     return tf.cast(current_step.share() > 0, tf.float32)
-
-
-def _weigh(grad: Any, share: tf.Tensor) -> Any:
-    if isinstance(grad, tf.IndexedSlices):
-        return tf.IndexedSlices(_weigh(grad.values, share), grad.indices, grad.dense_shape)
-    grad = tf.convert_to_tensor(grad)
-    return tf.math.multiply_no_nan(grad, tf.cast(share, grad.dtype))
 
 
 def _packs(values: Sequence[tf.Tensor]) -> Iterator[list[int]]:

@@ -8,8 +8,8 @@ here keeps each step down to one exact collective:
 
 * Every worker feeds itself from its own slice of the global batch, so nothing is distributed by TensorFlow
   (`_LocalEpochIterator`, `_build_from_local_batch`).
-* Losses are left as the user wrote them; the gradient is made that of the global mean where the optimizer takes it
-  (`raytrain.worker.exact.gradient_reduction`).
+* Losses are left as the user wrote them; a gradient by weights is made that of the global mean where a tape gives it
+  (`raytrain.worker.exact.summed_gradients`).
 * Random draws inside a training step differ between workers, repeatably, and rank 0 draws what one process draws.
 
 Each mend says what it replaces. They can be deleted once Keras' own trainer takes local batches under a multi-worker
@@ -40,16 +40,29 @@ from keras.src.random.seed_generator import SeedGenerator
 from keras.src.trainers.epoch_iterator import EpochIterator
 from keras.src.trainers.trainer import Trainer
 from tensorflow.python.distribute import values
+from tensorflow.python.eager import record
 
 from raytrain.errors import Problem, UserCodeError
 from raytrain.worker import user_process
-from raytrain.worker.exact import current_step, gradient_reduction, metric_pooling, own_metrics, whole_batch
+from raytrain.worker.exact import (
+    current_step,
+    gradient_reduction,
+    metric_pooling,
+    own_metrics,
+    summed_gradients,
+    whole_batch,
+)
 from raytrain.worker.exact.patching import mending_classes
 from raytrain.worker.feed import Feed
 
 ALLOW_UNPROVEN = "RAYTRAIN_ALLOW_UNPROVEN_KERAS"
 PROVEN_ON = {"keras": ("3.15",), "tensorflow": ("2.21",)}
 
+_OPTIMIZER_ARGUMENTS = (
+    *("self", "learning_rate", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm"),
+    *("use_ema", "ema_momentum", "ema_overwrite_frequency"),
+    *("loss_scale_factor", "gradient_accumulation_steps", "name", "kwargs"),
+)
 _SEED_STRIDE = 0x9E3779B1 % 2**31
 
 
@@ -84,9 +97,12 @@ def _mend_means() -> None:
     keras_loss.apply_mask = gradient_reduction.valid_over_workers(keras_loss.apply_mask)
     keras_loss.reduce_values = gradient_reduction.divide_over_workers(keras_loss.reduce_values)
     keras_tf_optimizer.TFOptimizer._all_reduce_sum_gradients = lambda self, grads_and_vars: grads_and_vars
+    tf.GradientTape.gradient = summed_gradients.gradient_over_workers(tf.GradientTape.gradient)
     for optimizer in (BaseOptimizer, LossScaleOptimizer, MultiOptimizer):
-        optimizer.apply = gradient_reduction.reduce_before(optimizer.apply)
-    tf.GradientTape.gradient = gradient_reduction.gradient_over_rows(tf.GradientTape.gradient)
+        optimizer.apply = summed_gradients.summed_before_apply(optimizer.apply)
+    BaseOptimizer.__init__ = mending_classes("apply", summed_gradients.summed_before_apply)(BaseOptimizer.__init__)
+    own_pairs = mending_classes("apply_gradients", summed_gradients.summed_before_apply_gradients)
+    BaseOptimizer.__init__ = own_pairs(BaseOptimizer.__init__)
     keras.metrics.Mean.update_state = gradient_reduction.mean_of_batch_means(keras.metrics.Mean.update_state)
     keras_tf_nn._compute_moments_sync = gradient_reduction.moments_over_workers
     batch_norm = keras.layers.BatchNormalization
@@ -148,6 +164,8 @@ def check_anchors() -> None:
         (keras.layers.BatchNormalization._moments, ("self", "inputs", "mask")),
         (keras.metrics.Mean.update_state, ("self", "values", "sample_weight")),
         (keras_tf_optimizer.TFOptimizer._all_reduce_sum_gradients, ("self", "grads_and_vars")),
+        (record.could_possibly_record, ()),
+        (BaseOptimizer.__init__, _OPTIMIZER_ARGUMENTS),
         (BaseOptimizer.apply, ("self", "grads", "trainable_variables")),
         (LossScaleOptimizer.apply, ("self", "grads", "trainable_variables")),
         (MultiOptimizer.apply, ("self", "grads", "trainable_variables")),

@@ -18,6 +18,7 @@ from keras.src.optimizers.multi_optimizer import MultiOptimizer
 from keras.src.random.seed_generator import SeedGenerator
 from keras.src.trainers.epoch_iterator import EpochIterator
 from keras.src.trainers.trainer import Trainer
+from tensorflow.python.eager import record
 
 from raytrain.errors import UserCodeError
 from raytrain.worker.exact import keras_patches
@@ -35,6 +36,8 @@ ANCHORS = [
     (BatchNormalization, "_moments"),
     (Mean, "update_state"),
     (optimizer.TFOptimizer, "_all_reduce_sum_gradients"),
+    (record, "could_possibly_record"),
+    (BaseOptimizer, "__init__"),
     (BaseOptimizer, "apply"),
     (LossScaleOptimizer, "apply"),
     (MultiOptimizer, "apply"),
