@@ -35,7 +35,7 @@ from raytrain.spec.shards import SplitCounts
 from raytrain.spec.source_kinds import Source
 from raytrain.spec.tier_choice import TierChoice, check_free_cpus, choose_tier
 
-_EXAMPLE_ROWS = 8
+_EXAMPLE_ROWS = 64
 
 
 def load_dataset(spec: JobSpec, folder: Path) -> Dataset:

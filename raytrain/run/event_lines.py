@@ -60,6 +60,8 @@ def event_line(event: events.Event, summary: RunSummary) -> str:
             return f"epoch {event.epoch + 1} diverged: back to the last finite checkpoint, {rate}"
         case events.GroupFailed(retrying=True):
             return f"failed, starting again: {event.error.message}"
+        case events.AnswerProven():
+            return f"proven to give the answer of one process, to {event.largest:.0e}"
         case events.Warned():
             return f"warning: {event.message}"
     return ""

@@ -15,36 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from raytrain.errors import Failure
+from raytrain.run.event_values import Best as Best
+from raytrain.run.event_values import RankPlace as RankPlace
+from raytrain.run.event_values import SplitShards as SplitShards
 
 SCHEMA_VERSION = 1
 Metrics = Mapping[str, float | None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Best:
-    """The best epoch so far (counted from 0) by the value of the metric that is monitored."""
-
-    epoch: int
-    monitor: str
-    value: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SplitShards:
-    """How the rows of one split are divided: `rows` in all, `steps` an epoch, `dropped` in every epoch."""
-
-    rows: int
-    steps: int
-    rows_per_worker: Sequence[int]
-    dropped: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class RankPlace:
-    """Where a rank runs: the address of its `node`, and its process there."""
-
-    node: str
-    pid: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +103,30 @@ class ModelBuilt(Event):
     type: ClassVar[str] = "model_built"
     parameters: int
     trainable_parameters: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerProven(Event):
+    """First steps of the workers came to what one process came to, on the same rows.
+
+    `largest`: the largest difference, relative to the quantity's own size; `set_aside`: what was made equal for it.
+    """
+
+    type: ClassVar[str] = "answer_proven"
+    largest: float
+    workers: int
+    set_aside: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerDiffers(Event):
+    """First steps of the workers came to something else than one process; `what` names it, the largest first."""
+
+    type: ClassVar[str] = "answer_differs"
+    largest: float
+    workers: int
+    what: list[str]
+    set_aside: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

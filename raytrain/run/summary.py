@@ -50,6 +50,7 @@ class RunSummary:
     global_batch_size: int | None = None
     steps_per_epoch: int | None = None
     parameters: int | None = None
+    answer: events.AnswerProven | events.AnswerDiffers | None = None
     rows: dict[str, int] = field(default_factory=dict)
     epochs_planned: int | None = None
     epochs: dict[int, EpochRow] = field(default_factory=dict)
@@ -103,6 +104,8 @@ class RunSummary:
                 self.steps_per_epoch = event.splits["train"].steps
             case events.ModelBuilt():
                 self.parameters = event.parameters
+            case events.AnswerProven() | events.AnswerDiffers():
+                self.answer = event
             case events.EpochEnd():
                 self._add_epoch(event)
             case events.Restored():
@@ -201,6 +204,7 @@ class RunSummary:
             "global_batch_size": self.global_batch_size,
             "steps_per_epoch": self.steps_per_epoch,
             "parameters": self.parameters,
+            "answer": _answer_json(self.answer),
             "rows": dict.fromkeys(_SPLITS, 0) | self.rows if self.rows else {},
             "epochs": len(self.epochs),
             "epochs_planned": self.epochs_planned,
@@ -231,6 +235,15 @@ class RunSummary:
             "total_s": total,
             "phases": self.phases,
         }
+
+
+def _answer_json(answer: events.AnswerProven | events.AnswerDiffers | None) -> dict[str, Any] | None:
+    """What the run proved of its answer; None where nothing called for a proof, or none was made yet."""
+    if answer is None:
+        return None
+    if isinstance(answer, events.AnswerProven):
+        return {"promise": "one_process", "proven": answer.largest, "set_aside": answer.set_aside}
+    return {"promise": "differs", "largest": answer.largest, "what": answer.what, "set_aside": answer.set_aside}
 
 
 def summarize(run: str, events: Iterable[events.Event]) -> RunSummary:

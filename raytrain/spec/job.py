@@ -67,6 +67,10 @@ class FitSpec(StrictModel):
     validation_batch_size: Annotated[int, Field(ge=1)] | None = Field(None, description="else global_batch_size")
     validation_freq: int = Field(1, ge=1, description="epochs from one validation to the next")
     sync_batch_norm: bool = Field(False, description="BatchNormalization over the global batch, not each worker's part")
+    answer: Literal["warn", "require", "any"] = Field(
+        "warn",
+        description="code of your own is held against one process first: go on with a warning, fail, or do not look",
+    )
     time_limit: DurationS | None = Field(None, description="stop after the first epoch that ends past it")
 
     @model_validator(mode="after")

@@ -128,6 +128,29 @@ class Feed(DataAdapter):  # type: ignore[misc]
         return Chunk(data=self._to_tensors(data), steps=1, batch_rows=batch_rows, share=share, is_last=False)
 
     @property
+    def example(self) -> Arrays:
+        """Some rows of the split, the same on every worker."""
+        return self._reader.example
+
+    @property
+    def plan(self) -> ShardPlan:
+        """How the split's rows are divided among the workers."""
+        return self._plan
+
+    def tensors(self, rows: Arrays) -> Arrays:
+        """A batch of rows as it is handed to a step."""
+        return tree.map_structure(lambda tensor: tensor[0], self._to_tensors(map_arrays(lambda a: a[None], rows)))
+
+    def chunk_of(self, rows: Arrays) -> Chunk:
+        """A step of this worker, where the rows are a global batch."""
+        batch_rows = row_count(rows)
+        start, stop = worker_slice(batch_rows, self._plan.workers, self._rank)
+        part = slice(start, stop) if start < stop else slice(0, 1)
+        mine = map_arrays(lambda array: array[None, part], rows)
+        share = (stop - start) / batch_rows
+        return Chunk(data=self._to_tensors(mine), steps=1, batch_rows=batch_rows, share=share)
+
+    @property
     def rows_per_worker(self) -> tuple[int, ...]:
         """Rows that each rank reads in an epoch."""
         return self._plan.rows_per_worker

@@ -41,6 +41,7 @@ from raytrain.worker.feed import Feed
 from raytrain.worker.heartbeat import Position
 from raytrain.worker.open_feeds import make_feeds, set_steps_per_execution
 from raytrain.worker.process_setup import own_address, release_port
+from raytrain.worker.proof.verdict import prove_if_needed
 from raytrain.worker.reporting_hook import Channel, scalars
 from raytrain.worker.step_sync import TrainingLeft
 from raytrain.worker.strategy import join
@@ -112,6 +113,7 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
         _build(model, strategy, feeds["train"])
         with synchronized(_to_synchronize(model, spec, strategy, notice)):
             _announce_model(model, job, channel)
+            prove_if_needed(model, spec, strategy, feeds, lambda event: _tell(channel, event) if rank == 0 else None)
             if snapshot is not None and rank == 0:
                 go_on_after(declared, snapshot.epoch)
             reason = _fit(model, spec, feeds, hooks, snapshot)

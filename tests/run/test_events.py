@@ -19,6 +19,7 @@ SAMPLES: dict[str, Any] = {
     "float | None": None,
     "int | None": 2,
     "list[int]": [0, 1],
+    "list[str]": ["gradient kernel"],
     "list[float]": [0.5, 1.5],
     "dict[str, str]": {"ray": "2.60.0"},
     "Metrics": {"loss": 0.5},

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from raytrain import formatting
 from raytrain.client.takeover import Overtaken, Resubmitted, Resubmitting, Takeover
 from raytrain.errors import Failure
-from raytrain.run.events import Best
+from raytrain.run.events import AnswerDiffers, AnswerProven, Best
 from raytrain.run.run_status import Reason, RunStatus
 from raytrain.run.summary import RunSummary
 
@@ -70,6 +70,7 @@ def verdict(summary: RunSummary) -> Iterator[str]:
     facts = [
         ("now", waiting_for(summary) if starting else ""),
         ("error", _error(summary.error)),
+        ("answer", _answer(summary.answer)),
         ("epochs", _epochs(summary)),
         ("metrics", formatting.metrics(summary.last_metrics)),
         ("best", _best(summary.best)),
@@ -86,6 +87,15 @@ def verdict(summary: RunSummary) -> Iterator[str]:
             yield f"  {label:<10} {first}"
             yield from (f"  {'':<10} {line}" for line in more)
     yield from (f"  warning    {line}" for warning in summary.warnings for line in warning.splitlines())
+
+
+def _answer(answer: AnswerProven | AnswerDiffers | None) -> str:
+    if answer is None:
+        return ""
+    aside = f", {' and '.join(answer.set_aside)} set aside" if answer.set_aside else ""
+    if isinstance(answer, AnswerProven):
+        return f"that of one process, proven to {answer.largest:.0e}{aside}"
+    return f"not that of one process: {answer.what[0]} differs by {answer.largest:.0e}{aside}"
 
 
 def takeover_lines(item: Takeover) -> Iterator[str]:

@@ -80,7 +80,11 @@ def is_conditional() -> bool:
 
 def is_nested() -> bool:
     """Whether what is computed stands in a `tf.function` of the user's within the step."""
-    return not tf.executing_eagerly() and _function_graph() is not getattr(_steps[-1].share, "graph", None)
+    return (
+        bool(_steps)
+        and not tf.executing_eagerly()
+        and _function_graph() is not getattr(_steps[-1].share, "graph", None)
+    )
 
 
 def is_nested_in_eager() -> bool:

@@ -9,8 +9,9 @@ nothing at all in a test step; Keras itself asks the metrics for their pooled re
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
@@ -26,6 +27,16 @@ from raytrain.worker.feed import Chunk
 Function = Callable[[Iterator[Chunk]], Logs]
 
 
+class Watcher(Protocol):
+    """Sees more of a step than its logs tell."""
+
+    def watching(self) -> contextlib.AbstractContextManager[None]:
+        """The step runs, or is traced, within it."""
+
+    def seen(self) -> Logs:
+        """What it saw in the step: tensors by names that no log has."""
+
+
 def make_train_function(
     model: keras.Model, strategy: tf.distribute.Strategy, *, static_batch: bool, always_pooled: bool = False
 ) -> Function:
@@ -36,13 +47,13 @@ def make_train_function(
         always_pooled: every call returns what all workers' rows come to, for callbacks that act on it.
     """
     several = strategy.num_replicas_in_sync > 1
-    return _make_function(
+    return make_function(
         model, model.train_step, strategy, static_batch=static_batch, always_pooled=always_pooled and several
     )
 
 
 def make_test_function(model: keras.Model, strategy: tf.distribute.Strategy, *, static_batch: bool) -> Function:
-    return _make_function(model, model.test_step, strategy, static_batch=static_batch)
+    return make_function(model, model.test_step, strategy, static_batch=static_batch)
 
 
 def can_jit(strategy: tf.distribute.Strategy) -> bool:
@@ -50,14 +61,20 @@ def can_jit(strategy: tf.distribute.Strategy) -> bool:
     return strategy.num_replicas_in_sync == 1 or bool(tf.config.list_physical_devices("GPU"))
 
 
-def _make_function(
+def make_function(
     model: keras.Model,
     step: Callable[[Any], Logs],
     strategy: tf.distribute.Strategy,
     *,
     static_batch: bool,
     always_pooled: bool = False,
+    watcher: Watcher | None = None,
 ) -> Function:
+    """A function that runs `step` over `Chunk`s.
+
+    Args:
+        watcher: what it sees is returned with the logs.
+    """
     # Keras takes the last step's logs for the epoch's when they do not have exactly the metrics' names; these of them
     # are metrics' results.
     taken_as_they_are: dict[str, metric_results.Result] = {}
@@ -72,8 +89,11 @@ def _make_function(
         def in_replica(data: Any, share: tf.Tensor) -> Logs:
             nonlocal made_more_of
             with current_step.of_share(share, rows=tree.flatten(data)[0].shape[0], batch_rows=batch_rows):
-                with metric_results.recorded(model, pooled=pooled and current_step.is_shared()) as found:
-                    logs = _flat(step(_as_fed(data)))
+                with (
+                    metric_results.recorded(model, pooled=pooled and current_step.is_shared()) as found,
+                    watcher.watching() if watcher else contextlib.nullcontext(),
+                ):
+                    logs = flat(step(as_fed(data)))
                 made_more_of |= any(result.is_made_more_of(logs) for result in found)
                 if current_step.is_shared() and set(logs) != set(model.get_metrics_result()):
                     of_metrics = {
@@ -82,7 +102,8 @@ def _make_function(
                     taken_as_they_are.update(of_metrics)
                     logs = gradient_reduction.pool_logs(logs, set(logs) - set(of_metrics))
                 # Outside of the replica, to read a variable would sum it over the workers in every step.
-                return {name: plain_value(value) for name, value in logs.items()}
+                beside: Logs = watcher.seen() if watcher else {}
+                return {name: plain_value(value) for name, value in (logs | beside).items()}
 
         logs = strategy.run(in_replica, args=(data, share))
         return dict(logs)
@@ -163,19 +184,19 @@ def _is_keras_own(step: Callable[[Any], Logs]) -> bool:
     return getattr(step, "__func__", None) in (keras.Model.train_step, keras.Model.test_step)
 
 
-def _as_fed(data: Any) -> Any:
+def as_fed(data: Any) -> Any:
     """Rows without labels as Keras hands them to a step: not in a tuple."""
     return data[0] if isinstance(data, tuple) and len(data) == 1 else data
 
 
-def _flat(logs: Logs) -> Logs:
+def flat(logs: Logs) -> Logs:
     """A step's logs without dicts among them, such as the result of all compiled metrics; Keras flattens them later."""
     if not any(isinstance(value, dict) for value in logs.values()):
         return logs
-    flat: Logs = {}
+    found: Logs = {}
     for name, value in sorted(logs.items()):
-        flat.update(_flat(value) if isinstance(value, dict) else {name: value})
-    return flat
+        found.update(flat(value) if isinstance(value, dict) else {name: value})
+    return found
 
 
 def _chunk_of_all_rows(batch: Any, strategy: tf.distribute.Strategy) -> Chunk:

@@ -9,8 +9,10 @@ as a gradient worked out by hand, is summed where an optimizer takes it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -23,8 +25,30 @@ from raytrain.worker.exact import current_step
 from raytrain.worker.exact.gradient_reduction import sum_over_workers
 
 _within: list[bool] = []
+_watching: list[list[Taken]] = []
 # The variables whose gradient, the last time that a tape was asked for it, was summed by then.
 _summed: WeakValueDictionary[int, tf.Variable] = WeakValueDictionary()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """What an optimizer was handed for a variable of the model."""
+
+    variable: tf.Variable
+    gradient: Any
+
+
+@contextlib.contextmanager
+def taken(into: list[Taken]) -> Iterator[None]:
+    """Notes what optimizers are handed while the block, a step, runs: gradients of the global batch.
+
+    What is handed within a condition or a `tf.function` of the user's cannot be noted.
+    """
+    _watching.append(into)
+    try:
+        yield
+    finally:
+        _watching.pop()
 
 
 def gradient_over_workers(gradient: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,13 +93,17 @@ def summed_before_apply(apply: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(apply)
     def sum_then_apply(self: Any, grads: Sequence[Any], trainable_variables: Any = None, *args: Any, **kw: Any) -> Any:
-        if _within or not current_step.is_shared():
+        if _within or not (current_step.is_shared() or _watching):
             return apply(self, grads, trainable_variables, *args, **kw)
         variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
         given = variables if trainable_variables is not None else None
         _within.append(True)
         try:
-            return apply(self, _summed_for(list(grads), variables), given, *args, **kw)
+            summed = _summed_for(list(grads), variables) if current_step.is_shared() else list(grads)
+            if _watching and not (current_step.is_conditional() or current_step.is_nested()):
+                pairs = zip(variables, summed, strict=True)
+                _watching[-1].extend(Taken(variable=behind(variable), gradient=grad) for variable, grad in pairs)
+            return apply(self, summed, given, *args, **kw)
         finally:
             _within.pop()
 
@@ -138,14 +166,15 @@ def _is_recorded(tape: tf.GradientTape) -> bool:
 
 
 def _note(variables: list[Any], *, are_summed: bool) -> None:
-    for variable in map(_behind, variables):
+    for variable in map(behind, variables):
         if are_summed:
             _summed[id(variable)] = variable
         else:
             _summed.pop(id(variable), None)
 
 
-def _behind(variable: keras.Variable | tf.Variable) -> tf.Variable:
+def behind(variable: keras.Variable | tf.Variable) -> tf.Variable:
+    """TensorFlow's own variable, whatever precision is computed in."""
     with AutocastScope(None):
         return variable.value if isinstance(variable, keras.Variable) else variable
 
@@ -160,7 +189,7 @@ def _with_sums(found: Any, indices: list[int]) -> Any:
 
 def _summed_for(grads: list[Any], variables: list[Any]) -> list[Any]:
     """The gradients, those summed that no tape has summed."""
-    missing = [index for index, variable in enumerate(variables) if id(_behind(variable)) not in _summed]
+    missing = [index for index, variable in enumerate(variables) if id(behind(variable)) not in _summed]
     totals = reduce_gradients([grads[index] for index in missing], current_step.share()) if missing else []
     for index, total in zip(missing, totals, strict=True):
         grads[index] = total

@@ -1,0 +1,88 @@
+"""Holds what the workers come to against one process, on first rows of the run, before its first epoch.
+
+Runs in: every Train worker, all at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from raytrain.worker.feed import Feed
+from raytrain.worker.proof.observed import Difference, Observed, differences
+from raytrain.worker.proof.set_aside import set_aside
+from raytrain.worker.proof.telling_rows import batches_of
+from raytrain.worker.proof.trial import Trial
+from raytrain.worker.strategy import sum_over_workers
+
+_ALLOWED = {"float16": 5e-2, "bfloat16": 5e-2}
+_ALLOWED_OF_OTHERS = 2e-4
+_STEPS = {"train": "train_step", "validation": "test_step"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came of it.
+
+    Attributes:
+        largest: the largest difference, relative to the quantity's own size.
+        differing: what differs by more than rounding, the largest difference first.
+        set_aside: what was made equal for the comparison.
+        cannot_repeat: the steps that come to something else when they are run once more, so that nothing is known.
+    """
+
+    largest: float = 0.0
+    differing: tuple[Difference, ...] = ()
+    set_aside: tuple[str, ...] = ()
+    cannot_repeat: tuple[str, ...] = ()
+
+
+def prove(model: keras.Model, strategy: tf.distribute.Strategy, feeds: Mapping[str, Feed]) -> Answer:
+    """What the workers' steps come to beside those of one process; every worker is told the same."""
+    allowed = _ALLOWED.get(model.dtype_policy.compute_dtype, _ALLOWED_OF_OTHERS)
+    found: list[Difference] = []
+    cannot_repeat = []
+    with set_aside(model) as aside:
+        for split, step in _STEPS.items():
+            feed = feeds.get(split)
+            if feed is None:
+                continue
+            trial = Trial(model, strategy, feed, step=step)
+            if not _repeats(trial, feed, allowed):
+                cannot_repeat.append(step)
+                continue
+            for one, many in _tried(trial, feed):
+                found += differences(one, many)
+    agreed = _agreed(strategy, found, allowed)
+    return Answer(
+        largest=max((difference.size for difference in agreed), default=0.0),
+        differing=tuple(difference for difference in agreed if difference.size > allowed),
+        set_aside=tuple(sorted(aside)),
+        cannot_repeat=tuple(cannot_repeat),
+    )
+
+
+def _repeats(trial: Trial, feed: Feed, allowed: float) -> bool:
+    first = batches_of(feed.example, feed.plan)[0]
+    return all(difference.size <= allowed for difference in differences(trial.as_one(first), trial.as_one(first)))
+
+
+def _tried(trial: Trial, feed: Feed) -> Iterator[tuple[Observed, Observed]]:
+    for rows in batches_of(feed.example, feed.plan):
+        yield trial.as_one(rows), trial.as_workers(rows)
+
+
+def _agreed(strategy: tf.distribute.Strategy, found: list[Difference], allowed: float) -> list[Difference]:
+    """What the first worker found, on every worker: each may round in another way. One entry a quantity."""
+    mine = [min(difference.size, 1e30) for difference in found]
+    is_first = strategy.cluster_resolver.task_id == 0
+    sizes = sum_over_workers(strategy, [size if is_first else 0.0 for size in mine])
+    largest: dict[tuple[str, str], Difference] = {}
+    for difference, size in zip(found, sizes, strict=True):
+        key = difference.kind, difference.name
+        if key not in largest or size > largest[key].size:
+            largest[key] = Difference(kind=difference.kind, name=difference.name, size=size)
+    return sorted(largest.values(), key=lambda difference: -difference.size)

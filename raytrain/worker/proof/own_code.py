@@ -1,0 +1,49 @@
+"""Which parts of a model and its training are neither Keras' nor TensorFlow's: what a proof is for.
+
+Runs in: every Train worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from raytrain.worker.variables import optimizers
+
+_PROVEN = ("keras", "tensorflow", "tf_keras")
+
+
+def own_parts(model: keras.Model) -> list[str]:
+    """Each by its name, in no order that matters; none where the model is made of Keras' own parts only.
+
+    Callbacks are not among them: what one does to a gradient it does by way of a step or an optimizer.
+    """
+    return list(dict.fromkeys(name for part in _parts(model) if (name := _own_name(part)) is not None))
+
+
+def _parts(model: keras.Model) -> Iterator[Any]:
+    for layer in model._flatten_layers():
+        yield type(layer)
+        if isinstance(layer, keras.layers.Lambda):
+            yield layer.function
+        for name in ("activation", "activity_regularizer", "recurrent_activation"):
+            part = getattr(layer, name, None)
+            if part is not None:
+                yield part if hasattr(part, "__qualname__") else type(part)
+    for metric in model.metrics:
+        yield type(metric)
+        yield getattr(metric, "_fn", None)
+    for loss in keras.tree.flatten(model.loss):
+        yield from (getattr(loss, "fn", None), loss if callable(loss) and hasattr(loss, "__qualname__") else type(loss))
+    for optimizer in optimizers(model):
+        yield type(optimizer)
+        yield type(getattr(optimizer, "inner_optimizer", optimizer))
+
+
+def _own_name(part: Any) -> str | None:
+    if part is None or isinstance(part, str) or part in (str, type(None)):
+        return None
+    module = str(getattr(part, "__module__", "")).split(".")[0]
+    return None if module in _PROVEN else str(getattr(part, "__qualname__", type(part).__qualname__))

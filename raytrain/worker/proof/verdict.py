@@ -1,0 +1,72 @@
+"""When a run proves its answer, and what becomes of what it finds.
+
+Runs in: every Train worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import keras
+import tensorflow as tf
+
+from raytrain.errors import Problem, UserCodeError
+from raytrain.run import events
+from raytrain.spec.job import JobSpec
+from raytrain.worker.feed import Feed
+from raytrain.worker.proof.answer import Answer, prove
+from raytrain.worker.proof.own_code import own_parts
+
+_NAMED = 3
+
+
+def prove_if_needed(
+    model: keras.Model,
+    spec: JobSpec,
+    strategy: tf.distribute.Strategy,
+    feeds: Mapping[str, Feed],
+    tell: Callable[[events.Event], None],
+) -> None:
+    """Proves the answer of several workers that train with code of the user's own, and tells what came of it.
+
+    Raises:
+        UserCodeError: they give another answer than one process, and `fit.answer` requires that one.
+    """
+    workers = strategy.num_replicas_in_sync
+    if workers == 1 or spec.fit.answer == "any" or not own_parts(model):
+        return
+    answer = prove(model, strategy, feeds)
+    aside = list(answer.set_aside)
+    if answer.differing:
+        what = [f"{difference.kind} {difference.name}" for difference in answer.differing]
+        tell(events.AnswerDiffers(largest=answer.largest, workers=workers, what=what, set_aside=aside))
+        if spec.fit.answer == "require":
+            raise UserCodeError(_problem(answer, workers))
+        tell(events.Warned(message=_warning(answer, workers)))
+    elif answer.cannot_repeat:
+        tell(
+            events.Warned(
+                message=f"{answer.cannot_repeat[0]} draws random numbers of its own: its answer is not proven"
+            )
+        )
+    else:
+        tell(events.AnswerProven(largest=answer.largest, workers=workers, set_aside=aside))
+
+
+def _warning(answer: Answer, workers: int) -> str:
+    return f"{workers} workers do not give the answer of one: {_differing(answer)}; see the page on exactness"
+
+
+def _problem(answer: Answer, workers: int) -> Problem:
+    return Problem(
+        field="fit.answer",
+        got=f"another answer from {workers} workers than from one: {_differing(answer)}",
+        expected="the answer of one process, which `require` asks for",
+        fix="scaling.workers=1, or fit.answer=warn",
+    )
+
+
+def _differing(answer: Answer) -> str:
+    named = [f"{each.kind} {each.name} by {each.size:.0e}" for each in answer.differing[:_NAMED]]
+    more = len(answer.differing) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more > 0 else "")
