@@ -5,14 +5,16 @@ Runs in: every Train worker, all at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
 
+from raytrain.data.packed import Arrays, row_count
 from raytrain.worker.feed import Feed
-from raytrain.worker.proof.observed import Difference, Observed, differences
+from raytrain.worker.proof.mixing_layers import calls_of_own_layers, mixing_layers
+from raytrain.worker.proof.observed import Difference, differences
 from raytrain.worker.proof.set_aside import set_aside
 from raytrain.worker.proof.telling_rows import batches_of
 from raytrain.worker.proof.trial import Trial
@@ -31,12 +33,14 @@ class Answer:
         largest: the largest difference, relative to the quantity's own size.
         differing: what differs by more than rounding, the largest difference first.
         set_aside: what was made equal for the comparison.
+        mixing: the layers that make something else of a row when it comes with other rows.
         cannot_repeat: the steps that come to something else when they are run once more, so that nothing is known.
     """
 
     largest: float = 0.0
     differing: tuple[Difference, ...] = ()
     set_aside: tuple[str, ...] = ()
+    mixing: tuple[str, ...] = ()
     cannot_repeat: tuple[str, ...] = ()
 
 
@@ -45,34 +49,33 @@ def prove(model: keras.Model, strategy: tf.distribute.Strategy, feeds: Mapping[s
     allowed = _ALLOWED.get(model.dtype_policy.compute_dtype, _ALLOWED_OF_OTHERS)
     found: list[Difference] = []
     cannot_repeat = []
+    mixing: list[str] = []
     with set_aside(model) as aside:
         for split, step in _STEPS.items():
             feed = feeds.get(split)
             if feed is None:
                 continue
             trial = Trial(model, strategy, feed, step=step)
-            if not _repeats(trial, feed, allowed):
+            batches = batches_of(feed.example, feed.plan)
+            if not _repeats(trial, batches[0], allowed):
                 cannot_repeat.append(step)
                 continue
-            for one, many in _tried(trial, feed):
-                found += differences(one, many)
+            found += [each for rows in batches for each in differences(trial.as_one(rows), trial.as_workers(rows))]
+            with calls_of_own_layers(model) as calls:
+                trial.as_one(batches[0])
+            mixing += mixing_layers(calls, row_count(batches[0]))
     agreed = _agreed(strategy, found, allowed)
     return Answer(
         largest=max((difference.size for difference in agreed), default=0.0),
         differing=tuple(difference for difference in agreed if difference.size > allowed),
         set_aside=tuple(sorted(aside)),
+        mixing=tuple(dict.fromkeys(mixing)),
         cannot_repeat=tuple(cannot_repeat),
     )
 
 
-def _repeats(trial: Trial, feed: Feed, allowed: float) -> bool:
-    first = batches_of(feed.example, feed.plan)[0]
-    return all(difference.size <= allowed for difference in differences(trial.as_one(first), trial.as_one(first)))
-
-
-def _tried(trial: Trial, feed: Feed) -> Iterator[tuple[Observed, Observed]]:
-    for rows in batches_of(feed.example, feed.plan):
-        yield trial.as_one(rows), trial.as_workers(rows)
+def _repeats(trial: Trial, rows: Arrays, allowed: float) -> bool:
+    return all(each.size <= allowed for each in differences(trial.as_one(rows), trial.as_one(rows)))
 
 
 def _agreed(strategy: tf.distribute.Strategy, found: list[Difference], allowed: float) -> list[Difference]:

@@ -85,7 +85,8 @@ def _distance(one: Array, many: Array, floor: float) -> float:
         return 0.0
     ours, theirs = np.asarray(many, np.float64), np.asarray(one, np.float64)
     alike = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
-    apart = np.where(alike, 0.0, np.abs(ours - theirs))
+    with np.errstate(invalid="ignore"):  # of infinities
+        apart = np.where(alike, 0.0, np.abs(ours - theirs))
     if not np.isfinite(apart).all():
         return float("inf")
     return float(apart.max() / max(_largest(theirs), floor, 1e-30))

@@ -23,6 +23,11 @@ def own_parts(model: keras.Model) -> list[str]:
     return list(dict.fromkeys(name for part in _parts(model) if (name := _own_name(part)) is not None))
 
 
+def is_own(layer: keras.Layer) -> bool:
+    """Whether a layer computes what the user wrote."""
+    return isinstance(layer, keras.layers.Lambda) or _own_name(type(layer)) is not None
+
+
 def _parts(model: keras.Model) -> Iterator[Any]:
     for layer in model._flatten_layers():
         yield type(layer)

@@ -53,8 +53,9 @@ class Trial:
         def in_replica() -> dict[str, Any]:
             with watcher.watching():
                 logs = step_functions.flat(self._method(step_functions.as_fed(data)))
-            results = logs | step_functions.flat(self._model.get_metrics_result()) | watcher.seen()
-            return {name: tf.identity(value) for name, value in results.items()}
+            results = step_functions.flat(self._model.get_metrics_result())
+            told = results if set(results) == set(logs) else logs  # as Keras chooses
+            return {name: tf.identity(value) for name, value in (told | watcher.seen()).items()}
 
         with self._undone():
             return self._observed(self._strategy.run(in_replica))

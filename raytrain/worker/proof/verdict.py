@@ -69,4 +69,5 @@ def _problem(answer: Answer, workers: int) -> Problem:
 def _differing(answer: Answer) -> str:
     named = [f"{each.kind} {each.name} by {each.size:.0e}" for each in answer.differing[:_NAMED]]
     more = len(answer.differing) - len(named)
-    return ", ".join(named) + (f" and {more} more" if more > 0 else "")
+    mixing = f"; {' and '.join(answer.mixing)} computes with other rows of the batch" if answer.mixing else ""
+    return ", ".join(named) + (f" and {more} more" if more > 0 else "") + mixing
