@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.conformance.cases import BCE, make, mlp
+from tests.conformance.cases import ADAM, BCE, make, mlp
 from tests.worker.pool import Case
 
 SERIALIZABLE = '@keras.saving.register_keras_serializable("case")'
@@ -14,6 +14,112 @@ def on_each_last_batch(name: str, model_py: str, kind: str = "binary", **spec: A
     """A case whose last batch is whole, has one row, and has two."""
     return {f"{name}, {rows} rows": make(model_py, kind, train=rows, **spec) for rows in (128, 129, 130)}
 
+
+def looked_up(
+    optimizer: str, positions: str, *, add: str = "words + places", more: str = "", compiled: str = ""
+) -> str:
+    """A user's file whose model adds to each word's embedding that of `positions`, made of `x`, (rows, 7)."""
+    return f"""
+import keras
+import tensorflow as tf
+from keras import layers, ops
+{SERIALIZABLE}
+class Words(layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.words, self.places = layers.Embedding(30, 4), layers.Embedding(30, 4)
+    def call(self, x):
+        words, places = self.words(x), self.places({positions})
+        return {add}
+{more}
+def build_model():
+    x = keras.Input((7,))
+    y = layers.Dense(1, activation="sigmoid")(layers.Flatten()(Words()(x)))
+    model = keras.Model(x, y)
+    model.compile(optimizer={optimizer}, loss="binary_crossentropy"{compiled})
+    return model
+"""
+
+
+ADAM_SPARSE = "keras.optimizers.Adam(0.01)"
+POSITIONS = "ops.arange(7)"
+
+OWN_STEP = """
+class Own(keras.Model):
+    {decorator}
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(y=y, y_pred=self(x, training=True))
+        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+        return {{"loss": loss}}
+"""
+
+
+def in_own_step(decorator: str) -> str:
+    file = looked_up(ADAM_SPARSE, POSITIONS, more=SERIALIZABLE + OWN_STEP.format(decorator=decorator))
+    return file.replace("keras.Model(x, y)", "Own(x, y)")
+
+
+SPARSE: dict[str, Case] = {
+    **on_each_last_batch("positions of a known length", looked_up(ADAM_SPARSE, POSITIONS), "tokens"),
+    "positions of a length that is found as the step runs": make(
+        looked_up(ADAM_SPARSE, "tf.range(tf.shape(x)[1])"), "tokens", train=129
+    ),
+    "positions for each row": make(
+        looked_up(ADAM_SPARSE, "ops.broadcast_to(ops.arange(7), ops.shape(x))"), "tokens", train=128
+    ),
+    "positions for each row, found as the step runs": make(
+        looked_up(ADAM_SPARSE, "tf.tile(tf.range(tf.shape(x)[1])[None], [tf.shape(x)[0], 1])"), "tokens", train=129
+    ),
+    "positions that come more than once": make(
+        looked_up(ADAM_SPARSE, "ops.abs(ops.arange(7)[:, None] - ops.arange(7))", add="words + ops.sum(places, 0)"),
+        "tokens",
+        train=130,
+    ),
+    "one table for words and positions": make(
+        looked_up(ADAM_SPARSE, POSITIONS, add="words + self.words(ops.arange(7)) + places"), "tokens", train=129
+    ),
+    "one table for words and positions, run eagerly": make(
+        looked_up(
+            ADAM_SPARSE,
+            POSITIONS,
+            add="words + self.words(ops.arange(7)) + places",
+            compiled=", run_eagerly=True",
+        ),
+        "tokens",
+        train=49,
+        epochs=1,
+    ),
+    "positions kept in a variable": make(
+        looked_up(ADAM_SPARSE, "self.order", add="words + places").replace(
+            "    def call(self, x):",
+            "        self.order = self.add_weight(shape=(7,), dtype='int32', initializer='ones', trainable=False)\n"
+            "    def call(self, x):",
+        ),
+        "tokens",
+        train=129,
+    ),
+    "each row's number of words": make(
+        looked_up(ADAM_SPARSE, "ops.sum(ops.cast(x > 0, 'int32'), 1, keepdims=True)"), "tokens", train=129
+    ),
+    "in a step of one's own": make(in_own_step(""), "tokens", train=129),
+    "in a step of one's own that is a tf.function": make(in_own_step("@tf.function"), "tokens", train=129),
+    **{
+        f"positions, {optimizer}": make(looked_up(f"keras.optimizers.{optimizer}", POSITIONS), "tokens", train=129)
+        for optimizer in (
+            "SGD(0.1, momentum=0.9)",
+            "AdamW(0.01)",
+            "RMSprop(0.01)",
+            "Adagrad(0.1)",
+            "Nadam(0.01)",
+            "Adamax(0.01)",
+            "Lamb(0.01)",
+            "Adam(0.01, clipnorm=0.01)",
+            "Adam(0.01, global_clipnorm=0.01)",
+        )
+    },
+}
 
 CLIPPING = f"""
 import keras
@@ -255,7 +361,38 @@ self.optimizer.apply(tape.gradient(loss, w), w)
     ),
 }
 
+SPECTRAL = mlp(ADAM, layers="keras.layers.SpectralNormalization(keras.layers.Dense(8)),")
+EACH_STEP = mlp(
+    ADAM,
+    layers="Counted(),",
+    before=f"""
+{SERIALIZABLE}
+class Counted(keras.layers.Layer):
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[-1],), initializer="ones")
+        self.average = self.add_weight(shape=(shape[-1],), initializer="zeros", trainable=False)
+        self.steps = self.add_weight(initializer="zeros", trainable=False)
+    def call(self, x, training=False):
+        if training:
+            self.steps.assign(self.steps * 0.9 + 0.1)
+            self.average.assign(0.7 * self.average + 0.3 * self.scale)
+        return x * self.scale * (1.0 + 0.5 * self.steps) + 0.5 * self.average
+""",
+)
+STATE = {
+    **on_each_last_batch("SpectralNormalization", SPECTRAL),
+    **on_each_last_batch("a counter and an average of weights", EACH_STEP),
+    "a counter and an average of weights, run eagerly": make(
+        EACH_STEP.replace(BCE, f"{BCE}, run_eagerly=True"), train=33, epochs=2
+    ),
+    "SpectralNormalization, batches of fewer rows than workers": make(SPECTRAL, train=9, fit={"global_batch_size": 2}),
+    "SpectralNormalization, batches of one row": make(SPECTRAL, train=5, fit={"global_batch_size": 1}),
+}
+
+
 GROUPS: dict[str, dict[str, Case]] = {
+    "sparse gradients": SPARSE,
     "own optimizers": OWN_OPTIMIZERS,
     "own gradients": OWN_GRADIENTS,
+    "state of each step": STATE,
 }

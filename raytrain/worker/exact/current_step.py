@@ -59,6 +59,11 @@ def is_shared() -> bool:
     return has_own_rows() and tf.distribute.get_strategy().num_replicas_in_sync > 1
 
 
+def rows() -> int | None:
+    """How many rows are at hand; None where that differs from step to step."""
+    return _steps[-1].rows
+
+
 def is_of_rows(value: Any) -> bool:
     """Whether a value is a tensor of the rows at hand, by its length."""
     return isinstance(value, tf.Tensor) and bool(value.shape.rank) and value.shape[0] in (None, _steps[-1].rows)
