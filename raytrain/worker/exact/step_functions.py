@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 from keras import tree
 
-from raytrain.worker.exact import current_step, gradient_reduction, metric_results, whole_batch
+from raytrain.worker.exact import current_step, gradient_reduction, metric_results, own_compute_loss, whole_batch
 from raytrain.worker.exact.idle_worker import kept_without_rows
 from raytrain.worker.exact.metric_pooling import plain_value
 from raytrain.worker.exact.metric_results import Logs
@@ -83,6 +83,7 @@ def _make_function(
                     share, rows=rows, batch_rows=batch_rows if static_batch and not is_eager else None
                 ),
                 lookups.in_step(data, batch_rows=batch_rows),
+                own_compute_loss.over_all_rows(model),
             ):
                 with metric_results.recorded(model, pooled=pooled and current_step.is_shared()) as found:
                     logs = _flat(step(_as_fed(data)))
