@@ -1,4 +1,4 @@
-"""Gradients and optimizers of the user's own: sparse gradients, own `apply`, steps with two gradients, kept state."""
+"""Optimizers of the user's own, and steps of the user's own that make something of their gradients."""
 
 from __future__ import annotations
 
@@ -255,7 +255,4 @@ self.optimizer.apply(tape.gradient(loss, w), w)
     ),
 }
 
-GROUPS: dict[str, dict[str, Case]] = {
-    "own optimizers": OWN_OPTIMIZERS,
-    "own gradients": OWN_GRADIENTS,
-}
+GROUPS: dict[str, dict[str, Case]] = {"own optimizers": OWN_OPTIMIZERS, "own gradients": OWN_GRADIENTS}

@@ -56,7 +56,17 @@ def has_own_rows() -> bool:
 
 def is_shared() -> bool:
     """Whether the rows at hand are a part of those of a step that is being traced or run."""
-    return has_own_rows() and tf.distribute.get_strategy().num_replicas_in_sync > 1
+    return has_own_rows() and is_divided()
+
+
+def rows() -> int | None:
+    """How many rows are at hand; None where that differs from step to step."""
+    return _steps[-1].rows
+
+
+def is_divided() -> bool:
+    """Whether the rows of a step that is being traced or run are divided, whatever rows a part of it is handed."""
+    return bool(_steps) and tf.distribute.get_strategy().num_replicas_in_sync > 1
 
 
 def is_of_rows(value: Any) -> bool:

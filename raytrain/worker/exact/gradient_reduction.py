@@ -70,7 +70,7 @@ def added_over_rows(aggregate: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(aggregate)
     def add_up(self: Any, loss: Any) -> Any:
         total = aggregate(self, loss)
-        if not current_step.is_shared() or not current_step.is_of_rows(loss):
+        if not current_step.is_divided() or not current_step.is_of_rows(loss):
             return total
         return tf.math.divide_no_nan(total, tf.cast(current_step.share(), total.dtype))
 

@@ -16,6 +16,13 @@ import tensorflow as tf
 
 from raytrain.worker.strategy import sum_vector
 
+_moved: dict[int, tuple[keras.Variable, tf.Tensor]] = {}
+
+
+def note_moved(variable: keras.Variable, value: tf.Tensor) -> None:
+    """What a step without rows of this worker's would have made of a variable that is set back."""
+    _moved[id(variable)] = variable, value
+
 
 class StatisticsHook(keras.callbacks.Callback):  # type: ignore[misc]
     """Stands first among the callbacks, so that validation and every other callback see statistics that agree.
@@ -35,6 +42,7 @@ class StatisticsHook(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._agree = False
+        _moved.clear()
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self.average()
@@ -54,19 +62,23 @@ class StatisticsHook(keras.callbacks.Callback):  # type: ignore[misc]
     def _average(self, variables: Sequence[keras.Variable], dtype: tf.DType) -> None:
         """Sets each to its mean over the workers; one that is equal on all keeps its value to the bit.
 
-        So does one that is equal on all who have rows of the last batch: it does not hang on the rows, and the others
-        have not moved it then.
+        So does one that would be equal on all, had those without rows of the last batch not set it back: it does not
+        hang on the rows.
         """
         if not variables:
             return
-        local = tf.concat([tf.reshape(tf.cast(variable.value, dtype), [-1]) for variable in variables], axis=0)
+
+        def flat(values: Sequence[tf.Tensor]) -> tf.Tensor:
+            return tf.concat([tf.reshape(tf.cast(value, dtype), [-1]) for value in values], axis=0)
+
+        local = flat([variable.value for variable in variables])
         chief = sum_vector(self._strategy, local if self._rank == 0 else tf.zeros_like(local))
         difference = tf.where(local == chief, tf.zeros_like(local), local - chief)  # infinities that agree differ by 0
         mean = chief + sum_vector(self._strategy, difference * self._share)
-        if 1 < self._last_ranks < self._strategy.num_replicas_in_sync:
-            has_rows = tf.cast(self._rank < self._last_ranks, dtype)
-            apart = sum_vector(self._strategy, tf.cast(difference != 0, dtype) * has_rows)
-            mean = tf.where(apart == 0, chief, mean)
+        if self._last_ranks < self._strategy.num_replicas_in_sync:
+            moved = flat([_moved.get(id(variable), (variable, variable.value))[1] for variable in variables])
+            apart = tf.cast(moved != chief, dtype) if self._share > 0 else tf.zeros_like(local)
+            mean = tf.where(sum_vector(self._strategy, apart) == 0, chief, mean)
         sizes = [int(variable.value.shape.num_elements()) for variable in variables]
         for variable, part in zip(variables, tf.split(mean, sizes), strict=True):
             variable.assign(tf.cast(tf.reshape(part, variable.shape), variable.dtype))

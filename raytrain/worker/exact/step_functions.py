@@ -17,11 +17,11 @@ import keras
 import tensorflow as tf
 from keras import tree
 
-from raytrain.worker.exact import current_step, gradient_reduction, metric_results, whole_batch
-from raytrain.worker.exact.batch_normalization import synchronized_layers
-from raytrain.worker.exact.metric_pooling import is_alike, plain_value
+from raytrain.worker.exact import current_step, gradient_reduction, metric_results, own_compute_loss, whole_batch
+from raytrain.worker.exact.idle_worker import kept_without_rows
+from raytrain.worker.exact.metric_pooling import plain_value
 from raytrain.worker.exact.metric_results import Logs
-from raytrain.worker.exact.moving_averages import moving_statistics
+from raytrain.worker.exact.sparse_lookups import SparseLookups, Unmeasured
 from raytrain.worker.feed import Chunk
 
 Function = Callable[[Iterator[Chunk]], Logs]
@@ -82,13 +82,25 @@ def make_function(
     pooled = is_eager and not _is_keras_own(step)  # only in a graph can be seen what is made of a result
     made_more_of = False
     several = strategy.num_replicas_in_sync > 1
-    batch_rows: int | None = None
+    batch_rows = 0
+
+    def trace(specs: Any) -> None:
+        with strategy.scope():
+            tf.function(one_step).get_concrete_function(specs, tf.TensorSpec([], tf.float32))
+
+    lookups = SparseLookups(trace)
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def one_step(data: Any, share: tf.Tensor) -> Any:
         def in_replica(data: Any, share: tf.Tensor) -> Logs:
             nonlocal made_more_of
-            with current_step.of_share(share, rows=tree.flatten(data)[0].shape[0], batch_rows=batch_rows):
+            rows = tree.flatten(data)[0].shape[0]
+            known_rows = batch_rows if static_batch and not is_eager else None
+            with (
+                current_step.of_share(share, rows=rows, batch_rows=known_rows),
+                lookups.in_step(data, batch_rows=batch_rows),
+                own_compute_loss.over_all_rows(model),
+            ):
                 with (
                     metric_results.recorded(model, pooled=pooled and current_step.is_shared()) as found,
                     watcher.watching() if watcher else contextlib.nullcontext(),
@@ -108,16 +120,6 @@ def make_function(
         logs = strategy.run(in_replica, args=(data, share))
         return dict(logs)
 
-    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
-    def idle_step(data: Any, share: tf.Tensor) -> Any:
-        kept = [(variable, local, local.read_value()) for variable, local in _untrained_locals(model, strategy)]
-        with tf.control_dependencies([value for _, _, value in kept]):
-            logs = one_step(data, share)
-        for variable, local, value in kept:
-            if not is_alike(variable):  # metrics that every worker computes of all rows: the step tells which
-                local.assign(value)
-        return logs
-
     def returned(logs: Logs, *, is_last: bool) -> Logs:
         if not (always_pooled or is_last):
             return logs
@@ -125,38 +127,59 @@ def make_function(
             logs |= metric_results.pooled_anew(taken_as_they_are, strategy)
         return dict(model._get_metrics_result_or_logs(logs)) if always_pooled else logs
 
-    if is_eager:
-        return _until_steps(_eager_chunk(one_step, idle_step), model, strategy, returned)
     jit_compile = model.jit_compile and can_jit(strategy)
     loops: dict[Any, Callable[..., Logs]] = {}
 
-    def traced(specs: Any, *, is_idle: bool) -> Any:
+    def traced(specs: Any) -> Any:
         nonlocal pooled, jit_compile
-        function = tf.function(idle_step if is_idle else one_step, jit_compile=jit_compile)
-        concrete = function.get_concrete_function(specs, tf.TensorSpec([], tf.float32))
+        function = tf.function(one_step, jit_compile=jit_compile)
+        try:
+            concrete = function.get_concrete_function(specs, tf.TensorSpec([], tf.float32))
+        except Unmeasured:
+            lookups.measure()
+            return traced(specs)
         found = (pooled or (made_more_of and several), jit_compile and not whole_batch.is_used())
         if found == (pooled, jit_compile):
             return concrete
         pooled, jit_compile = found
-        return traced(specs, is_idle=is_idle)
+        return traced(specs)
 
     def loop_for(chunk: Chunk) -> Callable[..., Logs]:
         nonlocal batch_rows
-        batch_rows = chunk.batch_rows if static_batch else None
+        batch_rows = chunk.batch_rows
         specs = tree.map_structure(lambda tensor: _step_spec(tensor, static_batch), chunk.data)
         shapes = tuple((spec.shape.as_list().__repr__(), spec.dtype) for spec in tree.flatten(specs))
-        key = (chunk.share == 0, batch_rows, shapes)
+        key = (batch_rows if static_batch else None, shapes)
         if key not in loops:
-            loops[key] = _loop_over(traced(specs, is_idle=chunk.share == 0), specs)
+            loops[key] = _loop_over(traced(specs), specs)
         return loops[key]
 
-    def run_chunk(chunk: Chunk) -> Logs:
+    def run_eagerly(chunk: Chunk) -> Logs:
+        nonlocal batch_rows
+        batch_rows = chunk.batch_rows
+        logs: Logs = {}
+        for step in range(chunk.steps):
+            batch = tree.map_structure(lambda tensor, step=step: tensor[step], chunk.data)
+            logs = one_step(batch, tf.constant(chunk.share))
+        return logs
+
+    def run_loop(chunk: Chunk) -> Logs:
         loop, share = loop_for(chunk), tf.constant(chunk.share)
         with current_step.of_share(share):
             return loop(chunk.data, share)
 
+    def run_chunk(chunk: Chunk) -> Logs:
+        run = run_eagerly if is_eager else run_loop
+        if chunk.share > 0:
+            return run(chunk)
+        if not is_eager:
+            loop_for(chunk)
+        with kept_without_rows(model, strategy):
+            return run(chunk)
+
     function = _until_steps(run_chunk, model, strategy, returned)
-    function.trace = loop_for  # type: ignore[attr-defined]
+    if not is_eager:
+        function.trace = loop_for  # type: ignore[attr-defined]
     return function
 
 
@@ -230,31 +253,3 @@ def _loop_over(one_step: Any, specs: Any) -> Callable[..., Logs]:
         return logs  # type: ignore[no-any-return]
 
     return run_steps  # type: ignore[no-any-return]
-
-
-def _eager_chunk(one_step: Callable[..., Logs], idle_step: Callable[..., Logs]) -> Callable[[Chunk], Logs]:
-    def run_chunk(chunk: Chunk) -> Logs:
-        run = idle_step if chunk.share == 0 else one_step
-        logs: Logs = {}
-        for step in range(chunk.steps):
-            logs = run(tree.map_structure(lambda tensor, step=step: tensor[step], chunk.data), tf.constant(chunk.share))
-        return logs
-
-    return run_chunk
-
-
-def _untrained_locals(model: keras.Model, strategy: tf.distribute.Strategy) -> list[tuple[keras.Variable, tf.Variable]]:
-    """This process' own copies of what a step changes by this worker's rows: metrics and moving statistics.
-
-    The statistics of synchronised BatchNormalization are not among them, since they come from all workers' rows; nor
-    is what goes on alike on every worker, whatever its rows: counters, the states of random draws, and the variables of
-    layers that are not trained, which follow those that are.
-    """
-    shared = {id(variable) for layer in synchronized_layers(model) for variable in layer.non_trainable_variables}
-    variables = {id(variable): variable for variable in [*moving_statistics(model), *model.metrics_variables]}
-    return [
-        (variable, local)
-        for key, variable in variables.items()
-        if key not in shared
-        for local in strategy.experimental_local_results(variable.value)
-    ]

@@ -23,6 +23,7 @@ from tensorflow.python.eager import record
 
 from raytrain.worker.exact import current_step
 from raytrain.worker.exact.gradient_reduction import sum_over_workers
+from raytrain.worker.exact.sparse_lookups import Part, parts_of
 
 _within: list[bool] = []
 _watching: list[list[Taken]] = []
@@ -97,13 +98,13 @@ def summed_before_apply(apply: Callable[..., Any]) -> Callable[..., Any]:
             return apply(self, grads, trainable_variables, *args, **kw)
         variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
         given = variables if trainable_variables is not None else None
+        totals = _summed_for(list(grads), variables) if current_step.is_shared() else list(grads)
         _within.append(True)
         try:
-            summed = _summed_for(list(grads), variables) if current_step.is_shared() else list(grads)
             if _watching and not (current_step.is_conditional() or current_step.is_nested()):
-                pairs = zip(variables, summed, strict=True)
+                pairs = zip(variables, totals, strict=True)
                 _watching[-1].extend(Taken(variable=behind(variable), gradient=grad) for variable, grad in pairs)
-            return apply(self, summed, given, *args, **kw)
+            return apply(self, totals, given, *args, **kw)
         finally:
             _within.pop()
 
@@ -127,14 +128,30 @@ def summed_before_apply_gradients(apply_gradients: Callable[..., Any]) -> Callab
 def reduce_gradients(grads: list[Any], share: tf.Tensor) -> list[Any]:
     """The gradients of the global mean; None stays None, and embeddings' sparse gradients stay sparse."""
     weighted = [None if grad is None else _weigh(grad, share) for grad in grads]
+    parts = {index: parts_of(grad) for index, grad in enumerate(weighted) if isinstance(grad, tf.IndexedSlices)}
+    shared = [part.slices.values for found in parts.values() for part in found if part.is_shared]
     dense = [index for index, grad in enumerate(weighted) if isinstance(grad, tf.Tensor)]
+    totals = iter(sum_over_workers([*(weighted[index] for index in dense), *shared]))
     reduced = list(weighted)
-    for index, total in zip(dense, sum_over_workers([weighted[index] for index in dense]), strict=True):
-        reduced[index] = total
-    for index, grad in enumerate(weighted):
-        if isinstance(grad, tf.IndexedSlices):
-            reduced[index] = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, grad)
+    for index in dense:
+        reduced[index] = next(totals)
+    for index, found in parts.items():
+        reduced[index] = _put_together([_summed_slots(part, totals) for part in found])
     return reduced
+
+
+def _summed_slots(part: Part, totals: Iterator[tf.Tensor]) -> tf.IndexedSlices:
+    """A part of a sparse gradient over all workers: the sum of their slots, or one worker's after the other's."""
+    if part.is_shared:
+        return tf.IndexedSlices(next(totals), part.slices.indices, part.slices.dense_shape)
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, part.slices)
+
+
+def _put_together(parts: list[tf.IndexedSlices]) -> tf.IndexedSlices:
+    if len(parts) == 1:
+        return parts[0]
+    values, indices = tf.concat([part.values for part in parts], 0), tf.concat([part.indices for part in parts], 0)
+    return tf.IndexedSlices(values, indices, parts[0].dense_shape)
 
 
 def _is_weight(source: Any) -> bool:

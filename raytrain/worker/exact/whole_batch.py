@@ -97,7 +97,8 @@ def _over_batch(call: Call, owner: Any, function: Any) -> Call:
         reach = _reach(functools.partial(call, **kwargs), owner, function, y_true, y_pred)
         if reach in (Reach.ROW, Reach.MEAN):
             return call(y_true, y_pred, **kwargs)
-        _check_gradients_come_back(owner)
+        if isinstance(owner, keras.losses.Loss):
+            check_gradients_come_back(owner.name)
         parts = _Parts(rows)
         y_true, y_pred = tree.pack_sequence_as((y_true, y_pred), parts.gathered())
         with current_step.over_all_rows():
@@ -144,16 +145,16 @@ def can_be_sent(leaf: Any) -> bool:
     return bool(leaf.dtype.is_floating or leaf.dtype.is_integer or leaf.dtype.is_bool)
 
 
-def _check_gradients_come_back(owner: Any) -> None:
+def check_gradients_come_back(name: str) -> None:
     """Refuses what TensorFlow would train without, in silence: it has no gradient of a collective there.
 
     Raises:
         UserCodeError: the loss stands in a `tf.function` of a step that is run eagerly.
     """
-    if isinstance(owner, keras.losses.Loss) and current_step.is_nested_in_eager():
+    if current_step.is_nested_in_eager():
         raise UserCodeError(
             Problem(
-                got=f"the loss {owner.name}, which is of a whole batch, in a tf.function of a step that is run eagerly",
+                got=f"the loss {name}, which is of a whole batch, in a tf.function of a step that is run eagerly",
                 expected="a step of one kind, with several workers",
                 fix="leave out run_eagerly, or the tf.function",
             )
