@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+from keras import tree
 
 from raytrain.worker.variables import optimizers
 
+_LOSSES, _METRICS = ("_user_loss",), ("_user_metrics", "_user_weighted_metrics")
 _PROVEN = ("keras", "tensorflow", "tf_keras")
 
 
@@ -37,14 +39,18 @@ def _parts(model: keras.Model) -> Iterator[Any]:
             part = getattr(layer, name, None)
             if part is not None:
                 yield part if hasattr(part, "__qualname__") else type(part)
-    for metric in model.metrics:
-        yield type(metric)
-        yield getattr(metric, "_fn", None)
-    for loss in keras.tree.flatten(model.loss):
-        yield from (getattr(loss, "fn", None), loss if callable(loss) and hasattr(loss, "__qualname__") else type(loss))
+    yield from map(type, model.metrics)
+    for part in tree.flatten([_given(model._compile_loss, _LOSSES), _given(model._compile_metrics, _METRICS)]):
+        yield part if hasattr(part, "__qualname__") else type(part)
+        yield from (getattr(part, "fn", None), getattr(part, "_fn", None))
     for optimizer in optimizers(model):
         yield type(optimizer)
         yield type(getattr(optimizer, "inner_optimizer", optimizer))
+
+
+def _given(compiled: Any, names: tuple[str, ...]) -> list[Any]:
+    """What the user gave to `compile`, which Keras makes more of later."""
+    return [getattr(compiled, name) for name in names if getattr(compiled, name, None) is not None]
 
 
 def _own_name(part: Any) -> str | None:

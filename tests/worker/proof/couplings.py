@@ -30,7 +30,7 @@ def _model(
     kind: str = "keras.Model",
     optimizer: str = '"sgd"',
     loss: str = '"mse"',
-    metrics: str = "[]",
+    metrics: str = "None",
 ) -> str:
     return _MODEL.format(code=code, layer=layer, kind=kind, optimizer=optimizer, loss=loss, metrics=metrics)
 
@@ -58,13 +58,13 @@ UNCOUPLED = {
     "metric: for each row": _model(_LOSS.format("ops.abs(y_true - y_pred)"), metrics="[own]"),
     "layer: for each row": _model(_LAYER.format("x * ops.sigmoid(x)"), layer="x = Own()(x)"),
     "layer: normalises a row": _model(
-        _LAYER.format("x / (1e-3 + ops.std(x, axis=-1, keepdims=True))"), layer="x = Own()(x)"
+        _LAYER.format("x / ops.sqrt(1e-3 + ops.var(x, axis=-1, keepdims=True))"), layer="x = Own()(x)"
     ),
     "step: a mean": _model(_STEP.format(loss=_MEAN, after=""), kind="Own"),
 }
 COUPLED = {
     "layer: batch deviation": _model(
-        _LAYER.format("x + ops.std(x, axis=0, keepdims=True)"), layer='x = Own(name="mixing")(x)'
+        _LAYER.format("x + ops.sqrt(1e-3 + ops.var(x, axis=0, keepdims=True))"), layer='x = Own(name="mixing")(x)'
     ),
     "layer: centred over the batch": _model(_LAYER.format("x - ops.mean(x, axis=0)"), layer="x = Own()(x)"),
     "layer: attention between rows": _model(
