@@ -43,7 +43,14 @@ from tensorflow.python.distribute import values
 
 from raytrain.errors import Problem, UserCodeError
 from raytrain.worker import user_process
-from raytrain.worker.exact import current_step, gradient_reduction, metric_pooling, own_metrics, whole_batch
+from raytrain.worker.exact import (
+    batch_normalization,
+    current_step,
+    gradient_reduction,
+    metric_pooling,
+    own_metrics,
+    whole_batch,
+)
 from raytrain.worker.exact.patching import mending_classes
 from raytrain.worker.feed import Feed
 
@@ -90,6 +97,7 @@ def _mend_means() -> None:
     keras.metrics.Mean.update_state = gradient_reduction.mean_of_batch_means(keras.metrics.Mean.update_state)
     keras_tf_nn._compute_moments_sync = gradient_reduction.moments_over_workers
     batch_norm = keras.layers.BatchNormalization
+    batch_norm.call = batch_normalization.call_synchronized(batch_norm.call)
     batch_norm._moments = gradient_reduction.masked_moments_over_workers(batch_norm._moments)
 
 
@@ -146,6 +154,7 @@ def check_anchors() -> None:
         (keras_loss.reduce_values, ("values", "sample_weight", "reduction")),
         (keras_tf_nn._compute_moments_sync, ("x", "axes", "keepdims")),
         (keras.layers.BatchNormalization._moments, ("self", "inputs", "mask")),
+        (keras.layers.BatchNormalization.call, ("self", "inputs", "training", "mask")),
         (keras.metrics.Mean.update_state, ("self", "values", "sample_weight")),
         (keras_tf_optimizer.TFOptimizer._all_reduce_sum_gradients, ("self", "grads_and_vars")),
         (BaseOptimizer.apply, ("self", "grads", "trainable_variables")),

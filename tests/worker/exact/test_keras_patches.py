@@ -33,6 +33,7 @@ ANCHORS = [
     (loss, "reduce_values"),
     (nn, "_compute_moments_sync"),
     (BatchNormalization, "_moments"),
+    (BatchNormalization, "call"),
     (Mean, "update_state"),
     (optimizer.TFOptimizer, "_all_reduce_sum_gradients"),
     (BaseOptimizer, "apply"),
