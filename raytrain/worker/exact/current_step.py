@@ -63,6 +63,26 @@ def is_of_rows(value: tf.Tensor) -> bool:
     return bool(value.shape.rank) and value.shape[0] in (None, _steps[-1].rows)
 
 
+def has_rows(value: tf.Tensor) -> bool:
+    """Whether a tensor may have the rows at hand along its first axis, some entries for each."""
+    if not value.shape.rank:
+        return False
+    rows = _steps[-1].rows
+    return value.shape[0] is None or (
+        rows is not None and value.shape[0] % rows == 0 and (rows > 1 or is_of_rows(value))
+    )
+
+
+def rows_at_hand() -> int | None:
+    """How many rows this worker has of the step; None where that differs from step to step."""
+    return _steps[-1].rows
+
+
+def rows_beforehand() -> int | None:
+    """Likewise, where every step of the epoch has as many."""
+    return None if _steps[-1].batch_rows is None else _steps[-1].rows
+
+
 def length_over_all_rows(value: tf.Tensor) -> int | None:
     """How many rows all workers' parts of a tensor have together, where that is known beforehand.
 

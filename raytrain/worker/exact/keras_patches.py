@@ -48,7 +48,9 @@ from raytrain.worker.exact import (
     current_step,
     gradient_reduction,
     metric_pooling,
+    metric_results,
     own_metrics,
+    step_numbers,
     whole_batch,
 )
 from raytrain.worker.exact.patching import mending_classes
@@ -85,7 +87,7 @@ def _mend_means() -> None:
     keras_loss.Loss.__call__ = whole_batch.loss_over_batch(keras_loss.Loss.__call__)
     keras_loss.Loss.__init__ = mending_classes("__call__", whole_batch.own_call_over_batch)(keras_loss.Loss.__init__)
     own_updates = mending_classes("update_state", own_metrics.update_over_all_rows)
-    keras.metrics.Metric.__init__ = own_updates(keras.metrics.Metric.__init__)
+    keras.metrics.Metric.__init__ = metric_results.known_when_made(own_updates(keras.metrics.Metric.__init__))
     mean_wrapper = keras.metrics.MeanMetricWrapper
     mean_wrapper.update_state = whole_batch.metric_over_batch(mean_wrapper.update_state)
     keras_loss.apply_mask = gradient_reduction.valid_over_workers(keras_loss.apply_mask)
@@ -94,7 +96,8 @@ def _mend_means() -> None:
     for optimizer in (BaseOptimizer, LossScaleOptimizer, MultiOptimizer):
         optimizer.apply = gradient_reduction.reduce_before(optimizer.apply)
     tf.GradientTape.gradient = gradient_reduction.gradient_over_rows(tf.GradientTape.gradient)
-    keras.metrics.Mean.update_state = gradient_reduction.mean_of_batch_means(keras.metrics.Mean.update_state)
+    keras.metrics.Mean.update_state = step_numbers.weigh_numbers(keras.metrics.Mean.update_state)
+    keras.metrics.Sum.update_state = step_numbers.add_numbers(keras.metrics.Sum.update_state)
     keras_tf_nn._compute_moments_sync = gradient_reduction.moments_over_workers
     batch_norm = keras.layers.BatchNormalization
     batch_norm.call = batch_normalization.call_synchronized(batch_norm.call)
@@ -156,6 +159,7 @@ def check_anchors() -> None:
         (keras.layers.BatchNormalization._moments, ("self", "inputs", "mask")),
         (keras.layers.BatchNormalization.call, ("self", "inputs", "training", "mask")),
         (keras.metrics.Mean.update_state, ("self", "values", "sample_weight")),
+        (keras.metrics.Sum.update_state, ("self", "values", "sample_weight")),
         (keras_tf_optimizer.TFOptimizer._all_reduce_sum_gradients, ("self", "grads_and_vars")),
         (BaseOptimizer.apply, ("self", "grads", "trainable_variables")),
         (LossScaleOptimizer.apply, ("self", "grads", "trainable_variables")),

@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 from keras import tree
 
-from raytrain.worker.exact import current_step, gradient_reduction, metric_results, whole_batch
+from raytrain.worker.exact import current_step, gather_rows, gradient_reduction, metric_results
 from raytrain.worker.exact.batch_normalization import synchronized_layers
 from raytrain.worker.exact.metric_pooling import is_alike, plain_value
 from raytrain.worker.exact.metric_results import Logs
@@ -113,7 +113,7 @@ def _make_function(
         nonlocal pooled, jit_compile
         function = tf.function(idle_step if is_idle else one_step, jit_compile=jit_compile)
         concrete = function.get_concrete_function(specs, tf.TensorSpec([], tf.float32))
-        found = (pooled or (made_more_of and several), jit_compile and not whole_batch.is_used())
+        found = (pooled or (made_more_of and several), jit_compile and not gather_rows.is_used())
         if found == (pooled, jit_compile):
             return concrete
         pooled, jit_compile = found
@@ -230,7 +230,10 @@ def _untrained_locals(model: keras.Model, strategy: tf.distribute.Strategy) -> l
     layers that are not trained, which follow those that are.
     """
     shared = {id(variable) for layer in synchronized_layers(model) for variable in layer.non_trainable_variables}
-    variables = {id(variable): variable for variable in [*moving_statistics(model), *model.metrics_variables]}
+    of_metrics = [variable for metric in metric_results.metrics_of(model) for variable in metric.variables]
+    variables = {
+        id(variable): variable for variable in [*moving_statistics(model), *model.metrics_variables, *of_metrics]
+    }
     return [
         (variable, local)
         for key, variable in variables.items()

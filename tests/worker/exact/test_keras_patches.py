@@ -11,7 +11,7 @@ from keras.src.backend.tensorflow import core, nn, optimizer, trainer
 from keras.src.layers import BatchNormalization
 from keras.src.losses import loss
 from keras.src.metrics.metric import Metric
-from keras.src.metrics.reduction_metrics import Mean, MeanMetricWrapper
+from keras.src.metrics.reduction_metrics import Mean, MeanMetricWrapper, Sum
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from keras.src.optimizers.multi_optimizer import MultiOptimizer
@@ -35,6 +35,7 @@ ANCHORS = [
     (BatchNormalization, "_moments"),
     (BatchNormalization, "call"),
     (Mean, "update_state"),
+    (Sum, "update_state"),
     (optimizer.TFOptimizer, "_all_reduce_sum_gradients"),
     (BaseOptimizer, "apply"),
     (LossScaleOptimizer, "apply"),
