@@ -33,6 +33,7 @@ from keras.src.backend.tensorflow import nn as keras_tf_nn
 from keras.src.backend.tensorflow import optimizer as keras_tf_optimizer
 from keras.src.backend.tensorflow import trainer as keras_tf_trainer
 from keras.src.losses import loss as keras_loss
+from keras.src.ops.operation import Operation
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from keras.src.optimizers.multi_optimizer import MultiOptimizer
@@ -49,6 +50,7 @@ from raytrain.worker.exact import (
     gradient_reduction,
     metric_pooling,
     metric_results,
+    mixing_layers,
     own_metrics,
     step_numbers,
     whole_batch,
@@ -98,6 +100,8 @@ def _mend_means() -> None:
     tf.GradientTape.gradient = gradient_reduction.gradient_over_rows(tf.GradientTape.gradient)
     keras.metrics.Mean.update_state = step_numbers.weigh_numbers(keras.metrics.Mean.update_state)
     keras.metrics.Sum.update_state = step_numbers.add_numbers(keras.metrics.Sum.update_state)
+    Operation.__call__ = mixing_layers.call_over_rows(Operation.__call__)
+    keras.Layer.__call__ = mixing_layers.regularized_over_rows(keras.Layer.__call__)
     keras_tf_nn._compute_moments_sync = gradient_reduction.moments_over_workers
     batch_norm = keras.layers.BatchNormalization
     batch_norm.call = batch_normalization.call_synchronized(batch_norm.call)
@@ -158,6 +162,8 @@ def check_anchors() -> None:
         (keras_tf_nn._compute_moments_sync, ("x", "axes", "keepdims")),
         (keras.layers.BatchNormalization._moments, ("self", "inputs", "mask")),
         (keras.layers.BatchNormalization.call, ("self", "inputs", "training", "mask")),
+        (Operation.__call__, ("self", "args", "kwargs")),
+        (vars(keras.Layer)["__call__"], ("self", "args", "kwargs")),  # not the one that it inherits
         (keras.metrics.Mean.update_state, ("self", "values", "sample_weight")),
         (keras.metrics.Sum.update_state, ("self", "values", "sample_weight")),
         (keras_tf_optimizer.TFOptimizer._all_reduce_sum_gradients, ("self", "grads_and_vars")),

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from keras.src.backend.tensorflow import core, nn, optimizer, trainer
-from keras.src.layers import BatchNormalization
+from keras.src.layers import BatchNormalization, Layer
 from keras.src.losses import loss
 from keras.src.metrics.metric import Metric
 from keras.src.metrics.reduction_metrics import Mean, MeanMetricWrapper, Sum
+from keras.src.ops.operation import Operation
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from keras.src.optimizers.multi_optimizer import MultiOptimizer
@@ -34,6 +35,8 @@ ANCHORS = [
     (nn, "_compute_moments_sync"),
     (BatchNormalization, "_moments"),
     (BatchNormalization, "call"),
+    (Operation, "__call__"),
+    (Layer, "__call__"),
     (Mean, "update_state"),
     (Sum, "update_state"),
     (optimizer.TFOptimizer, "_all_reduce_sum_gradients"),
@@ -73,7 +76,7 @@ def test_a_keras_whose_inside_has_changed_is_refused(owner: Any, name: str, monk
 @pytest.mark.parametrize(("owner", "name"), [anchor for anchor in ANCHORS if anchor[1][0] == "_"], ids=name_of)
 def test_a_keras_without_it_is_no_silent_success(owner: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(owner, name)
-    with pytest.raises((AttributeError, UserCodeError)):
+    with pytest.raises((AttributeError, KeyError, UserCodeError)):
         keras_patches.check_anchors()
 
 
