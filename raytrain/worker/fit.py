@@ -110,8 +110,9 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
             position=job.position,
             injector=injector,
         )
-        _build(model, strategy, feeds["train"])
-        with synchronized(_to_synchronize(model, spec, strategy, notice)):
+        with synchronized() if spec.fit.sync_batch_norm else contextlib.nullcontext():
+            _build(model, strategy, feeds["train"])
+            _tell_of_plain_layers(model, strategy, notice)
             _announce_model(model, job, channel)
             prove_if_needed(model, spec, strategy, feeds, lambda event: _tell(channel, event) if rank == 0 else None)
             if snapshot is not None and rank == 0:
@@ -175,19 +176,14 @@ def _make_what_a_step_makes(model: keras.Model, feed: Feed, snapshot: checkpoint
         model.train_function(iter([feed.example_chunk()]))
 
 
-def _to_synchronize(
-    model: keras.Model, spec: JobSpec, strategy: tf.distribute.Strategy, notice: Callable[[str], None]
-) -> list[keras.layers.BatchNormalization]:
-    """The layers that `fit.sync_batch_norm` is for; without it, the user is told what plain ones do here."""
+def _tell_of_plain_layers(model: keras.Model, strategy: tf.distribute.Strategy, notice: Callable[[str], None]) -> None:
+    """Without `fit.sync_batch_norm` the user is told what plain BatchNormalization does here."""
     plain = plain_layers(model)
-    if spec.fit.sync_batch_norm:
-        return plain
     if plain and strategy.num_replicas_in_sync > 1:
         notice(
             f"BatchNormalization (layer {plain[0].name}) normalises each worker's part of a batch by itself, so the"
             " result depends on the number of workers; fit.sync_batch_norm=true takes the whole batch"
         )
-    return []
 
 
 def _finish(

@@ -1069,7 +1069,7 @@ CALLBACKS = {
 }
 
 # Their modules take `make` and `mlp` from this one.
-from tests.conformance import gradient_cases, own_loss_cases, sparse_gradient_cases  # noqa: E402
+from tests.conformance import gradient_cases, own_loss_cases, row_cases, sparse_gradient_cases  # noqa: E402
 
 ROWS: dict[str, Row] = {
     f"{group}: {name}": Row(
@@ -1089,6 +1089,7 @@ ROWS: dict[str, Row] = {
         **sparse_gradient_cases.GROUPS,
         **gradient_cases.GROUPS,
         **own_loss_cases.GROUPS,
+        **row_cases.GROUPS,
     }.items()
     for name, case in cases.items()
 }

@@ -4,42 +4,59 @@ Runs in: every Train worker.
 
 A plain layer normalises each worker's slice by the slice's own statistics: with more than one worker that is another
 model than with one, so the user is told. `fit: {sync_batch_norm: true}` takes the statistics of the global batch
-instead, without a change to the user's code or to the saved model.
+instead, without a change to the user's code or to the saved model, whenever a layer is made.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
+
+from raytrain.worker.exact.patching import replaced
+
+_synchronized: list[bool] = []
 
 
 def plain_layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     """The layers that take a slice's own statistics in training: not synchronised, and not frozen."""
-    return [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable and not layer.synchronized
-    ]
+    return [layer for layer in _layers(model) if layer.trainable and not _is_synchronized(layer)]
 
 
 def synchronized_layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     """The layers that take the global batch's statistics."""
-    return [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.synchronized
-    ]
+    return [layer for layer in _layers(model) if _is_synchronized(layer)]
 
 
 @contextlib.contextmanager
-def synchronized(layers: list[keras.layers.BatchNormalization]) -> Iterator[None]:
-    """Makes layers take the global batch's statistics while the block runs; the saved model is the user's own."""
-    for layer in layers:
-        layer.synchronized = True
+def synchronized() -> Iterator[None]:
+    """Every layer takes the global batch's statistics while the block runs; the saved model is the user's own."""
+    _synchronized.append(True)
     try:
         yield
     finally:
-        for layer in layers:
-            layer.synchronized = False
+        _synchronized.pop()
+
+
+def call_synchronized(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps `BatchNormalization.call`."""
+
+    @functools.wraps(call)
+    def in_step(self: Any, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        if self.synchronized or not _is_synchronized(self):
+            return call(self, inputs, training=training, mask=mask)
+        with replaced(self, "synchronized", True):
+            return call(self, inputs, training=training, mask=mask)
+
+    return in_step
+
+
+def _is_synchronized(layer: keras.layers.BatchNormalization) -> bool:
+    return bool(layer.synchronized or _synchronized)
+
+
+def _layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]

@@ -59,11 +59,6 @@ def is_shared() -> bool:
     return has_own_rows() and is_divided()
 
 
-def rows() -> int | None:
-    """How many rows are at hand; None where that differs from step to step."""
-    return _steps[-1].rows
-
-
 def is_divided() -> bool:
     """Whether the rows of a step that is being traced or run are divided, whatever rows a part of it is handed."""
     return bool(_steps) and tf.distribute.get_strategy().num_replicas_in_sync > 1
@@ -72,6 +67,26 @@ def is_divided() -> bool:
 def is_of_rows(value: Any) -> bool:
     """Whether a value is a tensor of the rows at hand, by its length."""
     return isinstance(value, tf.Tensor) and bool(value.shape.rank) and value.shape[0] in (None, _steps[-1].rows)
+
+
+def has_rows(value: tf.Tensor) -> bool:
+    """Whether a tensor may have the rows at hand along its first axis, some entries for each."""
+    if not value.shape.rank:
+        return False
+    rows = _steps[-1].rows
+    return value.shape[0] is None or (
+        rows is not None and value.shape[0] % rows == 0 and (rows > 1 or is_of_rows(value))
+    )
+
+
+def rows_at_hand() -> int | None:
+    """How many rows this worker has of the step; None where that differs from step to step."""
+    return _steps[-1].rows
+
+
+def rows_beforehand() -> int | None:
+    """Likewise, where every step of the epoch has as many."""
+    return None if _steps[-1].batch_rows is None else _steps[-1].rows
 
 
 def length_over_all_rows(value: tf.Tensor) -> int | None:

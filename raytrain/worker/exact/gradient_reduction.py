@@ -77,18 +77,6 @@ def added_over_rows(aggregate: Callable[..., Any]) -> Callable[..., Any]:
     return add_up
 
 
-def mean_of_batch_means(update_state: Callable[..., Any]) -> Callable[..., Any]:
-    """Wraps `Mean.update_state`: a scalar without a weight is a batch's mean, and counts by the worker's share."""
-
-    @functools.wraps(update_state)
-    def weigh_scalar(self: Any, values: Any, sample_weight: Any = None) -> Any:
-        if sample_weight is None and current_step.is_shared() and tf.convert_to_tensor(values).shape.rank == 0:
-            sample_weight = tf.cast(current_step.share(), self.dtype)
-        return update_state(self, values, sample_weight)
-
-    return weigh_scalar
-
-
 def valid_over_workers(apply_mask: Callable[..., Any]) -> Callable[..., Any]:
     """Wraps `losses.loss.apply_mask`, which divides a masked loss by the valid entries of the slice at hand."""
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from raytrain.worker.exact.batch_normalization import synchronized_layers
 from raytrain.worker.exact.metric_pooling import is_alike
+from raytrain.worker.exact.metric_results import metrics_of
 from raytrain.worker.exact.moving_averages import moving_statistics, note_moved
 from raytrain.worker.variables import local
 
@@ -41,5 +42,7 @@ def _changed_by_rows(model: keras.Model) -> list[keras.Variable]:
     layers that are not trained, which follow those that are.
     """
     shared = {id(variable) for layer in synchronized_layers(model) for variable in layer.non_trainable_variables}
-    variables = {id(variable): variable for variable in [*moving_statistics(model), *model.metrics_variables]}
+    of_metrics = [variable for metric in metrics_of(model) for variable in metric.variables]
+    changed = [*moving_statistics(model), *model.metrics_variables, *of_metrics]
+    variables = {id(variable): variable for variable in changed}
     return [variable for key, variable in variables.items() if key not in shared]

@@ -22,7 +22,6 @@ import contextlib
 import functools
 import inspect
 import itertools
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -33,6 +32,7 @@ from keras.src.backend.tensorflow import nn as keras_tf_nn
 from keras.src.backend.tensorflow import optimizer as keras_tf_optimizer
 from keras.src.backend.tensorflow import trainer as keras_tf_trainer
 from keras.src.losses import loss as keras_loss
+from keras.src.ops.operation import Operation
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from keras.src.optimizers.multi_optimizer import MultiOptimizer
@@ -45,18 +45,20 @@ from tensorflow.python.eager import record
 from raytrain.errors import Problem, UserCodeError
 from raytrain.worker import user_process
 from raytrain.worker.exact import (
+    batch_normalization,
     current_step,
     gradient_reduction,
     metric_pooling,
+    metric_results,
+    mixing_layers,
     own_metrics,
+    step_numbers,
     summed_gradients,
     whole_batch,
 )
+from raytrain.worker.exact.keras_versions import check_versions
 from raytrain.worker.exact.patching import mending_classes
 from raytrain.worker.feed import Feed
-
-ALLOW_UNPROVEN = "RAYTRAIN_ALLOW_UNPROVEN_KERAS"
-PROVEN_ON = {"keras": ("3.15",), "tensorflow": ("2.21",)}
 
 _OPTIMIZER_ARGUMENTS = (
     *("self", "learning_rate", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm"),
@@ -91,7 +93,7 @@ def _mend_means() -> None:
     keras_loss.Loss.__call__ = whole_batch.loss_over_batch(keras_loss.Loss.__call__)
     keras_loss.Loss.__init__ = mending_classes("__call__", whole_batch.own_call_over_batch)(keras_loss.Loss.__init__)
     own_updates = mending_classes("update_state", own_metrics.update_over_all_rows)
-    keras.metrics.Metric.__init__ = own_updates(keras.metrics.Metric.__init__)
+    keras.metrics.Metric.__init__ = metric_results.known_when_made(own_updates(keras.metrics.Metric.__init__))
     mean_wrapper = keras.metrics.MeanMetricWrapper
     mean_wrapper.update_state = whole_batch.metric_over_batch(mean_wrapper.update_state)
     keras_loss.apply_mask = gradient_reduction.valid_over_workers(keras_loss.apply_mask)
@@ -103,9 +105,13 @@ def _mend_means() -> None:
     BaseOptimizer.__init__ = mending_classes("apply", summed_gradients.summed_before_apply)(BaseOptimizer.__init__)
     own_pairs = mending_classes("apply_gradients", summed_gradients.summed_before_apply_gradients)
     BaseOptimizer.__init__ = own_pairs(BaseOptimizer.__init__)
-    keras.metrics.Mean.update_state = gradient_reduction.mean_of_batch_means(keras.metrics.Mean.update_state)
+    keras.metrics.Mean.update_state = step_numbers.weigh_numbers(keras.metrics.Mean.update_state)
+    keras.metrics.Sum.update_state = step_numbers.add_numbers(keras.metrics.Sum.update_state)
+    Operation.__call__ = mixing_layers.call_over_rows(Operation.__call__)
+    keras.Layer.__call__ = mixing_layers.regularized_over_rows(keras.Layer.__call__)
     keras_tf_nn._compute_moments_sync = gradient_reduction.moments_over_workers
     batch_norm = keras.layers.BatchNormalization
+    batch_norm.call = batch_normalization.call_synchronized(batch_norm.call)
     batch_norm._moments = gradient_reduction.masked_moments_over_workers(batch_norm._moments)
 
 
@@ -126,25 +132,6 @@ def _mend_variables() -> None:
         setattr(values.DistributedVariable, f"__{convert.__name__}__", lambda self, to=convert: to(self.numpy()))
 
 
-def check_versions(**versions: str) -> None:
-    """Refuses versions that this was not proven on, unless the environment says otherwise.
-
-    Raises:
-        UserCodeError: a package's version is another one.
-    """
-    if os.environ.get(ALLOW_UNPROVEN, "") not in ("", "0"):
-        return
-    for package, version in versions.items():
-        if not any(version == proven or version.startswith(f"{proven}.") for proven in PROVEN_ON[package]):
-            raise UserCodeError(
-                Problem(
-                    got=f"{package} {version} on a worker",
-                    expected=" or ".join(f"{package} {proven}.x" for proven in PROVEN_ON[package]),
-                    fix=f"install that version on the cluster, or try your luck with {ALLOW_UNPROVEN}=1",
-                )
-            )
-
-
 def check_anchors() -> None:
     """Refuses a Keras whose insides are not what the mends were written for, by the parameters they rely on."""
     anchors: Sequence[tuple[Callable[..., Any], tuple[str, ...]]] = (
@@ -162,7 +149,11 @@ def check_anchors() -> None:
         (keras_loss.reduce_values, ("values", "sample_weight", "reduction")),
         (keras_tf_nn._compute_moments_sync, ("x", "axes", "keepdims")),
         (keras.layers.BatchNormalization._moments, ("self", "inputs", "mask")),
+        (keras.layers.BatchNormalization.call, ("self", "inputs", "training", "mask")),
+        (Operation.__call__, ("self", "args", "kwargs")),
+        (vars(keras.Layer)["__call__"], ("self", "args", "kwargs")),  # not the one that it inherits
         (keras.metrics.Mean.update_state, ("self", "values", "sample_weight")),
+        (keras.metrics.Sum.update_state, ("self", "values", "sample_weight")),
         (keras_tf_optimizer.TFOptimizer._all_reduce_sum_gradients, ("self", "grads_and_vars")),
         (record.could_possibly_record, ()),
         (BaseOptimizer.__init__, _OPTIMIZER_ARGUMENTS),

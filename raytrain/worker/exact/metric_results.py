@@ -10,6 +10,8 @@ results must be over all workers' rows so far, as they are in one process, and t
 from __future__ import annotations
 
 import contextlib
+import functools
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +29,8 @@ from raytrain.worker.variables import local
 
 Logs = dict[str, Any]
 
+_made: weakref.WeakSet[keras.metrics.Metric] = weakref.WeakSet()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
@@ -41,6 +45,22 @@ class Result:
         if isinstance(self.tensor, tf.Tensor) and not tf.executing_eagerly():
             return bool(self.tensor.consumers())
         return all(value is not self.tensor for value in logs.values())
+
+
+def known_when_made(init: Callable[..., None]) -> Callable[..., None]:
+    """Wraps `Metric.__init__`: a step may use a metric that the model does not list, one of the module's, say."""
+
+    @functools.wraps(init)
+    def know(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        _made.add(self)
+
+    return know
+
+
+def metrics_of(model: keras.Model) -> list[keras.metrics.Metric]:
+    """Those that a step of the model may use, each once."""
+    return list({id(metric): metric for metric in [*model.metrics, *_made]}.values())
 
 
 @contextlib.contextmanager
@@ -74,9 +94,8 @@ def recorded(model: keras.Model, *, pooled: bool) -> Iterator[list[Result]]:
 
         return result_and_note
 
-    metrics = {id(metric): metric for metric in model.metrics}.values()  # Keras lists those of nested layers twice
     with contextlib.ExitStack() as mended:
-        for metric in metrics:
+        for metric in metrics_of(model):
             mended.enter_context(replaced(metric, "result", recorded_result(metric)))
             mended.enter_context(replaced(metric, "update_state", _only_with_rows(metric, is_pooled)))
         yield results

@@ -18,9 +18,10 @@ from keras import tree
 from keras.src import backend
 
 from raytrain.worker.exact import current_step
+from raytrain.worker.exact.gather_rows import Parts, can_be_sent
 from raytrain.worker.exact.metric_pooling import is_alike
 from raytrain.worker.exact.patching import is_of_keras, replaced
-from raytrain.worker.exact.whole_batch import can_be_sent, check_gradients_come_back, gathered
+from raytrain.worker.exact.whole_batch import check_gradients_come_back
 from raytrain.worker.variables import local
 
 
@@ -80,7 +81,7 @@ def _mask_is_used(tensor: tf.Tensor) -> bool:
 def _of_all_workers(leaves: list[Any], sent: list[int]) -> list[Any]:
     """The arguments, those at `sent` with all workers' rows, and with their masks."""
     masks = {index: mask for index in sent if (mask := backend.get_keras_mask(leaves[index])) is not None}
-    rows = gathered([*(leaves[index] for index in sent), *masks.values()]) if sent else []
+    rows = Parts([*(leaves[index] for index in sent), *masks.values()]).gathered() if sent else []
     found = list(leaves)
     for index, tensor in zip([*sent], rows, strict=False):
         found[index] = tensor

@@ -155,7 +155,7 @@ def _pieces(indices: tf.Tensor) -> list[tf.Tensor]:
 
 def _sizes(grad: tf.IndexedSlices, once: list[_Lookup], twice: list[_Lookup], rows: int) -> list[int] | None:
     """How many slots each part has, in a step that is run eagerly and has forgotten it."""
-    total, own_rows = grad.indices.shape[0], current_step.rows()
+    total, own_rows = grad.indices.shape[0], current_step.rows_at_hand()
     if len(once) == 1:
         return [total]
     sizes = []

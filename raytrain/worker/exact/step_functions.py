@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 from keras import tree
 
-from raytrain.worker.exact import current_step, gradient_reduction, metric_results, own_compute_loss, whole_batch
+from raytrain.worker.exact import current_step, gather_rows, gradient_reduction, metric_results, own_compute_loss
 from raytrain.worker.exact.idle_worker import kept_without_rows
 from raytrain.worker.exact.metric_pooling import plain_value
 from raytrain.worker.exact.metric_results import Logs
@@ -138,7 +138,7 @@ def make_function(
         except Unmeasured:
             lookups.measure()
             return traced(specs)
-        found = (pooled or (made_more_of and several), jit_compile and not whole_batch.is_used())
+        found = (pooled or (made_more_of and several), jit_compile and not gather_rows.is_used())
         if found == (pooled, jit_compile):
             return concrete
         pooled, jit_compile = found

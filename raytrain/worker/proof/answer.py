@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from raytrain.data.packed import Arrays, row_count
 from raytrain.worker.feed import Feed
-from raytrain.worker.proof.mixing_layers import calls_of_own_layers, mixing_layers
+from raytrain.worker.proof.mixing_calls import calls_of_own_layers, mixing_layers
 from raytrain.worker.proof.observed import Difference, differences
 from raytrain.worker.proof.set_aside import set_aside
 from raytrain.worker.proof.telling_rows import batches_of

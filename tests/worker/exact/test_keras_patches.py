@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from keras.src.backend.tensorflow import core, nn, optimizer, trainer
-from keras.src.layers import BatchNormalization
+from keras.src.layers import BatchNormalization, Layer
 from keras.src.losses import loss
 from keras.src.metrics.metric import Metric
-from keras.src.metrics.reduction_metrics import Mean, MeanMetricWrapper
+from keras.src.metrics.reduction_metrics import Mean, MeanMetricWrapper, Sum
+from keras.src.ops.operation import Operation
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from keras.src.optimizers.multi_optimizer import MultiOptimizer
@@ -21,7 +22,7 @@ from keras.src.trainers.trainer import Trainer
 from tensorflow.python.eager import record
 
 from raytrain.errors import UserCodeError
-from raytrain.worker.exact import keras_patches
+from raytrain.worker.exact import keras_patches, keras_versions
 
 ANCHORS = [
     (loss, "scale_loss_for_distribution"),
@@ -34,7 +35,11 @@ ANCHORS = [
     (loss, "reduce_values"),
     (nn, "_compute_moments_sync"),
     (BatchNormalization, "_moments"),
+    (BatchNormalization, "call"),
+    (Operation, "__call__"),
+    (Layer, "__call__"),
     (Mean, "update_state"),
+    (Sum, "update_state"),
     (optimizer.TFOptimizer, "_all_reduce_sum_gradients"),
     (record, "could_possibly_record"),
     (BaseOptimizer, "__init__"),
@@ -74,7 +79,7 @@ def test_a_keras_whose_inside_has_changed_is_refused(owner: Any, name: str, monk
 @pytest.mark.parametrize(("owner", "name"), [anchor for anchor in ANCHORS if anchor[1][0] == "_"], ids=name_of)
 def test_a_keras_without_it_is_no_silent_success(owner: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(owner, name)
-    with pytest.raises((AttributeError, UserCodeError)):
+    with pytest.raises((AttributeError, KeyError, UserCodeError)):
         keras_patches.check_anchors()
 
 
@@ -135,11 +140,11 @@ except Exception as error:
     ],
 )
 def test_versions(package: str, version: str, fine: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(keras_patches.ALLOW_UNPROVEN, raising=False)
+    monkeypatch.delenv(keras_versions.ALLOW_UNPROVEN, raising=False)
     if fine:
-        keras_patches.check_versions(**{package: version})
+        keras_versions.check_versions(**{package: version})
         return
     with pytest.raises(UserCodeError, match=f"got {package} {version} on a worker, expected {package} "):
-        keras_patches.check_versions(**{package: version})
-    monkeypatch.setenv(keras_patches.ALLOW_UNPROVEN, "1")
-    keras_patches.check_versions(**{package: version})
+        keras_versions.check_versions(**{package: version})
+    monkeypatch.setenv(keras_versions.ALLOW_UNPROVEN, "1")
+    keras_versions.check_versions(**{package: version})

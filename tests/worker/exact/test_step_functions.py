@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from raytrain.worker.exact import step_functions, whole_batch
+from raytrain.worker.exact import gather_rows, step_functions
 from raytrain.worker.feed import Chunk
 
 
@@ -25,7 +25,7 @@ def test_xla_compiles_no_step_that_exchanges_rows(is_used: bool, monkeypatch: py
         return function(*args, **kwargs)
 
     monkeypatch.setattr(tf, "function", recorded)
-    monkeypatch.setattr(whole_batch, "is_used", lambda: is_used)
+    monkeypatch.setattr(gather_rows, "is_used", lambda: is_used)
     train = step_functions.make_train_function(model, tf.distribute.get_strategy(), static_batch=True)
     rows = np.ones((1, 3, 2), np.float32), np.ones((1, 3, 1), np.float32)
     train(iter([Chunk(data=tuple(map(tf.constant, rows)), steps=1, batch_rows=len(rows[0]), share=1.0)]))
