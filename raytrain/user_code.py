@@ -16,6 +16,8 @@ from raytrain.errors import Failure, Problem, RaytrainError, UserCodeError
 from raytrain.import_file import import_file, is_users_own
 from raytrain.spec.value_types import split_python_ref
 
+_LONGEST = 2000
+
 
 def load_reference(ref: str, folder: Path) -> Any:
     """What `FILE.py:NAME` names, with `folder` on the path so that the file can import its neighbours.
@@ -107,7 +109,10 @@ def _message(error: BaseException) -> str:
     if isinstance(error, UserCodeError) and error.problems:
         return "; ".join(f"got {item.got}, expected {item.expected}" for item in error.problems)
     text = _exit_in_words(error) if isinstance(error, SystemExit) else str(error).strip() or type(error).__name__
-    return text if len(text) <= 2000 else text[:2000] + " …"
+    if len(text) <= _LONGEST:
+        return text
+    half = _LONGEST // 2  # Keras names what it was at first, and the cause last
+    return f"{text[:half]} … {text[-half:]}"
 
 
 def _exit_in_words(error: SystemExit) -> str:
