@@ -38,7 +38,7 @@ def load_base(spec: JobSpec, folder: Path, path: Path, strategy: tf.distribute.S
         UserCodeError: Keras cannot load it.
     """
     _import_all(spec, folder, strategy)
-    own = _defined_in(folder)
+    own = defined_in(folder)
     draws = random.getstate()  # Keras draws seeds from it: a try that failed must not leave others behind
     for compiled in (True, False):
         for names in ({}, own):
@@ -64,7 +64,7 @@ def _import_all(spec: JobSpec, folder: Path, strategy: tf.distribute.Strategy) -
         load_reference(of_callbacks, folder)
 
 
-def _defined_in(folder: Path) -> dict[str, Any]:
+def defined_in(folder: Path) -> dict[str, Any]:
     """Classes and functions of the user's by their names, but for the names of Keras' own."""
     return {
         name: value

@@ -1068,6 +1068,9 @@ CALLBACKS = {
     }.items()
 }
 
+# Their modules take `make` and `mlp` from this one.
+from tests.conformance import loading_cases  # noqa: E402
+
 ROWS: dict[str, Row] = {
     f"{group}: {name}": Row(
         group=group,
@@ -1083,6 +1086,7 @@ ROWS: dict[str, Row] = {
         "metrics": METRICS,
         "precision": PRECISION,
         "callbacks": CALLBACKS | {"SwapEMAWeights": SWAPPING, "a rate that follows each batch's metrics": FOLLOWING},
+        **loading_cases.GROUPS,
     }.items()
     for name, case in cases.items()
 }

@@ -197,7 +197,8 @@ def _train(case: Case, root: Path, rank: int, workers: int) -> Outcome:
         tested = [dict(event.metrics) for event in told_of(channel.sent, events.TestEnd)]
         own = vars(sys.modules["model"]) if "model" in sys.modules else {}
         is_saved = rank == 0 and paths.model.exists()
-        model = keras.saving.load_model(paths.model, custom_objects=own, safe_mode=False) if is_saved else None
+        how: dict[str, Any] = {"custom_objects": own, "compile": False, "safe_mode": False}
+        model = keras.saving.load_model(paths.model, **how) if is_saved else None
         return Outcome(
             weights=model.get_weights() if model else [],
             history=history,

@@ -17,10 +17,15 @@ import keras
 
 def plain_layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     """The layers that take a slice's own statistics in training: not synchronised, and not frozen."""
+    return [layer for layer in unsynchronized_layers(model) if layer.trainable]
+
+
+def unsynchronized_layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """Those that would, once they are trained: a callback may unfreeze them."""
     return [
         layer
         for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable and not layer.synchronized
+        if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized
     ]
 
 

@@ -22,27 +22,36 @@ from raytrain.worker.exact.metric_pooling import is_alike, plain_value
 from raytrain.worker.exact.metric_results import Logs
 from raytrain.worker.exact.moving_averages import moving_statistics
 from raytrain.worker.feed import Chunk
+from raytrain.worker.trainable_flags import flags_of, with_flags
 
 Function = Callable[[Iterator[Chunk]], Logs]
 
 
 def make_train_function(
-    model: keras.Model, strategy: tf.distribute.Strategy, *, static_batch: bool, always_pooled: bool = False
+    model: keras.Model,
+    strategy: tf.distribute.Strategy,
+    prepare: Callable[[], None],
+    *,
+    static_batch: bool,
+    always_pooled: bool = False,
 ) -> Function:
     """A train function over `Chunk`s.
 
     Args:
+        prepare: makes the model ready for its first step; called before it, once.
         static_batch: fixes the batch's size in the traced step.
         always_pooled: every call returns what all workers' rows come to, for callbacks that act on it.
     """
     several = strategy.num_replicas_in_sync > 1
     return _make_function(
-        model, model.train_step, strategy, static_batch=static_batch, always_pooled=always_pooled and several
+        model, model.train_step, strategy, prepare, static_batch=static_batch, always_pooled=always_pooled and several
     )
 
 
-def make_test_function(model: keras.Model, strategy: tf.distribute.Strategy, *, static_batch: bool) -> Function:
-    return _make_function(model, model.test_step, strategy, static_batch=static_batch)
+def make_test_function(
+    model: keras.Model, strategy: tf.distribute.Strategy, prepare: Callable[[], None], *, static_batch: bool
+) -> Function:
+    return _make_function(model, model.test_step, strategy, prepare, static_batch=static_batch)
 
 
 def can_jit(strategy: tf.distribute.Strategy) -> bool:
@@ -54,6 +63,7 @@ def _make_function(
     model: keras.Model,
     step: Callable[[Any], Logs],
     strategy: tf.distribute.Strategy,
+    prepare: Callable[[], None],
     *,
     static_batch: bool,
     always_pooled: bool = False,
@@ -104,15 +114,40 @@ def _make_function(
             logs |= metric_results.pooled_anew(taken_as_they_are, strategy)
         return dict(model._get_metrics_result_or_logs(logs)) if always_pooled else logs
 
+    # Keras traces a step once: layers that are frozen or unfrozen later change nothing in it.
+    flags: list[bool] = []
+    is_ready = False
+
+    def make_ready() -> None:
+        nonlocal is_ready
+        if not is_ready:
+            is_ready = True
+            prepare()
+
+    def begin() -> None:
+        make_ready()
+        if not flags:
+            flags.extend(flags_of(model))
+
     if is_eager:
-        return _until_steps(_eager_chunk(one_step, idle_step), model, strategy, returned)
+        run_eagerly = _eager_chunk(one_step, idle_step)
+
+        def run_ready(chunk: Chunk) -> Logs:
+            begin()
+            with strategy.scope():
+                return run_eagerly(chunk)
+
+        function = _until_steps(run_ready, model, strategy, returned)
+        function.make_ready, function.traced_with = make_ready, flags  # type: ignore[attr-defined]
+        return function
     jit_compile = model.jit_compile and can_jit(strategy)
     loops: dict[Any, Callable[..., Logs]] = {}
 
     def traced(specs: Any, *, is_idle: bool) -> Any:
         nonlocal pooled, jit_compile
         function = tf.function(idle_step if is_idle else one_step, jit_compile=jit_compile)
-        concrete = function.get_concrete_function(specs, tf.TensorSpec([], tf.float32))
+        with strategy.scope(), with_flags(model, flags):
+            concrete = function.get_concrete_function(specs, tf.TensorSpec([], tf.float32))
         found = (pooled or (made_more_of and several), jit_compile and not whole_batch.is_used())
         if found == (pooled, jit_compile):
             return concrete
@@ -121,6 +156,7 @@ def _make_function(
 
     def loop_for(chunk: Chunk) -> Callable[..., Logs]:
         nonlocal batch_rows
+        begin()
         batch_rows = chunk.batch_rows if static_batch else None
         specs = tree.map_structure(lambda tensor: _step_spec(tensor, static_batch), chunk.data)
         shapes = tuple((spec.shape.as_list().__repr__(), spec.dtype) for spec in tree.flatten(specs))
@@ -136,6 +172,7 @@ def _make_function(
 
     function = _until_steps(run_chunk, model, strategy, returned)
     function.trace = loop_for  # type: ignore[attr-defined]
+    function.make_ready, function.traced_with = make_ready, flags  # type: ignore[attr-defined]
     return function
 
 
