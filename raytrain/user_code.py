@@ -5,7 +5,6 @@ Runs in: the driver (data functions) and every Train worker (everything else), i
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import sys
 import traceback
@@ -14,7 +13,10 @@ from types import ModuleType
 from typing import Any
 
 from raytrain.errors import Failure, Problem, RaytrainError, UserCodeError
+from raytrain.import_file import import_file, is_users_own
 from raytrain.spec.value_types import split_python_ref
+
+_LONGEST = 2000
 
 
 def load_reference(ref: str, folder: Path) -> Any:
@@ -72,29 +74,10 @@ def check_takes(function: Any, ref: str, *args: Any, **kwargs: Any) -> None:
 
 
 def _load_module(path: Path, folder: Path) -> ModuleType:
-    name = path.relative_to(folder).with_suffix("").as_posix().replace("/", ".")
-    for known in (name, f"job.{name}"):
-        loaded = sys.modules.get(known)
-        if loaded is not None and getattr(loaded, "__file__", None) == str(path):
-            return loaded
     if not path.is_file():
         raise UserCodeError(Problem(file=str(path.relative_to(folder)), got="no such file", expected="a Python file"))
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-    if name in sys.modules:
-        name = f"job.{name}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     sys.argv = [str(path)]  # the process' own are none of the user's, whose code may parse what it finds
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        sys.modules.pop(name, None)
-        raise
-    return module
+    return import_file(path, folder)
 
 
 def describe_failure(error: BaseException, folder: Path, *, rank: int | None = None) -> Failure:
@@ -126,7 +109,10 @@ def _message(error: BaseException) -> str:
     if isinstance(error, UserCodeError) and error.problems:
         return "; ".join(f"got {item.got}, expected {item.expected}" for item in error.problems)
     text = _exit_in_words(error) if isinstance(error, SystemExit) else str(error).strip() or type(error).__name__
-    return text if len(text) <= 2000 else text[:2000] + " …"
+    if len(text) <= _LONGEST:
+        return text
+    half = _LONGEST // 2  # Keras names what it was at first, and the cause last
+    return f"{text[:half]} … {text[-half:]}"
 
 
 def _exit_in_words(error: SystemExit) -> str:
@@ -149,7 +135,7 @@ def _user_frame(error: BaseException, folder: Path) -> tuple[str | None, int | N
     found: tuple[str | None, int | None] = (None, None)
     for frame in traceback.extract_tb(error.__traceback__):
         path = Path(frame.filename)
-        if path.is_relative_to(folder) and "site-packages" not in path.parts:
+        if is_users_own(path, folder):
             found = str(path.relative_to(folder)), frame.lineno
     earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if found == (None, None) and earlier is not None:

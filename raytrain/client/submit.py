@@ -33,7 +33,7 @@ from raytrain.run.run_id import mint_run_id, submission_id
 from raytrain.run.run_status import RunStatus
 from raytrain.run.summary import RunSummary
 from raytrain.spec.exclude import exclude_patterns
-from raytrain.spec.request import BASE_MODEL_FILE, REQUEST_FILE, JobRequest
+from raytrain.spec.request import REQUEST_FILE, JobRequest, base_model_file
 
 if TYPE_CHECKING:
     from raytrain.spec.load import LoadedJob
@@ -193,7 +193,7 @@ def _request(
         submitted_at=submitted_at,
         spec=job.spec,
         storage=storage_for(job.spec.storage, job.folder, shares_this_machine=connection.shares_this_machine),
-        base_model=BASE_MODEL_FILE if parcel.base_model else None,
+        base_model=base_model_file(parcel.base_model) if parcel.base_model else None,
         dashboard_url=dashboard_page(connection.address.url, submission_id(run, attempt)),
         overrides=list(overrides),
         spec_file=spec_file_of(job),
@@ -205,7 +205,7 @@ def _request(
 def _send(job: LoadedJob, connection: Connection, request: JobRequest, parcel: Upload, tell: Progress) -> None:
     extra = [(REQUEST_FILE, request.model_dump_json(indent=2).encode())]
     if parcel.base_model:
-        extra.append((BASE_MODEL_FILE, parcel.base_model.read_bytes()))
+        extra.append((base_model_file(parcel.base_model), parcel.base_model.read_bytes()))
     ourselves, folder = pack_raytrain(), pack_job(parcel.plan, extra)
     submission = build_submission(
         request,

@@ -6,19 +6,17 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from raytrain.errors import Problem, SpecError
-from raytrain.spec.file_errors import local_path, looking_up
+from raytrain.errors import Problem
+from raytrain.spec.base_checks import base_problems
 from raytrain.spec.job import JobSpec
-from raytrain.spec.line_numbers import LineNumbers, Loc
+from raytrain.spec.line_numbers import LineNumbers
 from raytrain.spec.peek.named_files import check_inside, leaves_folder
-from raytrain.spec.source_kinds import Source
+from raytrain.spec.python_refs import NOT_CALLED, python_refs
 from raytrain.spec.suggest import did_you_mean
-from raytrain.spec.value_types import is_python_ref, split_python_ref
+from raytrain.spec.value_types import split_python_ref
 
 BASE_ARGUMENT = "base"
-_NOT_CALLED = -1
 
 
 def code_problems(spec: JobSpec, folder: Path, lines: LineNumbers) -> list[Problem]:
@@ -30,45 +28,8 @@ def code_problems(spec: JobSpec, folder: Path, lines: LineNumbers) -> list[Probl
         found += _model_args_problems(spec, folder, lines)
     if spec.model.python is None:
         found += _without_function(spec, lines)
-    for loc, file in (("model", "file"), spec.model.file), (("init_from",), spec.init_from):
-        if file and (loc[-1] == "file" or file.endswith(".keras")):
-            found += [lines.located(problem, loc) for problem in _saved_model_problems(file, folder)]
+    found += base_problems(spec, folder, lines)
     return list(dict.fromkeys(found))
-
-
-def python_refs(spec: JobSpec) -> Iterator[tuple[Loc, str, int]]:
-    """Every reference into the user's Python: its place, the reference, and how many arguments it is called with.
-
-    -1 arguments: it is not called, or with arguments that only Keras knows.
-    """
-    data = spec.data
-    if spec.model.python:
-        yield ("model",), spec.model.python, _NOT_CALLED
-    if spec.compile and spec.compile.python:
-        yield ("compile",), spec.compile.python, 1
-    elif spec.compile:
-        for name in ("optimizer", "loss", "metrics", "weighted_metrics"):
-            yield from _refs_within(getattr(spec.compile, name), ("compile", name))
-    if isinstance(spec.callbacks, str):
-        yield ("callbacks",), spec.callbacks, 0
-    for part in ("train", "validation", "test"):
-        source = getattr(data, part)
-        if isinstance(source, Source) and source.code is not None:
-            yield ("data", part, *(("sql", "connect") if source.sql else ("python",))), source.code, 0
-    for index, step in enumerate(data.preprocess):
-        if step.python:
-            yield ("data", "preprocess", index, "python"), step.python, 1
-
-
-def _refs_within(value: Any, loc: Loc) -> Iterator[tuple[Loc, str, int]]:
-    if is_python_ref(value):
-        yield loc, value, _NOT_CALLED
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _refs_within(item, (*loc, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _refs_within(item, (*loc, index))
 
 
 def _ref_problems(ref: str, folder: Path, arguments: int) -> Iterator[Problem]:
@@ -89,7 +50,7 @@ def _ref_problems(ref: str, folder: Path, arguments: int) -> Iterator[Problem]:
         )
         return
     function = names.get(name)
-    if arguments != _NOT_CALLED and isinstance(function, ast.FunctionDef) and not function.decorator_list:
+    if arguments != NOT_CALLED and isinstance(function, ast.FunctionDef) and not function.decorator_list:
         yield from _call_problems(function, file, arguments)
 
 
@@ -203,16 +164,3 @@ def _without_function(spec: JobSpec, lines: LineNumbers) -> Iterator[Problem]:
             got = f"{name} beside model.{spec.model.kind}"
             expected = f"model: FILE.py:FUNCTION, the only one that {name} reaches"
             yield lines.located(Problem(got=got, expected=expected), (name,))
-
-
-def _saved_model_problems(file: str, folder: Path) -> Iterator[Problem]:
-    try:
-        path = folder / local_path(file)
-        with looking_up(file):
-            is_there = path.is_file()
-    except SpecError as error:
-        yield from error.problems
-        return
-    if not is_there:
-        near = did_you_mean(path.name, [item.name for item in path.parent.glob("*.keras")])
-        yield Problem(got=f"{file}, which does not exist", expected="a saved .keras file", fix=near)

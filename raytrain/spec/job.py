@@ -26,7 +26,7 @@ class ModelSpec(OneOf):
     layers: list[Layer] | None = Field(
         None, description="a list of {Name: {argument: value}} in Keras' own names", min_length=1
     )
-    file: str | None = Field(None, description="a saved .keras file")
+    file: str | None = Field(None, description="a saved .keras or .h5 file")
     run: str | None = Field(None, description="another run, whose saved model is trained on")
 
 
@@ -172,7 +172,9 @@ class JobSpec(StrictModel):
     name: JobName = Field(description="1 to 40 of a-z, 0-9, _ and -; the folder's name, if left out")
     model: ModelSpec = Field(description="FILE.py:FUNCTION, or a map with one of python, layers, file, run")
     model_args: dict[str, Any] = Field(default_factory=dict, description="{argument of the model function: value}")
-    init_from: str | None = Field(None, description="a run or a .keras file; reaches the model function as `base`")
+    init_from: str | None = Field(
+        None, description="a run, or a .keras or .h5 file; reaches the model function as `base`"
+    )
     compile: CompileSpec | None = Field(None, description="FILE.py:FUNCTION, or a map with optimizer, loss, metrics")
     callbacks: PythonRef | list[dict[str, dict[str, Any] | None]] = Field(
         default_factory=list, description="FILE.py:FUNCTION, or a list of {Name: {argument: value}}"

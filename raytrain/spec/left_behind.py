@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from raytrain.errors import Problem, SpecError
-from raytrain.spec.code_checks import python_refs
 from raytrain.spec.exclude import ALWAYS, Excludes, exclude_patterns, pattern_of
 from raytrain.spec.file_errors import local_path, looking_up
 from raytrain.spec.job import JobSpec
 from raytrain.spec.line_numbers import LineNumbers, Loc, dotted
 from raytrain.spec.peek.named_files import FILE_NAMES, find_files, leaves_folder, walk_files
+from raytrain.spec.python_refs import python_refs
 from raytrain.spec.source_kinds import Source
 from raytrain.spec.value_types import split_python_ref
 

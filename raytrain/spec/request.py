@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from raytrain.spec.job import JobSpec
+from raytrain.spec.peek.saved_model import suffix_of
 from raytrain.spec.pydantic_bases import StrictModel
 
 REQUEST_FILE = ".raytrain/job.json"
-BASE_MODEL_FILE = ".raytrain/base.keras"
+_BASE_MODEL_FILE = ".raytrain/base"
 
 
 class JobRequest(StrictModel):
@@ -43,3 +45,8 @@ class JobRequest(StrictModel):
     spec_file: str = ""
     files: dict[str, str] = Field(default_factory=dict)
     client: dict[str, str | None] = Field(default_factory=dict)
+
+
+def base_model_file(path: Path) -> str:
+    """Where a base model lies in the job's working directory; Keras tells by the suffix how to read it."""
+    return f"{_BASE_MODEL_FILE}{suffix_of(path)}"

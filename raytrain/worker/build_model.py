@@ -15,6 +15,7 @@ from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.job import CompileSpec, JobSpec
 from raytrain.user_code import call_reference, check_takes, load_reference
 from raytrain.worker import keras_objects
+from raytrain.worker.load_base import load_base
 
 
 def build_model(
@@ -29,8 +30,8 @@ def build_model(
     Raises:
         UserCodeError: what the user's code returned is not a model that can be trained here.
     """
+    base = load_base(spec, folder, base_model, strategy) if base_model else None
     with strategy.scope():
-        base = keras.saving.load_model(base_model) if base_model else None
         model = _make(spec, folder, base)
         if spec.compile is not None:
             _compile(model, spec.compile, folder)

@@ -16,6 +16,7 @@ from raytrain.worker import fault_injection
 from raytrain.worker.checkpoints import checkpoint
 from raytrain.worker.checkpoints.checkpoint_hook import CheckpointHook
 from raytrain.worker.checkpoints.checkpoint_writer import Writer
+from raytrain.worker.checkpoints.compile_state import CompileState
 from raytrain.worker.checkpoints.learning_rate_cut import FallBacks
 from raytrain.worker.exact.moving_averages import StatisticsHook
 from raytrain.worker.feed import Feed
@@ -60,6 +61,7 @@ def make_hooks(
     writer: Writer | None,
     snapshot: checkpoint.Snapshot | None,
     fall_backs: FallBacks,
+    compiled: CompileState,
     position: Position,
     injector: fault_injection.Injector,
 ) -> Hooks:
@@ -72,7 +74,15 @@ def make_hooks(
     """
     reporting = ReportingHook(spec, feed, channel, strategy, rank=rank, fall_backs=fall_backs.count)
     checkpoints = CheckpointHook(
-        spec.checkpoint, writer, reporting, callbacks, strategy, rank=rank, snapshot=snapshot, fall_backs=fall_backs
+        spec.checkpoint,
+        writer,
+        reporting,
+        callbacks,
+        strategy,
+        rank=rank,
+        snapshot=snapshot,
+        fall_backs=fall_backs,
+        compiled=compiled,
     )
     step_sync = StepSyncHook(
         feed,

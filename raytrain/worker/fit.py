@@ -31,20 +31,23 @@ from raytrain.worker.callback_order import Hooks, make_hooks
 from raytrain.worker.checkpoints import checkpoint
 from raytrain.worker.checkpoints.checkpoint_hook import FLUSH_S
 from raytrain.worker.checkpoints.checkpoint_writer import Writer
+from raytrain.worker.checkpoints.compile_state import CompileState
 from raytrain.worker.checkpoints.learning_rate_cut import FallBacks
 from raytrain.worker.checkpoints.object_storage import publish_checkpoint
 from raytrain.worker.checkpoints.restore_checkpoint import newest_checkpoint
-from raytrain.worker.exact import step_functions
 from raytrain.worker.exact.batch_normalization import plain_layers, synchronized
 from raytrain.worker.exact.keras_patches import build_if_possible, mend
 from raytrain.worker.feed import Feed
 from raytrain.worker.heartbeat import Position
+from raytrain.worker.load_base import defined_in
 from raytrain.worker.open_feeds import make_feeds, set_steps_per_execution
+from raytrain.worker.own_steps import make_ready, refuse_without_train_function, use_own_steps
 from raytrain.worker.process_setup import own_address, release_port
 from raytrain.worker.proof.verdict import prove_if_needed
 from raytrain.worker.reporting_hook import Channel, scalars
 from raytrain.worker.step_sync import TrainingLeft
 from raytrain.worker.strategy import join
+from raytrain.worker.trainable_flags import flags_of
 from raytrain.worker.user_callbacks import act_on_batches, for_rank, go_on_after
 from raytrain.worker.variables import deciding
 
@@ -91,10 +94,25 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
     adapt_layers(model, spec, feeds["train"].all_rows, strategy)
     notice = _chief_notice(channel, rank)
     declared = keras_objects.callbacks(spec.callbacks, job.folder)
+    compiled = CompileState(model, declared, defined_in(job.folder))
+    changes = snapshot.state.get("compiled") if snapshot else None
+    if changes is not None:
+        compiled.restore(changes, strategy)
     set_steps_per_execution(model, spec, feeds, wants_batches=act_on_batches(declared))
     fall_backs = FallBacks(count=job.fall_backs, factor=spec.divergence.learning_rate_factor)
     fall_backs.lower_schedules(model, declared)
-    _use_own_steps(model, strategy, feeds, notice, always_pooled=act_on_batches(declared))
+
+    told_of: list[keras.layers.Layer] = []
+
+    def tell_of_plain() -> None:
+        if not told_of:
+            told_of.extend(_tell_of_plain(model, spec, strategy, notice))
+
+    def before_tracing() -> None:
+        fall_backs.lower_new(model)
+        tell_of_plain()
+
+    use_own_steps(model, strategy, feeds, notice, before_tracing, always_pooled=act_on_batches(declared))
     with contextlib.ExitStack() as ending:
         hooks = make_hooks(
             spec,
@@ -107,16 +125,21 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
             writer=_writer(job, channel, injector, ending),
             snapshot=snapshot,
             fall_backs=fall_backs,
+            compiled=compiled,
             position=job.position,
             injector=injector,
         )
         with synchronized() if spec.fit.sync_batch_norm else contextlib.nullcontext():
             _build(model, strategy, feeds["train"])
-            _tell_of_plain_layers(model, strategy, notice)
+            tell_of_plain()
             _announce_model(model, job, channel)
             prove_if_needed(model, spec, strategy, feeds, lambda event: _tell(channel, event) if rank == 0 else None)
             if snapshot is not None and rank == 0:
                 go_on_after(declared, snapshot.epoch)
+            if snapshot is not None:
+                _make_what_a_step_makes(model, feeds["train"], snapshot)
+            if changes is not None:
+                compiled.unfreeze(changes)
             reason = _fit(model, spec, feeds, hooks, snapshot)
         fall_backs.give_schedules_back(model)
         _finish(model, job, feeds, hooks, channel, reason)
@@ -149,8 +172,6 @@ def _fit(
     snapshot: checkpoint.Snapshot | None,
 ) -> Reason | Pause:
     """Fits from the snapshot on, or from the start."""
-    if snapshot is not None:
-        _make_what_a_step_makes(model, feeds["train"], snapshot)
     stopped = snapshot.state["stopped"] if snapshot else None
     first = snapshot.epoch + 1 if snapshot else spec.fit.initial_epoch
     try:
@@ -165,25 +186,34 @@ def _fit(
         )
     except TrainingLeft:
         hooks.leave(model)
+    except TypeError as error:
+        refuse_without_train_function(model, error)
+        raise
     return Reason(stopped) if stopped else hooks.reporting.reason
 
 
 def _make_what_a_step_makes(model: keras.Model, feed: Feed, snapshot: checkpoint.Snapshot) -> None:
     """A second optimizer's state, say; a step that is run for it is undone by the values that are put back."""
+    make_ready(model)
+    model.train_function.traced_with[:] = flags_of(model)
     if hasattr(model.train_function, "trace"):
         model.train_function.trace(feed.example_chunk())
     elif len(deciding(model)) != len(snapshot.variables):
         model.train_function(iter([feed.example_chunk()]))
 
 
-def _tell_of_plain_layers(model: keras.Model, strategy: tf.distribute.Strategy, notice: Callable[[str], None]) -> None:
-    """Without `fit.sync_batch_norm` the user is told what plain BatchNormalization does here."""
+def _tell_of_plain(
+    model: keras.Model, spec: JobSpec, strategy: tf.distribute.Strategy, notice: Callable[[str], None]
+) -> list[keras.layers.BatchNormalization]:
+    """Tells what BatchNormalization does here where it is trained as it is; returns of which layers."""
     plain = plain_layers(model)
-    if plain and strategy.num_replicas_in_sync > 1:
-        notice(
-            f"BatchNormalization (layer {plain[0].name}) normalises each worker's part of a batch by itself, so the"
-            " result depends on the number of workers; fit.sync_batch_norm=true takes the whole batch"
-        )
+    if spec.fit.sync_batch_norm or not plain or strategy.num_replicas_in_sync == 1:
+        return []
+    notice(
+        f"BatchNormalization (layer {plain[0].name}) normalises each worker's part of a batch by itself, so the"
+        " result depends on the number of workers; fit.sync_batch_norm=true takes the whole batch"
+    )
+    return plain
 
 
 def _finish(
@@ -208,38 +238,6 @@ def _finish(
     saved = model_file.save_model(model, job.paths, rank=job.rank, notice=_chief_notice(channel, job.rank))
     if job.rank == 0:
         _tell(channel, events.ModelSaved(path=job.paths.shown(saved)))
-
-
-def _use_own_steps(
-    model: keras.Model,
-    strategy: tf.distribute.Strategy,
-    feeds: Mapping[str, Feed],
-    notice: Callable[[str], None],
-    *,
-    always_pooled: bool,
-) -> None:
-    if model.jit_compile and not step_functions.can_jit(strategy):
-        notice("jit_compile is left out: XLA cannot compile what workers on CPUs exchange")
-    tested = [feed for split, feed in feeds.items() if split != "train"]
-
-    def make_train_function(force: bool = False) -> step_functions.Function:
-        if model.train_function is None or force:
-            model.train_function = step_functions.make_train_function(
-                model, strategy, static_batch=not feeds["train"].has_partial_batch, always_pooled=always_pooled
-            )
-        return model.train_function  # type: ignore[no-any-return]
-
-    def make_test_function(force: bool = False) -> step_functions.Function:
-        if model.test_function is None or force:
-            model.test_function = step_functions.make_test_function(
-                model, strategy, static_batch=not any(feed.has_partial_batch for feed in tested)
-            )
-        return model.test_function  # type: ignore[no-any-return]
-
-    # Keras, and callbacks that want a step traced anew, ask for them by these names.
-    model.make_train_function, model.make_test_function = make_train_function, make_test_function
-    make_train_function(force=True)
-    make_test_function(force=True)
 
 
 def _build(model: keras.Model, strategy: tf.distribute.Strategy, feed: Feed) -> None:

@@ -20,9 +20,9 @@ from raytrain.client.registry import remembered
 from raytrain.client.watch import Gatherer, watch
 from raytrain.errors import StateUnknown
 from raytrain.run.run_paths import RunPaths
-from raytrain.spec.request import BASE_MODEL_FILE
 from tests.cli import lives
 from tests.cli.stand_in import Job, Life, StandIn, stand_in_cluster
+from tests.saved_models import write_saved_model
 
 runner = CliRunner()
 STOPPED = Life(
@@ -235,7 +235,7 @@ def test_a_base_model_outside_of_a_folder_that_is_gone_is_the_one_that_came_with
     overrides: tuple[str, ...], exit_code: int, cluster: StandIn, job: Path
 ) -> None:
     base = job.parent / "base.keras"
-    base.write_bytes(b"what was learned before")
+    content = write_saved_model(base)
     spec = (job / "job.yaml").read_text()
     layers = "layers: [{Input: {shape: [1]}}, {Dense: {units: 1}}]"
     (job / "job.yaml").write_text(spec.replace(layers, "file: ../base.keras"))
@@ -252,10 +252,10 @@ def test_a_base_model_outside_of_a_folder_that_is_gone_is_the_one_that_came_with
     if exit_code:
         assert "../other.keras" in result.stderr
         return
-    assert cluster.requests[1].base_model == cluster.requests[0].base_model == BASE_MODEL_FILE
+    assert cluster.requests[1].base_model == cluster.requests[0].base_model == ".raytrain/base.keras"
     *_, again = [content for content in cluster.packages.values() if b".raytrain/job.json" in content]
     with zipfile.ZipFile(io.BytesIO(again)) as archive:
-        assert archive.read(BASE_MODEL_FILE) == b"what was learned before"
+        assert archive.read(".raytrain/base.keras") == content
 
 
 def test_a_lost_driver_is_replaced_while_someone_waits(job: Path) -> None:

@@ -11,6 +11,7 @@ from raytrain.client.submit import prepare, storage_for
 from raytrain.errors import NotFound, SpecError
 from raytrain.spec.load import LoadedJob, load_job
 from tests.conftest import MakeFolder
+from tests.saved_models import write_saved_model
 
 Environ = dict[str, str]
 JOB = "name: digits\nmodel: model.py:build_model\ndata: {train: {sklearn: digits}, features: image, label: digit}\n"
@@ -36,7 +37,7 @@ def test_runs_kept_inside_of_the_folder_do_not_travel(folder: Path, environ: Env
 
 
 def test_the_base_model_is_found_before_a_cluster_is_asked(folder: Path, environ: Environ) -> None:
-    (folder / "base.keras").write_text("base")
+    write_saved_model(folder / "base.keras")
 
     assert prepare(load(folder, "init_from=base.keras"), environ).base_model == folder / "base.keras"
     with pytest.raises(NotFound, match="no run nowhere-1"):

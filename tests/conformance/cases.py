@@ -1069,7 +1069,7 @@ CALLBACKS = {
 }
 
 # Their modules take `make` and `mlp` from this one.
-from tests.conformance import gradient_cases, own_loss_cases, row_cases, sparse_gradient_cases  # noqa: E402
+from tests.conformance import gradient_cases, loading_cases, own_loss_cases, row_cases, sparse_gradient_cases  # noqa: E402
 
 ROWS: dict[str, Row] = {
     f"{group}: {name}": Row(
@@ -1090,6 +1090,7 @@ ROWS: dict[str, Row] = {
         **gradient_cases.GROUPS,
         **own_loss_cases.GROUPS,
         **row_cases.GROUPS,
+        **loading_cases.GROUPS,
     }.items()
     for name, case in cases.items()
 }

@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pytest
 
 from raytrain.errors import Problem
-from raytrain.spec.code_checks import python_refs
 from raytrain.spec.load import load_job
+from raytrain.spec.python_refs import python_refs
+from tests.saved_models import write_saved_model
 from tests.spec.conftest import JOB_YAML, Write, accepted, refused
 
 FUNCTIONS = """\
@@ -53,7 +56,12 @@ if True:
 
 
 def problems_of(write_job: Write, *overrides: str, yaml: str = JOB_YAML) -> list[Problem]:
-    return refused(write_job(yaml, f__py=FUNCTIONS, base__keras="x"), *overrides)
+    return refused(with_base(write_job(yaml, f__py=FUNCTIONS)), *overrides)
+
+
+def with_base(folder: Path) -> Path:
+    write_saved_model(folder / "base.keras")
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -141,7 +149,7 @@ def test_model_arguments(write_job: Write, overrides: list[str], field: str, got
     ],
 )
 def test_calls_that_fit(write_job: Write, overrides: list[str]) -> None:
-    accepted(write_job(f__py=FUNCTIONS, base__keras="x"), *overrides)
+    accepted(with_base(write_job(f__py=FUNCTIONS)), *overrides)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from raytrain.errors import Problem, SpecError
 from raytrain.spec.checks import check_job
 from raytrain.spec.load import load_job
 from tests.conftest import MakeFolder
+from tests.saved_models import write_saved_model
 from tests.spec.conftest import accepted
 
 JOB = """\
@@ -138,6 +139,7 @@ def test_what_travels_or_need_not_is_accepted(
 ) -> None:
     folder = make_folder({**FILES, "src/model.py": FILES["src/model.py"] + "def with_base(base): ...\n"})
     (folder.parent / "beside.csv").touch()
+    write_saved_model(folder / "base.keras")
 
     accepted(folder, *overrides, exclude(*patterns))
 

@@ -33,6 +33,7 @@ from raytrain.worker import process_setup
 class Case:
     """One training: the user's `model.py`, the spec around it, and all rows of each split as packed arrays.
 
+    `files`: what else lies in the job's folder, by path; `base`: the saved model that the model function is given.
     `fault`: as in RAYTRAIN_FAULT; `asks`: at which of the chief's questions to the driver it is asked for what;
     `cached`: whether each worker has its own rows only, as in the sharded tier.
     """
@@ -40,6 +41,8 @@ class Case:
     model_py: str
     spec: dict[str, Any]
     splits: dict[str, Any]
+    files: dict[str, str] = field(default_factory=dict)
+    base: Path | None = None
     fault: str = ""
     asks: dict[int, str] = field(default_factory=dict)
     fall_backs: int = 0
@@ -184,6 +187,7 @@ def _train(case: Case, root: Path, rank: int, workers: int) -> Outcome:
             rank=rank,
             folder=folder,
             paths=paths,
+            base_model=case.base,
             fall_backs=case.fall_backs,
         )
         history: list[dict[str, float]] = []
@@ -191,7 +195,10 @@ def _train(case: Case, root: Path, rank: int, workers: int) -> Outcome:
             reason = train(job, channel)
         rates = [epoch.pop("learning_rate", None) for epoch in history]
         tested = [dict(event.metrics) for event in told_of(channel.sent, events.TestEnd)]
-        model = keras.saving.load_model(paths.model) if rank == 0 and paths.model.exists() else None
+        own = vars(sys.modules["model"]) if "model" in sys.modules else {}
+        is_saved = rank == 0 and paths.model.exists()
+        how: dict[str, Any] = {"custom_objects": own, "compile": False, "safe_mode": False}
+        model = keras.saving.load_model(paths.model, **how) if is_saved else None
         return Outcome(
             weights=model.get_weights() if model else [],
             history=history,
@@ -260,7 +267,8 @@ def _plain_keras(case: Case, root: Path) -> Outcome:
     with _folder_of(case) as folder:
         namespace: dict[str, Any] = {"__name__": "model"}
         exec(compile((folder / "model.py").read_text(), "model.py", "exec"), namespace)
-        model = namespace["build_model"](**spec.model_args)
+        base = {"base": keras.saving.load_model(case.base)} if case.base else {}
+        model = namespace["build_model"](**spec.model_args, **base)
     batch = spec.fit.global_batch_size
     train = case.splits["train"]
     train = train[0] if len(train) == 1 else train  # as of a dataset of rows without labels
@@ -323,10 +331,10 @@ def _by_epoch(history: dict[str, list[Any]], validation_freq: int) -> list[dict[
 
 
 class _folder_of:
-    """A temporary folder with the case's model.py; the module is forgotten afterwards."""
+    """A temporary folder with the case's files; their modules are forgotten afterwards."""
 
     def __init__(self, case: Case) -> None:
-        self._text = case.model_py
+        self._files = {"model.py": case.model_py, **case.files}
 
     def __enter__(self) -> Path:
         import keras
@@ -334,11 +342,16 @@ class _folder_of:
         keras.config.set_floatx("float32")
         keras.mixed_precision.set_dtype_policy("float32")
         self._folder = Path(tempfile.mkdtemp(prefix="case-"))
-        (self._folder / "model.py").write_text(self._text)
-        sys.modules.pop("model", None)
+        for name, text in self._files.items():
+            (self._folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (self._folder / name).write_text(text)
+        sys.path.insert(0, str(self._folder))
         return self._folder
 
     def __exit__(self, *_: object) -> None:
-        sys.modules.pop("model", None)
+        for name, module in list(sys.modules.items()):
+            places = [getattr(module, "__file__", None), *getattr(module, "__path__", [])]
+            if any(str(place).startswith(str(self._folder)) for place in places):
+                del sys.modules[name]
         sys.path[:] = [path for path in sys.path if path != str(self._folder)]
         shutil.rmtree(self._folder)

@@ -13,6 +13,7 @@ from raytrain import protocol
 from raytrain.run import events
 from raytrain.worker.checkpoints.checkpoint import read
 from tests.conformance.cases import MODELS, make
+from tests.conformance.loading_cases import HOOKS, two_phases
 from tests.worker.conftest import Pools
 from tests.worker.pool import Case
 from tests.worker.test_one_answer import MLP, assert_same, case
@@ -148,6 +149,18 @@ def callbacks():
             make(HOLDING, "binary", epochs=5, callbacks="model.py:callbacks", checkpoint=CHECKPOINT),
             id="an inner model's optimizer, a variable of TensorFlow's, a callback's deque and random numbers",
         ),
+        *(
+            pytest.param(two_phases(HOOKS[hook], epochs=5, checkpoint=CHECKPOINT), id=f"compiled anew, {hook}")
+            for hook in (
+                "as an epoch begins",
+                "as an epoch ends",
+                "as training begins",
+                "a base unfrozen and nothing compiled",
+                "an optimizer that the callback holds",
+                "an optimizer without a compilation",
+                "steps as plain Python from then on",
+            )
+        ),
     ],
 )
 def test_a_run_that_goes_on_from_a_checkpoint_ends_as_if_never_cut(
@@ -165,6 +178,34 @@ def test_a_run_that_goes_on_from_a_checkpoint_ends_as_if_never_cut(
         assert [len(report.rank_seconds) for report in restored.reports] == [workers] * (epoch + 1)
         resumed.history = undisturbed.history[: epoch + 1] + resumed.history
         assert_same(resumed, undisturbed, tolerance=0)
+
+
+def test_what_is_compiled_later_knows_which_layers_were_unfrozen_before_the_cut(pools: Pools, tmp_path: Path) -> None:
+    hook = """
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            self.model.get_layer("base").layers[0].trainable = True
+        if epoch == 3:
+            self.model.compile(optimizer=keras.optimizers.Adam(0.002), loss=LOSS, metrics=["mse"])
+            self.model.make_train_function(force=True)
+"""
+    whole = two_phases(hook, epochs=5, checkpoint=CHECKPOINT)
+    undisturbed = pools(2).run(whole, tmp_path / "whole")[0]
+    _cut_after(tmp_path / "whole", tmp_path / "cut", 2)
+    resumed = pools(2).run(whole, tmp_path / "cut")[0]
+    assert not resumed.error, resumed.error
+    resumed.history = undisturbed.history[:3] + resumed.history
+    assert_same(resumed, undisturbed, tolerance=0)
+
+
+def test_what_cannot_be_compiled_again_is_refused_in_words(pools: Pools, tmp_path: Path) -> None:
+    whole = two_phases(HOOKS["another loss, a schedule and averaged weights"], epochs=4, checkpoint=CHECKPOINT)
+    undisturbed = pools(1).run(whole, tmp_path / "whole")[0]
+    assert not undisturbed.error, undisturbed.error
+    for epoch, refused in ((0, False), (2, True)):
+        _cut_after(tmp_path / "whole", tmp_path / f"cut-{epoch}", epoch)
+        [resumed] = pools(1).run(whole, tmp_path / f"cut-{epoch}")
+        assert ("a checkpoint of a model that a callback had compiled anew" in resumed.error) is refused
 
 
 def test_a_torn_checkpoint_is_passed_over(pools: Pools, tmp_path: Path) -> None:

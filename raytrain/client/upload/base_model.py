@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,14 @@ from raytrain.client.registry import RunRecord
 from raytrain.client.run_directory import pull
 from raytrain.errors import NotFound, Problem, SpecError
 from raytrain.run.run_paths import RunPaths
-from raytrain.spec.file_errors import local_path, looking_up
+from raytrain.spec.base_checks import check_saved_model, find_saved_model, names_a_file
 
 if TYPE_CHECKING:
     from raytrain.spec.job import JobSpec
 
 
 def base_model_of(spec: JobSpec, folder: Path, find: Callable[[str], RunRecord]) -> Path | None:
-    """The `.keras` file that `init_from`, `model.file` or `model.run` names; None when none does.
+    """The file that `init_from`, `model.file` or `model.run` names; None when none does.
 
     Args:
         spec: the job.
@@ -26,7 +27,7 @@ def base_model_of(spec: JobSpec, folder: Path, find: Callable[[str], RunRecord])
         find: finds a run by what the user calls it; raises NotFound.
 
     Raises:
-        SpecError: two of them are given, or the file is missing.
+        SpecError: two of them are given, the file is missing, or no worker could load it.
         NotFound: there is no such run, or it has saved no model.
     """
     named = {
@@ -47,26 +48,13 @@ def base_model_of(spec: JobSpec, folder: Path, find: Callable[[str], RunRecord])
             )
         )
     [(field, value)] = given
-    is_file = field == "model.file" or (field == "init_from" and _names_a_file(value, folder))
-    return _file(value, folder, field) if is_file else _of_run(value, field, find)
-
-
-def _names_a_file(value: str, folder: Path) -> bool:
-    with looking_up(value):
-        return value.endswith(".keras") or _path(value, folder).is_file()
-
-
-def _path(value: str, folder: Path) -> Path:
-    return folder / local_path(value)
-
-
-def _file(value: str, folder: Path, field: str) -> Path:
-    path = _path(value, folder)
-    if os.path.isfile(path):
-        return path
-    raise SpecError(
-        Problem(got=f"{value}, and there is no such file", expected="a saved .keras file on this machine", field=field)
-    )
+    is_file = field == "model.file" or (field == "init_from" and names_a_file(value, folder))
+    try:
+        path = find_saved_model(value, folder) if is_file else _of_run(value, field, find)
+        check_saved_model(path, value if is_file else f"the model of {value}", spec)
+    except SpecError as error:
+        raise SpecError(*(replace(problem, field=field) for problem in error.problems)) from None
+    return path
 
 
 def _of_run(value: str, field: str, find: Callable[[str], RunRecord]) -> Path:

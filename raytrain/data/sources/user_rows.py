@@ -16,6 +16,7 @@ from ray import cloudpickle
 
 from raytrain.data.sources.memory_tables import arrow_column, table_of_arrays
 from raytrain.errors import Problem, UserCodeError
+from raytrain.import_file import import_file, is_standing_in
 from raytrain.spec.value_types import split_python_ref
 from raytrain.user_code import call_reference, load_reference
 
@@ -23,13 +24,13 @@ from raytrain.user_code import call_reference, load_reference
 def load_portable(ref: str, folder: Path) -> Any:
     """The user's `FILE.py:NAME`, fit to be sent to Ray Data tasks, which need not find the file under its name there.
 
-    A module whose name clashes with another is loaded as `job.<name>`, which no other process can import.
+    So are its neighbours where its name is another's: no other process can import those either.
     """
     loaded = load_reference(ref, folder)
-    file = str(folder / split_python_ref(ref)[0])
-    for module in list(sys.modules.values()):
-        if getattr(module, "__file__", None) == file:
-            cloudpickle.register_pickle_by_value(module)
+    module = import_file(folder / split_python_ref(ref)[0], folder)
+    cloudpickle.register_pickle_by_value(module)
+    if is_standing_in(module):
+        cloudpickle.register_pickle_by_value(sys.modules[module.__name__.partition(".")[0]])
     return loaded
 
 

@@ -21,8 +21,10 @@ from raytrain.spec.job import CheckpointSpec
 from raytrain.worker import early_stopping
 from raytrain.worker.checkpoints import callback_state, checkpoint
 from raytrain.worker.checkpoints.checkpoint_writer import Save, Writer
+from raytrain.worker.checkpoints.compile_state import CompileState
 from raytrain.worker.checkpoints.gather_states import gather
 from raytrain.worker.checkpoints.learning_rate_cut import FallBacks
+from raytrain.worker.own_steps import make_ready
 from raytrain.worker.reporting_hook import ReportingHook
 from raytrain.worker.variables import accumulators, deciding, differing, host_copy, local
 
@@ -49,6 +51,7 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
         rank: int,
         snapshot: checkpoint.Snapshot | None,
         fall_backs: FallBacks,
+        compiled: CompileState,
     ) -> None:
         super().__init__()
         self._spec = spec
@@ -60,6 +63,7 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
         self._rank = rank
         self._snapshot = snapshot
         self._fall_backs = fall_backs
+        self._compiled = compiled
         self._saved_at = monotonic()
         self._arrays: list[checkpoint.Array] = []
 
@@ -72,6 +76,7 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         if self._snapshot is not None:
+            make_ready(self.model)
             self._restore(self._snapshot)
             self._fall_backs.lower(self.model, done=self._snapshot.state.get("fall_backs", 0))
         else:
@@ -83,11 +88,13 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
         """Undoes what Keras and the callbacks have just done to begin an epoch that began before the cut."""
         snapshot, self._snapshot = self._snapshot, None
         if snapshot is not None and snapshot.step:
+            make_ready(self.model)
             self._restore(snapshot)
             self._fall_backs.lower(self.model, done=snapshot.state.get("fall_backs", 0))
             self._restore_own(snapshot)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        make_ready(self.model)
         last = epoch + 1 == self.params["epochs"] or self.model.stop_training
         every = 1 if self._spec.every_steps is not None else self._spec.every_epochs
         if self._writer is None or self._reporting.is_diverged or not (last or (epoch + 1) % every == 0):
@@ -102,6 +109,7 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
             must: wait for a write in progress rather than leave this one out.
         """
         began = perf_counter()
+        make_ready(self.model)
         own = [np.asarray(local(self._strategy, variable)) for variable in differing(self.model)]
         state = {"callbacks": self._callback_states(), "clock": self._reporting.clock}
         ranks = gather(self._strategy, checkpoint.pack(own, state), rank=self._rank)
@@ -136,6 +144,7 @@ class CheckpointHook(keras.callbacks.Callback):  # type: ignore[misc]
                 "stopped": str(reporting.reason) if stopped and step == 0 else None,
                 "fall_backs": self._fall_backs.count,
                 "steps_per_epoch": self.params["steps"],
+                "compiled": self._compiled.state(),
                 **state,
             },
             callback_weights={

@@ -39,6 +39,7 @@ class FallBacks:
     def __init__(self, *, count: int, factor: float) -> None:
         self.count = count
         self._factor = factor
+        self._lowered: set[int] | None = None
 
     def lower_schedules(self, model: keras.Model, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         """To be called before a step is traced."""
@@ -46,25 +47,42 @@ class FallBacks:
             return
         factor = self._factor**self.count
         for optimizer in inner_optimizers(model):
-            if isinstance(optimizer._learning_rate, LearningRateSchedule):
-                optimizer._learning_rate = Lowered(optimizer._learning_rate, factor)
+            _lower_schedule(optimizer, factor)
         for callback in callbacks:
             if isinstance(callback, keras.callbacks.LearningRateScheduler) and _takes_epoch_only(callback.schedule):
                 callback.schedule = _times(callback.schedule, factor)
 
     def lower(self, model: keras.Model, *, done: int) -> None:
         """Lowers plain rates by the fall backs that are not in them yet: all but the `done` ones."""
-        if self.count <= done:
+        self._lowered = {id(optimizer) for optimizer in inner_optimizers(model)}
+        for optimizer in inner_optimizers(model):
+            _lower_rate(optimizer, self._factor ** max(0, self.count - done))
+
+    def lower_new(self, model: keras.Model) -> None:
+        """Lowers the rates of optimizers that the model has been given since training began."""
+        if self.count == 0 or self._lowered is None:
             return
         for optimizer in inner_optimizers(model):
-            if isinstance(optimizer._learning_rate, keras.Variable):
-                optimizer._learning_rate.assign(optimizer._learning_rate * self._factor ** (self.count - done))
+            if id(optimizer) not in self._lowered:
+                self._lowered.add(id(optimizer))
+                _lower_schedule(optimizer, self._factor**self.count)
+                _lower_rate(optimizer, self._factor**self.count)
 
     def give_schedules_back(self, model: keras.Model) -> None:
         """Before the model is saved: the schedule is the user's own again."""
         for optimizer in inner_optimizers(model):
             if isinstance(optimizer._learning_rate, Lowered):
                 optimizer._learning_rate = optimizer._learning_rate.schedule
+
+
+def _lower_schedule(optimizer: keras.optimizers.Optimizer, factor: float) -> None:
+    if isinstance(optimizer._learning_rate, LearningRateSchedule):
+        optimizer._learning_rate = Lowered(optimizer._learning_rate, factor)
+
+
+def _lower_rate(optimizer: keras.optimizers.Optimizer, factor: float) -> None:
+    if factor != 1 and isinstance(optimizer._learning_rate, keras.Variable):
+        optimizer._learning_rate.assign(optimizer._learning_rate * factor)
 
 
 def _takes_epoch_only(schedule: Callable[..., float]) -> bool:

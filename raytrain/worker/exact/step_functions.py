@@ -23,6 +23,7 @@ from raytrain.worker.exact.metric_pooling import plain_value
 from raytrain.worker.exact.metric_results import Logs
 from raytrain.worker.exact.sparse_lookups import SparseLookups, Unmeasured
 from raytrain.worker.feed import Chunk
+from raytrain.worker.trainable_flags import flags_of, with_flags
 
 Function = Callable[[Iterator[Chunk]], Logs]
 
@@ -38,22 +39,30 @@ class Watcher(Protocol):
 
 
 def make_train_function(
-    model: keras.Model, strategy: tf.distribute.Strategy, *, static_batch: bool, always_pooled: bool = False
+    model: keras.Model,
+    strategy: tf.distribute.Strategy,
+    prepare: Callable[[], None],
+    *,
+    static_batch: bool,
+    always_pooled: bool = False,
 ) -> Function:
     """A train function over `Chunk`s.
 
     Args:
+        prepare: makes the model ready for its first step; called before it, once.
         static_batch: fixes the batch's size in the traced step.
         always_pooled: every call returns what all workers' rows come to, for callbacks that act on it.
     """
     several = strategy.num_replicas_in_sync > 1
     return make_function(
-        model, model.train_step, strategy, static_batch=static_batch, always_pooled=always_pooled and several
+        model, model.train_step, strategy, prepare, static_batch=static_batch, always_pooled=always_pooled and several
     )
 
 
-def make_test_function(model: keras.Model, strategy: tf.distribute.Strategy, *, static_batch: bool) -> Function:
-    return make_function(model, model.test_step, strategy, static_batch=static_batch)
+def make_test_function(
+    model: keras.Model, strategy: tf.distribute.Strategy, prepare: Callable[[], None], *, static_batch: bool
+) -> Function:
+    return make_function(model, model.test_step, strategy, prepare, static_batch=static_batch)
 
 
 def can_jit(strategy: tf.distribute.Strategy) -> bool:
@@ -65,6 +74,7 @@ def make_function(
     model: keras.Model,
     step: Callable[[Any], Logs],
     strategy: tf.distribute.Strategy,
+    prepare: Callable[[], None],
     *,
     static_batch: bool,
     always_pooled: bool = False,
@@ -127,6 +137,21 @@ def make_function(
             logs |= metric_results.pooled_anew(taken_as_they_are, strategy)
         return dict(model._get_metrics_result_or_logs(logs)) if always_pooled else logs
 
+    # Keras traces a step once: layers that are frozen or unfrozen later change nothing in it.
+    flags: list[bool] = []
+    is_ready = False
+
+    def make_ready() -> None:
+        nonlocal is_ready
+        if not is_ready:
+            is_ready = True
+            prepare()
+
+    def begin() -> None:
+        make_ready()
+        if not flags:
+            flags.extend(flags_of(model))
+
     jit_compile = model.jit_compile and can_jit(strategy)
     loops: dict[Any, Callable[..., Logs]] = {}
 
@@ -134,7 +159,8 @@ def make_function(
         nonlocal pooled, jit_compile
         function = tf.function(one_step, jit_compile=jit_compile)
         try:
-            concrete = function.get_concrete_function(specs, tf.TensorSpec([], tf.float32))
+            with strategy.scope(), with_flags(model, flags):
+                concrete = function.get_concrete_function(specs, tf.TensorSpec([], tf.float32))
         except Unmeasured:
             lookups.measure()
             return traced(specs)
@@ -146,6 +172,7 @@ def make_function(
 
     def loop_for(chunk: Chunk) -> Callable[..., Logs]:
         nonlocal batch_rows
+        begin()
         batch_rows = chunk.batch_rows
         specs = tree.map_structure(lambda tensor: _step_spec(tensor, static_batch), chunk.data)
         shapes = tuple((spec.shape.as_list().__repr__(), spec.dtype) for spec in tree.flatten(specs))
@@ -158,9 +185,10 @@ def make_function(
         nonlocal batch_rows
         batch_rows = chunk.batch_rows
         logs: Logs = {}
-        for step in range(chunk.steps):
-            batch = tree.map_structure(lambda tensor, step=step: tensor[step], chunk.data)
-            logs = one_step(batch, tf.constant(chunk.share))
+        with strategy.scope():
+            for step in range(chunk.steps):
+                batch = tree.map_structure(lambda tensor, step=step: tensor[step], chunk.data)
+                logs = one_step(batch, tf.constant(chunk.share))
         return logs
 
     def run_loop(chunk: Chunk) -> Logs:
@@ -169,6 +197,7 @@ def make_function(
             return loop(chunk.data, share)
 
     def run_chunk(chunk: Chunk) -> Logs:
+        begin()
         run = run_eagerly if is_eager else run_loop
         if chunk.share > 0:
             return run(chunk)
@@ -180,6 +209,7 @@ def make_function(
     function = _until_steps(run_chunk, model, strategy, returned)
     if not is_eager:
         function.trace = loop_for  # type: ignore[attr-defined]
+    function.make_ready, function.traced_with = make_ready, flags  # type: ignore[attr-defined]
     return function
 
 

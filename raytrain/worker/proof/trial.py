@@ -43,7 +43,7 @@ class Trial:
         }
         self._names = _unique(self._variables)
         self._as_workers = step_functions.make_function(
-            model, self._method, strategy, static_batch=False, watcher=_Watcher(self._names)
+            model, self._method, strategy, lambda: None, static_batch=False, watcher=_Watcher(self._names)
         )
 
     def as_one(self, rows: Arrays) -> Observed:

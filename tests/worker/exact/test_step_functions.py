@@ -26,7 +26,7 @@ def test_xla_compiles_no_step_that_exchanges_rows(is_used: bool, monkeypatch: py
 
     monkeypatch.setattr(tf, "function", recorded)
     monkeypatch.setattr(gather_rows, "is_used", lambda: is_used)
-    train = step_functions.make_train_function(model, tf.distribute.get_strategy(), static_batch=True)
+    train = step_functions.make_train_function(model, tf.distribute.get_strategy(), lambda: None, static_batch=True)
     rows = np.ones((1, 3, 2), np.float32), np.ones((1, 3, 1), np.float32)
     train(iter([Chunk(data=tuple(map(tf.constant, rows)), steps=1, batch_rows=len(rows[0]), share=1.0)]))
     assert compiled == ([True, False] if is_used else [True])
