@@ -38,8 +38,12 @@ def import_file(path: Path, folder: Path) -> ModuleType:
 
 def modules_of(folder: Path) -> list[ModuleType]:
     """What has been imported from files of the folder."""
-    modules = [module for module in sys.modules.values() if isinstance(getattr(module, "__file__", None), str)]
-    return [module for module in modules if is_users_own(Path(str(module.__file__)), folder)]
+    found = []
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__dict__", {}).get("__file__")  # to ask a lazy module for an attribute imports it
+        if isinstance(file, str) and is_users_own(Path(file), folder):
+            found.append(module)
+    return found
 
 
 def is_users_own(file: Path, folder: Path) -> bool:

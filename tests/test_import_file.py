@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from ray import cloudpickle
@@ -156,3 +157,14 @@ def test_a_function_of_data_travels_with_what_its_package_has(tmp_path: Path) ->
         there = "import pickle; print(pickle.load(open('sent', 'rb'))())"
         done = subprocess.run([sys.executable, "-c", there], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.stdout == "1\n", done.stderr
+
+
+def test_modules_that_are_imported_when_asked_are_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lazy(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise ImportError(name)
+
+    write(tmp_path, {"model.py": "A = 1"})
+    monkeypatch.setitem(sys.modules, "lazy_one", Lazy("lazy_one"))
+    load_reference("model.py:A", tmp_path)
+    assert [module.__name__ for module in modules_of(tmp_path)] == ["model"]

@@ -350,8 +350,8 @@ class _folder_of:
 
     def __exit__(self, *_: object) -> None:
         for name, module in list(sys.modules.items()):
-            places = [getattr(module, "__file__", None), *getattr(module, "__path__", [])]
-            if any(str(place).startswith(str(self._folder)) for place in places):
+            places = getattr(module, "__dict__", {})
+            if any(str(self._folder) in str(places.get(place)) for place in ("__file__", "__path__")):
                 del sys.modules[name]
         sys.path[:] = [path for path in sys.path if path != str(self._folder)]
         shutil.rmtree(self._folder)

@@ -4,12 +4,13 @@ from typing import Any
 
 import keras
 import pytest
+import tensorflow as tf
 
 from raytrain.worker.checkpoints.learning_rate_cut import FallBacks
 
 
 def rate_of(optimizer: Any) -> float:
-    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    return float(tf.convert_to_tensor(optimizer.learning_rate))
 
 
 @pytest.mark.parametrize("makes", [float, lambda rate: keras.optimizers.schedules.PolynomialDecay(rate, 9, rate)])
