@@ -57,6 +57,7 @@ def prove(model: keras.Model, strategy: tf.distribute.Strategy, feeds: Mapping[s
                 continue
             trial = Trial(model, strategy, feed, step=step)
             batches = batches_of(feed.example, feed.plan)
+            trial.make_variables(batches[0])
             if not _repeats(trial, batches[0], allowed):
                 cannot_repeat.append(step)
                 continue

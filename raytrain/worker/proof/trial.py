@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from raytrain.data.packed import Arrays
 from raytrain.worker.exact import step_functions
+from raytrain.worker.exact.metric_results import metrics_of
 from raytrain.worker.exact.summed_gradients import Taken, behind, taken
 from raytrain.worker.feed import Feed
 from raytrain.worker.proof.observed import Array, Observed
@@ -23,8 +24,15 @@ from raytrain.worker.variables import deciding, differing, local, optimizers
 _GRADIENT = "raytrain gradient of "
 
 
+class CannotTry(Exception):
+    """A step cannot be run without a trace; says why."""
+
+
 class Trial:
     """Steps of one model, each of which begins where the model stands.
+
+    A `tf.function` of the user's becomes a part of the step: it keeps what it was traced with, and these steps are not
+    to be found in it later.
 
     Args:
         step: the name of the model's method, `train_step` or `test_step`.
@@ -35,42 +43,47 @@ class Trial:
         self._strategy = strategy
         self._feed = feed
         self._method = getattr(model, step)
-        of_optimizers = {id(variable) for each in optimizers(model) for variable in each.variables}
-        self._variables = {
-            id(behind(variable)): variable
-            for variable in deciding(model)
-            if id(variable) not in of_optimizers and _is_numeric(variable)
-        }
-        self._names = _unique(self._variables)
+        self._watcher = _Watcher(model)
         self._as_workers = step_functions.make_function(
-            model, self._method, strategy, lambda: None, static_batch=False, watcher=_Watcher(self._names)
+            model, self._method, strategy, lambda: None, static_batch=False, watcher=self._watcher
         )
+
+    def make_variables(self, rows: Arrays) -> None:
+        """Makes what only a step makes (the state of a second optimizer, say), so that it can be put back, too.
+
+        Raises:
+            CannotTry: the model runs its steps eagerly, and each changes what it makes.
+        """
+        if not hasattr(self._as_workers, "trace"):
+            raise CannotTry("its steps are run eagerly")
+        with _functions_inlined():
+            self._as_workers.trace(self._feed.chunk_of(rows))
 
     def as_one(self, rows: Arrays) -> Observed:
         """What the step comes to where one process has all the rows."""
-        data, watcher = self._feed.tensors(rows), _Watcher(self._names)
+        data = self._feed.tensors(rows)
 
         def in_replica() -> dict[str, Any]:
-            with watcher.watching():
+            with self._watcher.watching():
                 logs = step_functions.flat(self._method(step_functions.as_fed(data)))
             results = step_functions.flat(self._model.get_metrics_result())
             told = results if set(results) == set(logs) else logs  # as Keras chooses
-            return {name: tf.identity(value) for name, value in (told | watcher.seen()).items()}
+            return {name: tf.identity(value) for name, value in (told | self._watcher.seen()).items()}
 
-        with self._undone():
+        with self._undone(), _functions_inlined():
             return self._observed(self._strategy.run(in_replica))
 
     def as_workers(self, rows: Arrays) -> Observed:
         """What it comes to where each worker has its part of them."""
-        with self._undone():
+        with self._undone(), _functions_inlined():
             logs = self._as_workers(iter([self._feed.chunk_of(rows)]))
             own = {name: value for name, value in logs.items() if not name.startswith(_GRADIENT)}
             return self._observed(logs | dict(self._model._get_metrics_result_or_logs(own)))
 
     def _observed(self, results: Mapping[str, Any]) -> Observed:
         values = {
-            self._names[key]: _numbers(local(self._strategy, variable).read_value())
-            for key, variable in self._variables.items()
+            name: _numbers(local(self._strategy, variable).read_value())
+            for name, variable in _compared(self._model).items()
         }
         numbers = {name: _numbers(value) for name, value in results.items()}
         return Observed(
@@ -85,7 +98,7 @@ class Trial:
     def _undone(self) -> Iterator[None]:
         """Puts every variable back as it was, to the bit; those of metrics begin at nothing."""
         before = self._values()
-        for metric in self._model.metrics:
+        for metric in metrics_of(self._model):
             metric.reset_state()
         try:
             yield
@@ -94,7 +107,8 @@ class Trial:
                 variable.assign(value)
 
     def _values(self) -> list[tuple[tf.Variable, tf.Tensor]]:
-        every = [*deciding(self._model), *differing(self._model)]
+        of_metrics = [variable for metric in metrics_of(self._model) for variable in metric.variables]
+        every = [*deciding(self._model), *differing(self._model), *of_metrics]
         mine = {id(variable): local(self._strategy, variable) for variable in every}
         return [(variable, variable.read_value()) for variable in mine.values()]
 
@@ -102,8 +116,8 @@ class Trial:
 class _Watcher:
     """Sees what optimizers are handed, by the names of their variables."""
 
-    def __init__(self, names: Mapping[int, str]) -> None:
-        self._names = names
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
         self._handed: list[Taken] = []
 
     @contextlib.contextmanager
@@ -114,10 +128,11 @@ class _Watcher:
 
     def seen(self) -> dict[str, tf.Tensor]:
         """Dense gradients; of one that was handed several times, their number stands behind the name."""
+        names = {id(behind(variable)): name for name, variable in _compared(self._model).items()}
         found: dict[str, tf.Tensor] = {}
         times: dict[str, int] = {}
         for each in self._handed:
-            name = self._names.get(id(each.variable))
+            name = names.get(id(each.variable))
             if name is None or each.gradient is None:
                 continue
             times[name] = times.get(name, 0) + 1
@@ -126,15 +141,27 @@ class _Watcher:
         return found
 
 
-def _unique(variables: Mapping[int, keras.Variable | tf.Variable]) -> dict[int, str]:
-    """A name for each: its path, with a number behind it where several have that path."""
-    seen: dict[str, int] = {}
-    names = {}
-    for key, variable in variables.items():
+def _compared(model: keras.Model) -> dict[str, keras.Variable | tf.Variable]:
+    """What steps change, but for the optimizers' own: by its path, with a number where several have that path."""
+    of_optimizers = {id(variable) for each in optimizers(model) for variable in each.variables}
+    found: dict[str, keras.Variable | tf.Variable] = {}
+    for variable in deciding(model):
+        if id(variable) in of_optimizers or not _is_numeric(variable):
+            continue
         path = str(getattr(variable, "path", None) or variable.name)
-        seen[path] = seen.get(path, 0) + 1
-        names[key] = path if seen[path] == 1 else f"{path} ({seen[path]})"
-    return names
+        same = sum(name == path or name.startswith(f"{path} (") for name in found)
+        found[f"{path} ({same + 1})" if same else path] = variable
+    return found
+
+
+@contextlib.contextmanager
+def _functions_inlined() -> Iterator[None]:
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 def _numbers(value: Any) -> Array:

@@ -35,7 +35,15 @@ def prove_if_needed(
     workers = strategy.num_replicas_in_sync
     if workers == 1 or spec.fit.answer == "any" or not own_parts(model):
         return
-    answer = prove(model, strategy, feeds)
+    try:
+        answer = prove(model, strategy, feeds)
+    except Exception as error:  # noqa: BLE001  the user's code, which trains all the same
+        tell(
+            events.Warned(
+                message=f"the answer of {workers} workers could not be proven: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            )
+        )
+        return
     aside = list(answer.set_aside)
     if answer.differing:
         what = [f"{difference.kind} {difference.name}" for difference in answer.differing]
