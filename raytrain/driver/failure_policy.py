@@ -165,6 +165,8 @@ def decide(failure: GroupFailure, past: History, limits: RestartsSpec) -> Decisi
 def _reason_of(error: Failure) -> Reason:
     if error.kind == "StorageError":
         return Reason.STORAGE
+    if error.kind == "AnswerDiffers":
+        return Reason.ANSWER_DIFFERS
     if error.kind in ("SpecError", "UserCodeError") and error.file is None:
         return Reason.SPEC_REFUSED
     return Reason.INTERNAL if error.internal else Reason.USER_CODE

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     STOPPED_BY_CALLBACK = "stopped_by_callback"
     STOPPED_BY_USER = "stopped_by_user"
     DIVERGED = "diverged"
+    ANSWER_DIFFERS = "answer_differs"
     WORKER_LOST = "worker_lost"
     HUNG = "hung"
     PREEMPTED = "preempted"

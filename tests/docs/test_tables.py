@@ -136,7 +136,7 @@ def test_the_matrix_of_exactness_is_the_one_that_is_run() -> None:
         assert groups.count(group) == int(count) if count else group in groups, cells[0]
         allowed = float(cells[-1])
         assert allowed in {row.tolerance for row in ROWS.values() if row.group == group}
-        assert all(float(cell) <= allowed for cell in cells[1:-1])
+        assert all(float(cell) <= allowed for cell in cells[1:-1] if cell != "-")
     assert {re.split(r"[ :(]", row[0])[0] for row in table("docs/exactness.md", "group (rows)")} >= {"models", "fit"}
 
 

@@ -29,6 +29,7 @@ _REASON_IN_WORDS = {
     Reason.TIME_LIMIT: "stopped at its time limit",
     Reason.STOPPED_BY_CALLBACK: "stopped by a callback of the job's",
     Reason.STOPPED_BY_USER: "stopped by the user",
+    Reason.ANSWER_DIFFERS: "its workers do not give the answer of one",
     Reason.DIVERGED: "the loss is no number any more",
     Reason.WORKER_LOST: "a worker was lost",
     Reason.HUNG: "the workers hung",
@@ -43,7 +44,7 @@ _REASON_IN_WORDS = {
 }
 
 # What has to be mended first, and is a job of its own then.
-_ENDS_THERE_AGAIN = (Reason.USER_CODE, Reason.SPEC_REFUSED)
+_ENDS_THERE_AGAIN = (Reason.USER_CODE, Reason.SPEC_REFUSED, Reason.ANSWER_DIFFERS)
 
 
 def waiting_for(summary: RunSummary, job_message: str = "") -> str:

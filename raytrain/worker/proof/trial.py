@@ -43,7 +43,7 @@ class Trial:
         self._strategy = strategy
         self._feed = feed
         self._method = getattr(model, step)
-        self._watcher = _Watcher(model)
+        self._watcher = _Watcher()
         self._as_workers = step_functions.make_function(
             model, self._method, strategy, lambda: None, static_batch=False, watcher=self._watcher
         )
@@ -81,18 +81,16 @@ class Trial:
             return self._observed(logs | dict(self._model._get_metrics_result_or_logs(own)))
 
     def _observed(self, results: Mapping[str, Any]) -> Observed:
-        values = {
-            name: _numbers(local(self._strategy, variable).read_value())
-            for name, variable in _compared(self._model).items()
-        }
+        compared = _compared(self._model)
+        names = {id(behind(variable)): name for name, variable in compared.items()}
         numbers = {name: _numbers(value) for name, value in results.items()}
-        return Observed(
-            gradients={
-                name.removeprefix(_GRADIENT): each for name, each in numbers.items() if name.startswith(_GRADIENT)
-            },
-            variables=values,
-            results={name: each for name, each in numbers.items() if not name.startswith(_GRADIENT)},
-        )
+        gradients = {}
+        for key in [name for name in numbers if name.startswith(_GRADIENT)]:
+            number, variable = key.removeprefix(_GRADIENT).split()
+            name = names.get(int(variable), variable)
+            gradients[name if number == "1" else f"{name}, the {number}. time"] = numbers.pop(key)
+        values = {name: _numbers(local(self._strategy, variable).read_value()) for name, variable in compared.items()}
+        return Observed(gradients=gradients, variables=values, results=numbers)
 
     @contextlib.contextmanager
     def _undone(self) -> Iterator[None]:
@@ -114,10 +112,9 @@ class Trial:
 
 
 class _Watcher:
-    """Sees what optimizers are handed, by the names of their variables."""
+    """Sees what optimizers are handed: which variable's it is stands in the name, and how often it has come."""
 
-    def __init__(self, model: keras.Model) -> None:
-        self._model = model
+    def __init__(self) -> None:
         self._handed: list[Taken] = []
 
     @contextlib.contextmanager
@@ -127,17 +124,15 @@ class _Watcher:
             yield
 
     def seen(self) -> dict[str, tf.Tensor]:
-        """Dense gradients; of one that was handed several times, their number stands behind the name."""
-        names = {id(behind(variable)): name for name, variable in _compared(self._model).items()}
+        """The gradients, dense."""
         found: dict[str, tf.Tensor] = {}
-        times: dict[str, int] = {}
+        times: dict[int, int] = {}
         for each in self._handed:
-            name = names.get(id(each.variable))
-            if name is None or each.gradient is None:
+            if each.gradient is None:
                 continue
-            times[name] = times.get(name, 0) + 1
-            number = f" ({times[name]})" if times[name] > 1 else ""
-            found[_GRADIENT + name + number] = tf.convert_to_tensor(each.gradient)
+            key = id(each.variable)
+            times[key] = times.get(key, 0) + 1
+            found[f"{_GRADIENT}{times[key]} {key}"] = tf.convert_to_tensor(each.gradient)
         return found
 
 

@@ -5,6 +5,7 @@ Runs in: every Train worker.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 
 import keras
@@ -20,6 +21,10 @@ from raytrain.worker.proof.own_code import own_parts
 _NAMED = 3
 
 
+class AnswerDiffers(UserCodeError):
+    """The workers do not give the answer of one process, which the job requires."""
+
+
 def prove_if_needed(
     model: keras.Model,
     spec: JobSpec,
@@ -30,7 +35,7 @@ def prove_if_needed(
     """Proves the answer of several workers that train with code of the user's own, and tells what came of it.
 
     Raises:
-        UserCodeError: they give another answer than one process, and `fit.answer` requires that one.
+        AnswerDiffers: they give another answer than one process, and `fit.answer` requires that one.
     """
     workers = strategy.num_replicas_in_sync
     if workers == 1 or spec.fit.answer == "any" or not own_parts(model):
@@ -38,18 +43,15 @@ def prove_if_needed(
     try:
         answer = prove(model, strategy, feeds)
     except Exception as error:  # noqa: BLE001  the user's code, which trains all the same
-        tell(
-            events.Warned(
-                message=f"the answer of {workers} workers could not be proven: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-            )
-        )
+        traceback.print_exc()  # into the rank's log
+        tell(events.Warned(message=f"the answer of {workers} workers could not be proven: {_why(error)}"))
         return
     aside = list(answer.set_aside)
     if answer.differing:
         what = [f"{difference.kind} {difference.name}" for difference in answer.differing]
         tell(events.AnswerDiffers(largest=answer.largest, workers=workers, what=what, set_aside=aside))
         if spec.fit.answer == "require":
-            raise UserCodeError(_problem(answer, workers))
+            raise AnswerDiffers(_problem(answer, workers))
         tell(events.Warned(message=_warning(answer, workers)))
     elif answer.cannot_repeat:
         tell(
@@ -59,6 +61,10 @@ def prove_if_needed(
         )
     else:
         tell(events.AnswerProven(largest=answer.largest, workers=workers, set_aside=aside))
+
+
+def _why(error: Exception) -> str:
+    return " ".join([f"{type(error).__name__}:", *str(error).split("\n")[:1]])
 
 
 def _warning(answer: Answer, workers: int) -> str:

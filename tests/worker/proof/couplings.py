@@ -37,6 +37,7 @@ def _model(
 
 _LOSS = "@register\ndef own(y_true, y_pred):\n    return {}\n"
 _LAYER = "@register\nclass Own(keras.layers.Layer):\n    def call(self, x):\n        return {}\n"
+_SEGMENT = "def of(x):\n    return tf.cast(x[:, 0] > 0, tf.int32)\n"
 _STEP = """\
 @register
 class Own(keras.Model):
@@ -48,7 +49,7 @@ class Own(keras.Model):
         gradients = tape.gradient(loss, self.trainable_variables)
         {after}
         self.optimizer.apply(gradients, self.trainable_variables)
-        return {{"total": loss}}
+        return {{"loss": loss}}
 """
 _MEAN = "ops.mean(ops.square(y - y_pred))"
 
@@ -63,8 +64,12 @@ UNCOUPLED = {
     "step: a mean": _model(_STEP.format(loss=_MEAN, after=""), kind="Own"),
 }
 COUPLED = {
+    "layer: sums of segments": _model(
+        _SEGMENT + _LAYER.format("x + tf.gather(tf.math.unsorted_segment_sum(x, of(x), 2), of(x))"),
+        layer='x = Own(name="mixing")(x)',
+    ),
     "layer: batch deviation": _model(
-        _LAYER.format("x + ops.sqrt(1e-3 + ops.var(x, axis=0, keepdims=True))"), layer='x = Own(name="mixing")(x)'
+        _LAYER.format("x + ops.sqrt(1e-3 + ops.var(x, axis=0, keepdims=True))"), layer="x = Own()(x)"
     ),
     "layer: centred over the batch": _model(_LAYER.format("x - ops.mean(x, axis=0)"), layer="x = Own()(x)"),
     "layer: attention between rows": _model(

@@ -47,7 +47,7 @@ def is_equal(outcome: Outcome, reference: Outcome) -> bool:
 
 
 def test_what_mixes_rows_is_named_and_the_run_goes_on(pools: Pools, tmp_path: Path) -> None:
-    outcome = pools(2).run(case(MODELS["layer: batch deviation"]), tmp_path)[0]
+    outcome = pools(2).run(case(MODELS["layer: sums of segments"]), tmp_path)[0]
     assert outcome.reason == "completed"
     warning = next(event.message for event in outcome.of(events.Warned) if "answer" in event.message)
     assert warning.startswith("2 workers do not give the answer of one: ")
@@ -55,12 +55,12 @@ def test_what_mixes_rows_is_named_and_the_run_goes_on(pools: Pools, tmp_path: Pa
 
 
 def test_require_ends_what_does_not_give_the_answer_of_one(pools: Pools, tmp_path: Path) -> None:
-    outcomes = pools(2).run(case(MODELS["layer: batch deviation"], "require"), tmp_path)
+    outcomes = pools(2).run(case(MODELS["layer: sums of segments"], "require"), tmp_path)
     assert all("another answer from 2 workers than from one" in outcome.error for outcome in outcomes)
 
 
 def test_any_looks_for_nothing(pools: Pools, tmp_path: Path) -> None:
-    outcome = pools(2).run(case(MODELS["layer: batch deviation"], "any"), tmp_path)[0]
+    outcome = pools(2).run(case(MODELS["layer: sums of segments"], "any"), tmp_path)[0]
     assert not outcome.of(events.AnswerProven) + outcome.of(events.AnswerDiffers)
 
 
