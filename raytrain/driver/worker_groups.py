@@ -148,12 +148,18 @@ class WorkerGroups:
                     mailbox=self._mailbox,
                     group=self._group,
                     fall_backs=self._fall_backs,
+                    is_proven=self._is_proven(),
                 ),
                 self._trainers,
             )
         self._stop.group_ends()
         steps_per_epoch = self._dataset.plans_for(self._workers)["train"].steps
         return _end(self._workers, result, reader, monitor, progress, steps_per_epoch)
+
+    def _is_proven(self) -> bool:
+        """Whether as many workers of this run have proven their answer before."""
+        proven = self._recorder.summary.answer
+        return isinstance(proven, events.AnswerProven) and proven.workers == self._workers
 
     def _serve(self) -> contextlib.AbstractContextManager[Shards]:
         def notice(text: str) -> None:

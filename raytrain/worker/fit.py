@@ -62,6 +62,7 @@ class WorkerJob:
         base_model: the saved model to start from, if any.
         group: which worker group of the attempt this is.
         fall_backs: how often training has fallen back from a loss that was no finite number.
+        is_proven: as many workers have proven before that they give the answer of one.
         position: where this rank is, for those who watch it.
     """
 
@@ -73,6 +74,7 @@ class WorkerJob:
     base_model: Path | None = None
     group: int = 0
     fall_backs: int = 0
+    is_proven: bool = False
     position: Position = field(default_factory=Position)
 
 
@@ -133,7 +135,10 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
             _build(model, strategy, feeds["train"])
             tell_of_plain()
             _announce_model(model, job, channel)
-            prove_if_needed(model, spec, strategy, feeds, lambda event: _tell(channel, event) if rank == 0 else None)
+            if not job.is_proven:
+                prove_if_needed(
+                    model, spec, strategy, feeds, lambda event: _tell(channel, event) if rank == 0 else None
+                )
             if snapshot is not None and rank == 0:
                 go_on_after(declared, snapshot.epoch)
             if snapshot is not None:

@@ -40,6 +40,7 @@ class LoopConfig:
         shards: where its rows are.
         group: which worker group of the attempt this is.
         fall_backs: how often training has fallen back from a loss that was no finite number.
+        is_proven: as many workers have proven before that they give the answer of one.
     """
 
     request: str
@@ -49,6 +50,7 @@ class LoopConfig:
     mailbox: Any
     group: int
     fall_backs: int = 0
+    is_proven: bool = False
 
 
 class MailboxChannel:
@@ -120,6 +122,7 @@ def train_loop(config: dict[str, LoopConfig]) -> None:
                 base_model=folder / request.base_model if request.base_model else None,
                 group=loop.group,
                 fall_backs=loop.fall_backs,
+                is_proven=loop.is_proven,
                 position=position,
             ),
             channel,
