@@ -22,7 +22,7 @@ def deciding(model: keras.Model) -> list[keras.Variable | tf.Variable]:
     metrics = {id(variable) for variable in model.metrics_variables}
     every = [
         *model.variables,
-        *(variable for optimizer in optimizers(model) for variable in optimizer.variables),
+        *optimizers_variables(model),
         global_seed_generator().state,
     ]
     behind = {id(variable.value) for variable in [*every, *model.metrics_variables]}
@@ -42,6 +42,20 @@ def optimizers(model: keras.Model) -> list[keras.optimizers.Optimizer]:
     """Those that the model holds, or a model or a layer of the user's own within it: one, as a rule."""
     found = [item for item in _held(model) if isinstance(item, keras.optimizers.Optimizer)]
     return list({id(optimizer): optimizer for optimizer in found}.values())
+
+
+def optimizers_variables(model: keras.Model) -> list[keras.Variable]:
+    """Those of the optimizers, and of optimizers that one of the user's own holds without telling Keras."""
+    found, waiting = [], optimizers(model)
+    seen: set[int] = set()
+    while waiting:
+        optimizer = waiting.pop(0)
+        if id(optimizer) not in seen:
+            seen.add(id(optimizer))
+            found += optimizer.variables
+            held = [item for value in vars(optimizer).values() for item in _items(value)]
+            waiting += [item for item in held if isinstance(item, keras.optimizers.Optimizer)]
+    return found
 
 
 def inner_optimizers(model: keras.Model) -> list[keras.optimizers.Optimizer]:

@@ -19,7 +19,7 @@ from raytrain.worker.exact.metric_results import metrics_of
 from raytrain.worker.exact.summed_gradients import Taken, behind, taken
 from raytrain.worker.feed import Feed
 from raytrain.worker.proof.observed import Array, Observed
-from raytrain.worker.variables import deciding, differing, local, optimizers
+from raytrain.worker.variables import deciding, differing, local, optimizers_variables
 
 _GRADIENT = "raytrain gradient of "
 
@@ -138,7 +138,7 @@ class _Watcher:
 
 def _compared(model: keras.Model) -> dict[str, keras.Variable | tf.Variable]:
     """What steps change, but for the optimizers' own: by its path, with a number where several have that path."""
-    of_optimizers = {id(variable) for each in optimizers(model) for variable in each.variables}
+    of_optimizers = {id(variable) for variable in optimizers_variables(model)}
     found: dict[str, keras.Variable | tf.Variable] = {}
     for variable in deciding(model):
         if id(variable) in of_optimizers or not _is_numeric(variable):
