@@ -101,7 +101,7 @@ class Node:
         return values is not None and is_proportional(*values)
 
     def _values(self, index: int) -> tuple[Any, Any] | None:
-        values = [_static_value(operation.inputs[index]) for operation in (self.first, self.second)]
+        values = [static_value(operation.inputs[index]) for operation in (self.first, self.second)]
         return None if any(value is None for value in values) else (values[0], values[1])
 
 
@@ -115,16 +115,20 @@ _FOLDS: dict[str, Callable[..., Any]] = {
     "Pack": lambda *values: np.asarray(values).reshape(len(values)),  # of scalars, or it raises
     "Prod": lambda value, axes: np.prod(value, axis=tuple(np.atleast_1d(axes))),
     "Range": np.arange,
+    "StridedSlice": lambda value, begin, end, strides: value[begin[0]],  # one entry, which the caller sees to
     "Sub": np.subtract,
 }
 
 
-def _static_value(tensor: tf.Tensor) -> Any:
+def static_value(tensor: tf.Tensor) -> Any:
+    """A tensor's value where it follows from constants; else None."""
     value = tf.get_static_value(tensor)
     if value is not None or tensor.op.type not in _FOLDS:
         return value
-    values = [_static_value(source) for source in tensor.op.inputs]
+    values = [static_value(source) for source in tensor.op.inputs]
     if any(value is None for value in values):
+        return None
+    if tensor.op.type == "StridedSlice" and not (tensor.op.get_attr("shrink_axis_mask") == 1 == len(values[1])):
         return None
     return np.asarray(_FOLDS[tensor.op.type](*values), tensor.dtype.as_numpy_dtype)
 

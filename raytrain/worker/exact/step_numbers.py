@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from raytrain.worker.exact import current_step
 from raytrain.worker.exact.gradient_reduction import sum_over_workers
+from raytrain.worker.exact.row_facts import static_value
 
 _ROWS, _SHAPE, _VARIABLE, _ALL_ROWS = "rows", "shape", "variable", "all workers' rows"
 _LINEAR = {"Cast", "Identity", "Neg", "Reshape", "Squeeze", "StopGradient"}
@@ -104,8 +105,8 @@ def add_numbers(update_state: Callable[..., Any]) -> Callable[..., Any]:
 
 def _counts_rows(value: tf.Tensor) -> bool:
     """Whether a number comes of the rows' shape alone."""
-    constant = tf.get_static_value(value)
-    if constant is not None and not tf.executing_eagerly():
+    constant = None if tf.executing_eagerly() else static_value(value)
+    if constant is not None:
         rows = current_step.rows_at_hand()
         return np.ndim(constant) == 0 and rows is not None and rows > 1 and constant == rows
     return _depends_on(value) == {_SHAPE}
