@@ -63,7 +63,7 @@ for name, make in (("train", step_functions.make_train_function), ("test", step_
             made.get_concrete_function = lambda *a, **k: seen.append(concrete(*a, **k)) or seen[-1]
         return made
     tf.function = recording
-    function = make(model, strategy, static_batch=False)
+    function = make(model, strategy, lambda: None, static_batch=False)
     function(iter(feed))
     tf.function = wrapped
     [graph] = [concrete.graph for concrete in seen]
