@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from raytrain.data.packed import Arrays, row_count
+from raytrain.data.packed import Arrays
 from raytrain.worker.feed import Feed
-from raytrain.worker.proof.mixing_calls import calls_of_own_layers, mixing_layers
 from raytrain.worker.proof.observed import Difference, differences
 from raytrain.worker.proof.set_aside import set_aside
 from raytrain.worker.proof.telling_rows import batches_of
@@ -46,40 +45,45 @@ class Answer:
 
 def prove(model: keras.Model, strategy: tf.distribute.Strategy, feeds: Mapping[str, Feed]) -> Answer:
     """What the workers' steps come to beside those of one process; every worker is told the same."""
-    allowed = _ALLOWED.get(model.dtype_policy.compute_dtype, _ALLOWED_OF_OTHERS)
+    allowed = _allowed(model)
     found: list[Difference] = []
+    trials: list[tuple[Trial, list[Arrays]]] = []
     cannot_repeat = []
-    mixing: list[str] = []
     with set_aside(model) as aside:
         for split, step in _STEPS.items():
             feed = feeds.get(split)
             if feed is None:
                 continue
-            trial = Trial(model, strategy, feed, step=step)
-            batches = batches_of(feed.example, feed.plan)
+            trial, batches = Trial(model, strategy, feed, step=step), batches_of(feed.example, feed.plan)
             trial.make_variables(batches[0])
             if not _repeats(trial, batches[0], allowed):
                 cannot_repeat.append(step)
                 continue
             found += [each for rows in batches for each in differences(trial.as_one(rows), trial.as_workers(rows))]
-            with calls_of_own_layers(model) as calls:
-                trial.as_one(batches[0])
-            mixing += mixing_layers(calls, row_count(batches[0]))
-    agreed = _agreed(strategy, found, allowed)
+            trials.append((trial, batches))
+        agreed = _agreed(strategy, found)
+        differing = tuple(difference for difference in agreed if difference.size > allowed)
+        mixing = [name for trial, batches in trials for name in trial.mixing_layers(batches[0])] if differing else []
     return Answer(
         largest=max((difference.size for difference in agreed), default=0.0),
-        differing=tuple(difference for difference in agreed if difference.size > allowed),
+        differing=differing,
         set_aside=tuple(sorted(aside)),
         mixing=tuple(dict.fromkeys(mixing)),
         cannot_repeat=tuple(cannot_repeat),
     )
 
 
+def _allowed(model: keras.Model) -> float:
+    """How far apart two quantities may lie for rounding, by the coarsest numbers that a layer computes with."""
+    kinds = {layer.compute_dtype for layer in model._flatten_layers()}
+    return max((_ALLOWED.get(kind, _ALLOWED_OF_OTHERS) for kind in kinds), default=_ALLOWED_OF_OTHERS)
+
+
 def _repeats(trial: Trial, rows: Arrays, allowed: float) -> bool:
     return all(each.size <= allowed for each in differences(trial.as_one(rows), trial.as_one(rows)))
 
 
-def _agreed(strategy: tf.distribute.Strategy, found: list[Difference], allowed: float) -> list[Difference]:
+def _agreed(strategy: tf.distribute.Strategy, found: list[Difference]) -> list[Difference]:
     """What the first worker found, on every worker: each may round in another way. One entry a quantity."""
     mine = [min(difference.size, 1e30) for difference in found]
     is_first = strategy.cluster_resolver.task_id == 0

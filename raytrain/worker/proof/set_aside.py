@@ -30,7 +30,8 @@ def set_aside(model: keras.Model) -> Iterator[set[str]]:
     if plain:
         found.add("BatchNormalization")
     with contextlib.ExitStack() as ending:
-        ending.enter_context(synchronized())
+        if plain:
+            ending.enter_context(synchronized())
         for name, on_average in _ON_AVERAGE.items():
             ending.callback(setattr, keras_random, name, getattr(keras_random, name))
             setattr(keras_random, name, _noting(name, on_average, found))

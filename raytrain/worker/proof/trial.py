@@ -13,11 +13,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from raytrain.data.packed import Arrays
+from raytrain.data.packed import Arrays, row_count
 from raytrain.worker.exact import step_functions
 from raytrain.worker.exact.metric_results import metrics_of
 from raytrain.worker.exact.summed_gradients import Taken, behind, taken
 from raytrain.worker.feed import Feed
+from raytrain.worker.proof.mixing_calls import calls_of_own_layers, mixing_layers
 from raytrain.worker.proof.observed import Array, Observed
 from raytrain.worker.variables import deciding, differing, local, optimizers_variables
 
@@ -79,6 +80,18 @@ class Trial:
             logs = self._as_workers(iter([self._feed.chunk_of(rows)]))
             own = {name: value for name, value in logs.items() if not name.startswith(_GRADIENT)}
             return self._observed(logs | dict(self._model._get_metrics_result_or_logs(own)))
+
+    def mixing_layers(self, rows: Arrays) -> list[str]:
+        """Names of the user's own layers that make something else of a row when it comes with other rows."""
+        data = self._feed.tensors(rows)
+
+        def in_replica() -> list[str]:
+            with calls_of_own_layers(self._model) as calls:
+                self._method(step_functions.as_fed(data))
+            return mixing_layers(calls, row_count(rows))
+
+        with self._undone(), _functions_inlined():
+            return list(self._strategy.run(in_replica))
 
     def _observed(self, results: Mapping[str, Any]) -> Observed:
         compared = _compared(self._model)

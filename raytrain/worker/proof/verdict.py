@@ -18,11 +18,12 @@ from raytrain.worker.feed import Feed
 from raytrain.worker.proof.answer import Answer, prove
 from raytrain.worker.proof.own_code import own_parts
 
+_LINE_END = "\n"
 _NAMED = 3
 
 
 class AnswerDiffers(UserCodeError):
-    """The workers do not give the answer of one process, which the job requires."""
+    """The workers do not give the answer of one process, or cannot be seen to, which the job requires."""
 
 
 def prove_if_needed(
@@ -35,7 +36,7 @@ def prove_if_needed(
     """Proves the answer of several workers that train with code of the user's own, and tells what came of it.
 
     Raises:
-        AnswerDiffers: they give another answer than one process, and `fit.answer` requires that one.
+        AnswerDiffers: they are not proven to give the answer of one process, and `fit.answer` requires that.
     """
     workers = strategy.num_replicas_in_sync
     if workers == 1 or spec.fit.answer == "any" or not own_parts(model):
@@ -44,37 +45,36 @@ def prove_if_needed(
         answer = prove(model, strategy, feeds)
     except Exception as error:  # noqa: BLE001  the user's code, which trains all the same
         traceback.print_exc()  # into the rank's log
-        tell(events.Warned(message=f"the answer of {workers} workers could not be proven: {_why(error)}"))
+        _tell_unproven(f"{type(error).__name__}: {str(error).partition(_LINE_END)[0]}", spec, workers, tell)
         return
     aside = list(answer.set_aside)
     if answer.differing:
         what = [f"{difference.kind} {difference.name}" for difference in answer.differing]
         tell(events.AnswerDiffers(largest=answer.largest, workers=workers, what=what, set_aside=aside))
         if spec.fit.answer == "require":
-            raise AnswerDiffers(_problem(answer, workers))
+            raise AnswerDiffers(_problem(f"another answer from {workers} workers than from one: {_differing(answer)}"))
         tell(events.Warned(message=_warning(answer, workers)))
     elif answer.cannot_repeat:
-        tell(
-            events.Warned(
-                message=f"{answer.cannot_repeat[0]} draws random numbers of its own: its answer is not proven"
-            )
-        )
+        _tell_unproven(f"{answer.cannot_repeat[0]} draws random numbers of its own", spec, workers, tell)
     else:
         tell(events.AnswerProven(largest=answer.largest, workers=workers, set_aside=aside))
 
 
-def _why(error: Exception) -> str:
-    return " ".join([f"{type(error).__name__}:", *str(error).split("\n")[:1]])
+def _tell_unproven(why: str, spec: JobSpec, workers: int, tell: Callable[[events.Event], None]) -> None:
+    """A warning; where the answer of one is required, the end."""
+    if spec.fit.answer == "require":
+        raise AnswerDiffers(_problem(f"an answer of {workers} workers that could not be proven: {why}"))
+    tell(events.Warned(message=f"the answer of {workers} workers could not be proven: {why}"))
 
 
 def _warning(answer: Answer, workers: int) -> str:
     return f"{workers} workers do not give the answer of one: {_differing(answer)}; see the page on exactness"
 
 
-def _problem(answer: Answer, workers: int) -> Problem:
+def _problem(got: str) -> Problem:
     return Problem(
         field="fit.answer",
-        got=f"another answer from {workers} workers than from one: {_differing(answer)}",
+        got=got,
         expected="the answer of one process, which `require` asks for",
         fix="scaling.workers=1, or fit.answer=warn",
     )

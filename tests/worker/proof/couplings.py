@@ -51,6 +51,28 @@ class Own(keras.Model):
         self.optimizer.apply(gradients, self.trainable_variables)
         return {{"loss": loss}}
 """
+_CENTRE = """\
+@register
+class Own(keras.layers.Layer):
+    def build(self, shape):
+        self.centre = self.add_weight(shape=shape[1:], initializer="zeros", trainable=False)
+    def call(self, x):
+        centred = x - self.centre
+        self.centre.assign(0.5 * self.centre + 0.5 * tf.gather(x, 0) * tf.sort(x, axis=0)[0])
+        return centred
+"""
+_HOLDING = """\
+@register
+class Own(keras.optimizers.SGD):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.held = keras.optimizers.Adam(0.1)
+    def build(self, variables):
+        super().build(variables)
+        self.held.build(variables)
+    def apply(self, grads, trainable_variables=None):
+        self.held.apply(grads, trainable_variables)
+"""
 _MEAN = "ops.mean(ops.square(y - y_pred))"
 
 UNCOUPLED = {
@@ -61,6 +83,7 @@ UNCOUPLED = {
     "layer: normalises a row": _model(
         _LAYER.format("x / ops.sqrt(1e-3 + ops.var(x, axis=-1, keepdims=True))"), layer="x = Own()(x)"
     ),
+    "optimizer: holds another": _model(_HOLDING, optimizer="Own()"),
     "step: a mean": _model(_STEP.format(loss=_MEAN, after=""), kind="Own"),
 }
 COUPLED = {
@@ -68,6 +91,7 @@ COUPLED = {
         _SEGMENT + _LAYER.format("x + tf.gather(tf.math.unsorted_segment_sum(x, of(x), 2), of(x))"),
         layer='x = Own(name="mixing")(x)',
     ),
+    "layer: keeps the rows' centre": _model(_CENTRE, layer="x = Own()(x)"),
     "layer: batch deviation": _model(
         _LAYER.format("x + ops.sqrt(1e-3 + ops.var(x, axis=0, keepdims=True))"), layer="x = Own()(x)"
     ),

@@ -59,16 +59,23 @@ def test_require_ends_what_does_not_give_the_answer_of_one(pools: Pools, tmp_pat
     assert all("another answer from 2 workers than from one" in outcome.error for outcome in outcomes)
 
 
+def test_require_takes_no_answer_that_cannot_be_proven(pools: Pools, tmp_path: Path) -> None:
+    eager = MODELS["loss: for each row"].replace("metrics=None)", "metrics=None, run_eagerly=True)")
+    outcomes = pools(2).run(case(eager, "require"), tmp_path)
+    assert all("could not be proven: CannotTry: its steps are run eagerly" in outcome.error for outcome in outcomes)
+
+
 def test_any_looks_for_nothing(pools: Pools, tmp_path: Path) -> None:
     outcome = pools(2).run(case(MODELS["layer: sums of segments"], "any"), tmp_path)[0]
     assert not outcome.of(events.AnswerProven) + outcome.of(events.AnswerDiffers)
 
 
-def test_nothing_of_the_proof_stays(pools: Pools, tmp_path: Path) -> None:
-    model = MODELS["loss: for each row"]
+@pytest.mark.parametrize("name", ["layer: keeps the rows' centre", "loss: for each row", "optimizer: holds another"])
+def test_nothing_of_the_proof_stays(name: str, pools: Pools, tmp_path: Path) -> None:
+    model = MODELS[name]
     proven, unproven = (pools(2).run(case(model, answer), tmp_path / answer)[0] for answer in ("warn", "any"))
-    assert proven.of(events.AnswerProven)
-    assert not unproven.of(events.AnswerProven)
+    assert proven.of(events.AnswerProven) + proven.of(events.AnswerDiffers)
+    assert not unproven.of(events.AnswerProven) + unproven.of(events.AnswerDiffers)
     np.testing.assert_equal(proven.weights, unproven.weights)
     np.testing.assert_equal(proven.history, unproven.history)
 
