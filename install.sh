@@ -8,6 +8,8 @@ cd "$(dirname "$0")"
 candidates=${PYTHON:-python3.11 python3.12 python3.13 python3 python}
 fits='import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13)'
 uv=$(command -v uv || true)
+has_pip='import pip' makes_venv='import ensurepip, venv' # Debian ships venv without the part that puts pip into it
+if [ -n "$uv" ]; then has_pip=pass makes_venv=pass; fi    # which needs neither
 venv=.venv/bin/python
 done_file=.venv/.installed # written last, with this folder in it: an installation cut short, or moved, is taken up again
 
@@ -17,12 +19,11 @@ if can "$venv" pass && [ "$(cat "$done_file" 2>/dev/null)" = "$PWD" ] && [ ! pyp
 	exit 0
 fi
 
-if ! can "$venv" "${uv:+pass #}import pip"; then
+if ! can "$venv" "$has_pip"; then
 	python='' incomplete=''
 	for candidate in $candidates; do
 		can "$candidate" pass || continue
-		# Debian ships venv without the part that puts pip into it. uv needs neither.
-		if can "$candidate" "${uv:+pass #}import ensurepip, venv"; then python=$candidate && break; fi
+		if can "$candidate" "$makes_venv"; then python=$candidate && break; fi
 		incomplete=${incomplete:-$candidate}
 	done
 	if [ -z "$python" ] && [ -n "$incomplete" ]; then
