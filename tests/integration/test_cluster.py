@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -23,7 +24,7 @@ from raytrain.client.upload.upload_plan import list_upload
 from raytrain.cluster.connect import connect, locate
 from raytrain.cluster.jobs_api import MIRROR, JobInfo, JobsApi
 from raytrain.cluster.local import local_cluster
-from raytrain.cluster.local.cluster_processes import cluster_processes
+from raytrain.cluster.local.cluster_processes import cluster_processes, session_of
 from raytrain.cluster.local.cluster_record import LocalCluster
 from raytrain.cluster.preflight import check_cluster, installed_ray, this_python
 from raytrain.cluster.submission import FINGERPRINT, Submission
@@ -230,11 +231,29 @@ def test_too_large_an_upload_is_refused_by_ray_too(api: JobsApi) -> None:
         api.upload_package("gcs://_ray_pkg_00.zip", b"\0" * (100 * 2**20 + 1))
 
 
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that the cluster did not start."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def lives(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
 def test_stopping_ends_all_of_it_and_nothing_else(
-    cluster: LocalCluster, environ: Environ, api: JobsApi, submit: Submit
+    cluster: LocalCluster,
+    environ: Environ,
+    api: JobsApi,
+    submit: Submit,
+    bystander: subprocess.Popen[bytes],
 ) -> None:
     """The last test of the file: with a job running, whose driver leads a session of its own."""
-    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     running = submit("and-wait")
     stopped = submit("and-wait")
     wait_for(api, stopped.submission_id, RunStatus.RUNNING)
@@ -242,15 +261,13 @@ def test_stopping_ends_all_of_it_and_nothing_else(
     wait_for(api, stopped.submission_id, RunStatus.STOPPED)
     wait_for(api, running.submission_id, RunStatus.RUNNING)
     members = cluster_processes(cluster.mark, session=cluster.session)
-    assert {os.getsid(member.pid) for member in members} > {cluster.session}
+    assert {session_of(member.pid) for member in members} - {None} > {cluster.session}
 
     assert local_cluster.stop(environ) is True
 
-    assert [member for member in members if member.is_running() and member.status() != psutil.STATUS_ZOMBIE] == []
+    assert [member for member in members if lives(member)] == []
     assert cluster_processes(cluster.mark, session=None) == []
     assert local_cluster.running(environ) is None
     assert local_cluster.stop(environ) is False
     assert not Path(cluster.temp_dir).exists()
     assert bystander.poll() is None
-    bystander.kill()
-    bystander.wait()
