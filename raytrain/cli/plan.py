@@ -5,7 +5,7 @@ from __future__ import annotations
 from raytrain.cli import options
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
-from raytrain.client.read_job import read_job
+from raytrain.client.api import plan
 
 
 def command(
@@ -25,9 +25,9 @@ def command(
     --workers, the first ones are planned for, and an epoch's time is foreseen for all.
     """
     from raytrain.cli.display.plan_lines import print_plan
-    from raytrain.client.plan import plan
 
     out = Output(json=wants_json(json, output), quiet=quiet)
-    first = workers[0] if workers else None
-    checked = read_job(job, overrides=set_, name=name, workers=first, storage=storage)
-    print_plan(plan(checked, address=address, compared=workers or ()), out)
+    print_plan(
+        plan(job, workers=workers, name=name, storage=storage, address=address, overrides=set_),
+        out,
+    )

@@ -9,7 +9,7 @@ import typer
 from raytrain.cli import options
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
-from raytrain.client.validate import validate
+from raytrain.client.api import validate
 from raytrain.errors import Problem, UsageError
 
 

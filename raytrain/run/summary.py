@@ -189,7 +189,7 @@ class RunSummary:
         """
         return self.epochs[self._newest]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The object of the command line's `--json`; every key is always there."""
         return {
             "schema_version": SCHEMA_VERSION,
