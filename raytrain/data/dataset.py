@@ -23,6 +23,7 @@ from raytrain.data.packed import map_arrays
 from raytrain.data.pipeline import Pipeline
 from raytrain.data.sources import Read, explain, number_classes_alike, read_source, rows_per_file
 from raytrain.data.splits import Splitter, key_columns, make_splitter, read_key, train_rows
+from raytrain.data.tiers.array_files import array_dataset
 from raytrain.data.tiers.capacity import free_disk_bytes, measure, spilled_bytes
 from raytrain.data.tiers.passes import PassSource, split_marks
 from raytrain.data.tiers.tier_datasets import Dataset, DealtDataset, SharedDataset, spill_notices
@@ -46,6 +47,8 @@ def load_dataset(spec: JobSpec, folder: Path) -> Dataset:
         SpecError: the true row counts do not fit the splits, the batch or the workers; or the tier that is asked for
             does not hold the data, or its workers leave no CPU to read with.
     """
+    if spec.data.train.arrays is not None:
+        return array_dataset(spec, folder)
     scaling = spec.scaling
     capacity = measure(scaling.workers)
     named = {part: source for part in SPLITS if isinstance(source := getattr(spec.data, part), Source)}
