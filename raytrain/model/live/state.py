@@ -21,7 +21,8 @@ _TYPES = "types"
 def variables_of(model: keras.Model) -> list[keras.Variable]:
     """Weights, seeds and the optimizer's variables, each once; the metrics', which every epoch resets, are left out."""
     metrics = {id(variable) for variable in model.metrics_variables}
-    every = [*model.weights, *model.variables, *(model.optimizer.variables if model.optimizer is not None else ())]
+    optimizer = getattr(model, "optimizer", None)  # which a model that is not compiled yet does not have
+    every = [*model.weights, *model.variables, *(optimizer.variables if optimizer is not None else ())]
     return [variable for variable in {id(item): item for item in every}.values() if id(variable) not in metrics]
 
 
