@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from raytrain.client.live_job import LiveJob
 from raytrain.client.read_job import Overrides
 from raytrain.errors import Problem, UsageError
+from raytrain.spec.python_refs import LIVE_MODEL_FILE
 
 if TYPE_CHECKING:
     import keras
@@ -117,8 +118,8 @@ def fit(
         train, validation = last_rows(train, validation_split)
     fields = {
         "name": name or _job_name(model.name),
-        "callbacks": "live_model.py:callbacks",
-        "model": "live_model.py:build_model",
+        "callbacks": f"{LIVE_MODEL_FILE}:callbacks",
+        "model": f"{LIVE_MODEL_FILE}:build_model",
         "fit": {
             "epochs": epochs,
             "initial_epoch": initial_epoch,

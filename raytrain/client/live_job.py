@@ -15,8 +15,8 @@ from raytrain.client.display.show import in_notebook, say
 from raytrain.client.read_job import CheckedJob, Overrides, read_job
 from raytrain.client.run import Run
 from raytrain.client.submit import Submitted, storage_for, submit
-from raytrain.cluster.connect import Connection, connect
-from raytrain.errors import NotFound, Problem, RunStopped, UsageError
+from raytrain.cluster.connect import connect, locate
+from raytrain.errors import NotFound, Problem, RaytrainError, RunStopped, UsageError
 from raytrain.run.object_store import ObjectStore, is_object_store
 from raytrain.run.run_id import mint_run_id
 from raytrain.run.run_paths import RunPaths
@@ -46,33 +46,31 @@ class LiveJob:
         address: str | None,
         overrides: Overrides | None,
     ) -> keras.callbacks.History:
+        """Hands everything over, follows the run to its end, and puts what came of it back.
+
+        Raises:
+            RaytrainError: as `raytrain.fit`; what was written is gone again where the run did not come to be.
+        """
         from raytrain.model.live.hand_over import packed
         from raytrain.model.live.parcel import Parcel, put
 
         splits = {"train": train} | ({"validation": validation} if validation is not None else {})
         kept = os.fspath(storage) if storage is not None else "~/raytrain"
-        with contextlib.ExitStack() as undo:
-            folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="raytrain-fit-")))
-            connection = connect(address, progress=self._say)
-            here = connection.shares_this_machine
-            files = list(
-                packed(self._model, self._callbacks, shares_this_machine=here)
-            )  # refused before any is written
-            run = mint_run_id(self._fields["name"], now=datetime.now())
-            parcel = Parcel(_directory(kept, run, connection))
-            undo.callback(_remove, parcel.directory)
+        is_here = _runs_here(address)
+        files = list(packed(self._model, self._callbacks, shares_this_machine=is_here))
+        run = mint_run_id(self._fields["name"], now=datetime.now())
+        parcel = Parcel(_directory(kept, run, shares_this_machine=is_here))
+        with tempfile.TemporaryDirectory(prefix="raytrain-fit-") as folder, contextlib.ExitStack() as undo:
+            undo.callback(_call_off, run, parcel, address)
             for name, content in files:
                 put(parcel.given, name, content)
             for split, rows in splits.items():
                 _write(parcel.arrays(split), rows)
-            parcel.write_place(folder)
+            parcel.write_place(Path(folder))
             checked = read_job(None, folder=folder, fields=self._job(parcel, splits, kept), overrides=overrides)
-            submitted = submit(
-                checked.loaded, run=run, address=address, overrides=checked.overrides, progress=self._say
-            )
-            undo.pop_all().callback(shutil.rmtree, folder, ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        return self._follow(submitted, parcel, splits, train, checked)
+            sent = submit(checked.loaded, run=run, address=address, overrides=checked.overrides, progress=self._say)
+            undo.pop_all()
+        return self._follow(sent, parcel, splits, train, checked)
 
     def _job(self, parcel: Parcel, splits: Mapping[str, Rows], storage: str) -> dict[str, Any]:
         names = splits["train"].parts
@@ -120,15 +118,27 @@ class LiveJob:
             say(line)
 
 
-def _directory(storage: str, run: str, connection: Connection) -> str:
+def _runs_here(address: str | None) -> bool:
+    """Whether the cluster is this machine's, so that it has the same packages and paths; none is started for it."""
+    return locate(address).starts_local or connect(address, start_local=False).shares_this_machine
+
+
+def _call_off(run: str, parcel: Parcel, address: str | None) -> None:
+    """Leaves nothing behind where the call ends before the run is followed: it was refused, or interrupted."""
+    with contextlib.suppress(RaytrainError):
+        connect(address, start_local=False).api.stop(run)
+    _remove(parcel.directory)
+
+
+def _directory(storage: str, run: str, *, shares_this_machine: bool) -> str:
     """The run's directory, as this machine and the cluster see it."""
-    here = connection.shares_this_machine
-    resolved = storage_for(storage, Path.cwd(), shares_this_machine=here)
-    if not is_object_store(resolved) and not here and not (Path(resolved).is_absolute() and Path(resolved).is_dir()):
+    resolved = storage_for(storage, Path.cwd(), shares_this_machine=shares_this_machine)
+    is_seen = shares_this_machine or (Path(resolved).is_absolute() and Path(resolved).is_dir())
+    if not is_object_store(resolved) and not is_seen:
         raise UsageError(
             Problem(
                 field="storage",
-                got=f"storage={storage!r} for the cluster at {connection.address.url}, another machine",
+                got=f"storage={storage!r} for a cluster on another machine",
                 expected="a storage that this machine and the cluster see: the model and its rows travel through it",
                 fix="storage='s3://bucket/prefix', or a mount that both have under the same path",
             )

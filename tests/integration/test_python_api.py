@@ -6,7 +6,6 @@ import doctest
 import json
 import pickle
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,18 +17,6 @@ from tests.docs.pages import ROOT
 from tests.integration.conftest import Cli
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
-
-
-@pytest.fixture(scope="module")
-def here(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """This process as a user's, with the suite's cluster, in the root of the repository."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(ROOT)
-        for name in ("RAYTRAIN_ADDRESS", "RAYTRAIN_STATE_DIR"):
-            patch.setenv(name, cli.environment[name])
-        patch.setenv("HOME", str(home))
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +44,7 @@ def check_examples(thing: Any, names: dict[str, Any]) -> int:
 def public() -> list[Any]:
     functions = [raytrain.plan, raytrain.validate, raytrain.get, raytrain.runs, raytrain.up, raytrain.down]
     methods = [value for name, value in vars(raytrain.Run).items() if not name.startswith("_") and callable(value)]
-    return [*functions, raytrain.JobSpec, raytrain.Run, *methods]
+    return [*functions, raytrain.fit, raytrain.JobSpec, raytrain.Run, *methods]
 
 
 @pytest.mark.parametrize("thing", public(), ids=lambda thing: thing.__qualname__)

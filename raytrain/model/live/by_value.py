@@ -24,8 +24,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import cloudpickle
 import keras
+from ray import cloudpickle
 
 from raytrain.model.live.state import variables_of
 

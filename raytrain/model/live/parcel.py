@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raytrain.run.object_store import ObjectStore, is_object_store
+from raytrain.spec.python_refs import LIVE_MODEL_FILE
 
-SHIM_FILE = "live_model.py"
 PLACE_FILE = "live_model.json"
 SHIM = '''\
 """Written by raytrain.fit: the model and the callbacks are those of the process that called it."""
@@ -57,7 +57,7 @@ class Parcel:
         return f"{self.given}/{split}"
 
     def write_place(self, folder: Path) -> None:
-        (folder / SHIM_FILE).write_text(SHIM)
+        (folder / LIVE_MODEL_FILE).write_text(SHIM)
         (folder / PLACE_FILE).write_text(json.dumps({"directory": self.directory}))
 
     @classmethod

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import ml_dtypes
 import numpy as np
 import tensorflow as tf
 
@@ -153,7 +154,7 @@ def _array(value: Any, called: str) -> Any:
         array = array.astype(np.str_)
     if array.ndim == 0:
         raise _refused(f"{called}, a single number", "an array of rows")
-    is_float = keras.backend.is_float_dtype(array.dtype.name)
+    is_float = array.dtype.kind == "f" or hasattr(ml_dtypes, array.dtype.name)
     return Narrowed(array, keras.config.floatx()) if is_float and array.dtype != keras.config.floatx() else array
 
 
