@@ -77,7 +77,8 @@ def of_own_parts() -> keras.Model:
             Gate(),
             keras.layers.Lambda(lambda tensor: tensor + GAIN),
             keras.layers.Dense(1),
-        ]
+        ],
+        name="own",
     )
     model.compile(keras.optimizers.Adam(1e-2), weighted_mse(0.7), metrics=["mae", keras.metrics.RootMeanSquaredError()])
     return model

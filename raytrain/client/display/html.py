@@ -82,7 +82,7 @@ def _curve(summary: RunSummary) -> str:
     ]
     box = f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" role="img">{drawn}</svg>'
     limits = f"{formatting.metric(min(finite))} to {formatting.metric(max(finite))}"
-    return f"<div>{box}<br>{' '.join(shown)} {_text(limits)}</div>"
+    return f"<div>{box}<br/>{' '.join(shown)} {_text(limits)}</div>"
 
 
 def _polyline(values: Sequence[float | None], colour: str, low: float, high: float) -> str:
