@@ -51,7 +51,7 @@ def _signature(name: str, thing: Any) -> str:
     line = f"{name}({', '.join(parameters)})"
     if len(line) > 100:
         line = "\n".join([f"{name}(", *(f"    {item}," for item in parameters), ")"])
-    return f"```python\n{line}\n```\n"
+    return f"```text\n{line}\n```\n"
 
 
 def _parameter(item: inspect.Parameter) -> str:

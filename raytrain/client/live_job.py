@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from raytrain.client.run import Run
 from raytrain.client.submit import Submitted, storage_for, submit
 from raytrain.cluster.connect import connect, locate
 from raytrain.errors import NotFound, Problem, RaytrainError, RunStopped, UsageError
-from raytrain.run.object_store import ObjectStore, is_object_store
+from raytrain.run.object_store import ObjectStore, is_object_store, split
 from raytrain.run.run_id import mint_run_id
 from raytrain.run.run_paths import RunPaths
 
@@ -62,10 +62,11 @@ class LiveJob:
         parcel = Parcel(_directory(kept, run, shares_this_machine=is_here))
         with tempfile.TemporaryDirectory(prefix="raytrain-fit-") as folder, contextlib.ExitStack() as undo:
             undo.callback(_call_off, run, parcel, address)
-            for name, content in files:
-                put(parcel.given, name, content)
-            for split, rows in splits.items():
-                _write(parcel.arrays(split), rows)
+            with _written(parcel):
+                for name, content in files:
+                    put(parcel.given, name, content)
+                for part, rows in splits.items():
+                    _write(parcel.arrays(part), rows)
             parcel.write_place(Path(folder))
             checked = read_job(None, folder=folder, fields=self._job(parcel, splits, kept), overrides=overrides)
             sent = submit(checked.loaded, run=run, address=address, overrides=checked.overrides, progress=self._say)
@@ -74,7 +75,7 @@ class LiveJob:
 
     def _job(self, parcel: Parcel, splits: Mapping[str, Rows], storage: str) -> dict[str, Any]:
         names = splits["train"].parts
-        data: dict[str, Any] = {split: {"arrays": parcel.arrays(split)} for split in splits}
+        data: dict[str, Any] = {part: {"arrays": parcel.arrays(part)} for part in splits}
         label, weight = ("y" if "y" in names else None), ("w" if "w" in names else None)
         data |= {"features": "x", "shuffle": self._shuffle, "label": label, "weight": weight}
         return self._fields | {"data": data, "storage": storage}
@@ -97,8 +98,8 @@ class LiveJob:
                 self._take_back(parcel, params)
             raise
         history = self._take_back(parcel, params)
-        for split in splits:
-            _remove(parcel.arrays(split))
+        for part in splits:
+            _remove(parcel.arrays(part))
         return history
 
     def _take_back(self, parcel: Parcel, params: dict[str, Any]) -> keras.callbacks.History:
@@ -147,6 +148,17 @@ def _directory(storage: str, run: str, *, shares_this_machine: bool) -> str:
     return paths.uri or str(paths.root)
 
 
+@contextlib.contextmanager
+def _written(parcel: Parcel) -> Iterator[None]:
+    """Around what writes to the storage."""
+    try:
+        yield
+    except OSError as error:
+        got = f"{parcel.directory}: {error.strerror or error}"
+        expected = "a storage that can be written here, by way of which the model and its rows travel"
+        raise UsageError(Problem(field="storage", got=got, expected=expected)) from error
+
+
 def _write(place: str, rows: Rows) -> None:
     """Arrays travel as files: to a storage that is seen as a directory they are written once, without a copy."""
     from raytrain.data.array_folder import write_arrays
@@ -155,7 +167,7 @@ def _write(place: str, rows: Rows) -> None:
     if not is_object_store(place):
         write_arrays(Path(place), rows.parts)
         return
-    parent, _, name = place.rpartition("/")
+    parent, name = split(place)
     with tempfile.TemporaryDirectory(prefix="raytrain-arrays-") as folder:
         write_arrays(Path(folder), rows.parts)
         ObjectStore(parent).push_folder(Path(folder), name, marker=INDEX_FILE)
@@ -165,7 +177,7 @@ def _remove(place: str) -> None:
     """What no one needs any more; a storage that keeps it does no harm."""
     with contextlib.suppress(OSError):
         if is_object_store(place):
-            parent, _, name = place.rpartition("/")
+            parent, name = split(place)
             ObjectStore(parent).remove_folder(name, marker="index.json")
         else:
             shutil.rmtree(place)

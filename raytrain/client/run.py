@@ -66,7 +66,7 @@ class Run:
         )
 
     def summary(self) -> RunSummary:
-        """How the run stands now: what `raytrain status --json` prints, as an object.
+        """How the run stands now: what `raytrain status RUN --json` prints, as an object.
 
         Returns:
             `.status`, `.reason`, `.epochs`, `.last_metrics` and more; `.to_dict()` is the JSON. The status is UNKNOWN

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -17,6 +18,7 @@ import pytest
 import tensorflow as tf
 
 import raytrain
+from tests.s3 import KEYS, s3_server
 
 TOLERANCE = 4e-5
 GAIN = 0.5  # of this module, which no worker has
@@ -178,6 +180,24 @@ def test_a_dataset_of_batches(here: None) -> None:
     assert raytrain.runs(limit=1)[0].summary().global_batch_size == 25
 
 
+@pytest.mark.thorough
+def test_by_way_of_an_object_store(here: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a cluster that is far away: nothing but the store is seen by both sides."""
+    plain, ours = of_own_parts(), of_own_parts()
+    how: dict[str, Any] = {"shuffle": False, "validation_split": 0.2}
+
+    plain.fit(ROWS, LABELS, verbose=0, **how)
+    with s3_server() as server:
+        for name, key in KEYS.items():
+            monkeypatch.setenv(name, key)
+        fit(ours, ROWS, LABELS, workers=2, storage=server.uri("team", "runs"), **how)
+        run = raytrain.runs(limit=1)[0]
+        assert run.directory == server.uri("team", "runs", run.id)
+        assert run.model().name == ours.name
+
+    same(plain, ours, ROWS, LABELS)
+
+
 class Slow(keras.callbacks.Callback):  # type: ignore[misc]
     steps = 0
 
@@ -236,6 +256,7 @@ REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
     "some epochs to validate": ({"validation_freq": [1]}, "validation_freq"),
     "no workers": ({"workers": 0}, "scaling.workers"),
     "no epochs": ({"epochs": 0.5}, "fit.epochs"),
+    "a storage that is a file": ({"storage": Path(__file__)}, "a storage that can be written here"),
     "an unknown field": ({"overrides": {"fit.epoch": 1}}, "did you mean `epochs`"),
 }
 

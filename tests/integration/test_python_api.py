@@ -6,6 +6,8 @@ import doctest
 import json
 import pickle
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 
 import raytrain
 from raytrain.run.event_json import to_json
-from tests.docs.pages import ROOT
+from tests.docs.pages import PAGES, ROOT, blocks, sections
 from tests.integration.conftest import Cli
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
@@ -140,3 +142,27 @@ def test_a_run_of_own_code_that_fails_names_its_line_first(here: None, tmp_path:
     assert failed.value.summary.error.line == 5
     assert pickle.loads(pickle.dumps(failed.value)).summary.run == run.id
     assert "resume()" in run._repr_html_()
+
+
+@pytest.mark.thorough
+def test_the_examples_of_the_page_are_a_script_without_a_warning(here: None, tmp_path: Any) -> None:
+    """As a user's own file, far from the repository's; whatever warns is an error there."""
+    script = tmp_path / "script.py"
+    script.write_text("\n".join(blocks("docs/python-api.md", "python")) + "\nprint(sorted(history.history))\n")
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "['loss', 'val_loss']"
+    assert "[16, 16]" in done.stdout
+    assert "epoch 2/2" in done.stderr
+
+
+def test_a_page_has_every_name_of_the_door() -> None:
+    headings = {heading for heading, _ in sections("docs/python-api.md")}
+    errors = {name for name in raytrain.__all__ if isinstance(getattr(raytrain, name), type)} - {"Run", "JobSpec"}
+
+    assert {f"raytrain.{name}" for name in raytrain.__all__ if name not in errors | {"__version__"}} <= headings
+    assert [name for name in errors if name not in PAGES["docs/python-api.md"]] == []

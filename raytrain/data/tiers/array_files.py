@@ -17,7 +17,7 @@ from raytrain.data.tiers.dealt import ignore
 from raytrain.data.tiers.readers import InMemory, Reader
 from raytrain.data.tiers.tier_datasets import Dataset
 from raytrain.errors import SpecError
-from raytrain.run.object_store import ObjectStore, is_object_store
+from raytrain.run.object_store import ObjectStore, is_object_store, split
 from raytrain.spec.checks import SPLITS, check_counts
 from raytrain.spec.job import JobSpec
 from raytrain.spec.shards import SplitCounts
@@ -52,7 +52,7 @@ class ArrayShards:
     def fetch(
         self, rank: int, loaded: Callable[[int], None] = ignore, arrived: Callable[[], None] = ignore
     ) -> dict[str, Reader]:
-        return {split: InMemory(read_arrays(_local(folder))) for split, folder in self.folders.items()}
+        return {part: InMemory(read_arrays(_local(folder))) for part, folder in self.folders.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +73,6 @@ def _local(folder: str) -> Path:
     if not is_object_store(folder):
         return Path(folder)
     copy = Path(tempfile.mkdtemp(prefix="raytrain-arrays-"))
-    parent, _, name = folder.rstrip("/").rpartition("/")
+    parent, name = split(folder)
     ObjectStore(parent).pull_folder(name, copy)
     return copy

@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from raytrain.run.object_store import ObjectStore, is_object_store
+from raytrain.run.object_store import ObjectStore, is_object_store, join
 from raytrain.spec.python_refs import LIVE_MODEL_FILE
 
 PLACE_FILE = "live_model.json"
@@ -46,15 +46,15 @@ class Parcel:
     @property
     def given(self) -> str:
         """What the live process hands over."""
-        return f"{self.directory}/given"
+        return within(self.directory, "given")
 
     @property
     def trained(self) -> str:
         """What it gets back."""
-        return f"{self.directory}/trained"
+        return within(self.directory, "trained")
 
     def arrays(self, split: str) -> str:
-        return f"{self.given}/{split}"
+        return within(self.given, split)
 
     def write_place(self, folder: Path) -> None:
         (folder / LIVE_MODEL_FILE).write_text(SHIM)
@@ -63,6 +63,11 @@ class Parcel:
     @classmethod
     def of_job(cls, folder: Path) -> Parcel:
         return cls(json.loads((folder / PLACE_FILE).read_text())["directory"])
+
+
+def within(place: str, name: str) -> str:
+    """A folder's path or URI, within another."""
+    return join(place, name) if is_object_store(place) else str(Path(place) / name)
 
 
 def fetch(place: str, name: str) -> Path | None:
