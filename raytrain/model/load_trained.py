@@ -15,6 +15,7 @@ import keras
 
 from raytrain.errors import Problem, UserCodeError
 from raytrain.import_file import modules_of
+from raytrain.model.live.arrival import Arrival
 from raytrain.run.run_paths import RunPaths
 from raytrain.spec.job import JobSpec
 from raytrain.spec.python_refs import worker_refs
@@ -35,7 +36,10 @@ def load_model(paths: RunPaths) -> keras.Model:
         names = _names_of_job(paths)
     for compiled in (True, False):
         try:
-            return keras.saving.load_model(paths.model, custom_objects=names, compile=compiled, safe_mode=False)
+            model = keras.saving.load_model(paths.model, custom_objects=names, compile=compiled, safe_mode=False)
+            if isinstance(arrival := names.get("arrival"), Arrival):
+                arrival.give_functions(model)
+            return model
         except (TypeError, ValueError) as error:
             failed = error
     why = str(failed).partition("\n")[0]
@@ -63,5 +67,5 @@ def _names_of_job(paths: RunPaths) -> dict[str, Any]:
         name: value
         for module in modules_of(folder)
         for name, value in vars(module).items()
-        if inspect.isclass(value) or inspect.isfunction(value)
+        if inspect.isclass(value) or inspect.isfunction(value) or isinstance(value, Arrival)
     }

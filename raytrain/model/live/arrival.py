@@ -39,13 +39,18 @@ class Arrival:
         parts = by_value.parts_of(model)
         parts["optimizer"] = pickle.loads(self._read("optimizer.pkl"))
         handed = by_value.loads(self._read("objects.pkl"), parts)
-        for number, function in handed["lambdas"].items():
-            parts[f"layer {number}"].function = function
+        self.give_functions(model)
         model.compile(**handed["compile"])
         model.optimizer.build(model.trainable_variables)
         state.assign(model, state.load(self._file("state.npz")))
         self._callbacks = handed["callbacks"]
         return model
+
+    def give_functions(self, model: keras.Model) -> None:
+        """Gives Lambda layers their functions, which a saved model keeps without what they refer to."""
+        parts = by_value.parts_of(model)
+        for number, function in pickle.loads(self._read("functions.pkl")).items():
+            parts[f"layer {number}"].function = function
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
         """Those that were given, and last the one that sends back what they and the model have become."""

@@ -25,8 +25,8 @@ from types import ModuleType
 from typing import Any
 
 import keras
-from ray import cloudpickle
 
+from raytrain.model.live.quiet_import import cloudpickle
 from raytrain.model.live.state import variables_of
 
 # Where Keras' own callbacks write, a path each.

@@ -81,12 +81,13 @@ def packed(
     with by_value.own_modules_by_value(shares_this_machine=shares_this_machine), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of lambdas in layers, which travel by their source
         yield "names.pkl", _dumped(names, "the classes of the model", {})
+        yield "functions.pkl", _dumped(lambdas, "the functions of Lambda layers", {})
         parts = by_value.parts_of(model)
         yield "optimizer.pkl", _dumped(compiled["optimizer"], "the optimizer", {})
         parts["optimizer"] = compiled["optimizer"]
         resolve = _path_resolver(shares_this_machine=shares_this_machine)
-        handed = {"compile": compiled, "lambdas": lambdas, "callbacks": list(callbacks)}
-        named = {"compile": compiled, "layers": lambdas}
+        handed = {"compile": compiled, "callbacks": list(callbacks)}
+        named = {"compile": compiled}
         named |= {f"callbacks[{number}]": callback for number, callback in enumerate(callbacks)}
         for name, part in named.items():
             _dumped(part, name, parts, resolve)
