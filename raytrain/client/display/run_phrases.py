@@ -99,7 +99,8 @@ def _answer(answer: AnswerProven | AnswerDiffers | None) -> str:
         return ""
     aside = f", {' and '.join(answer.set_aside)} set aside" if answer.set_aside else ""
     if isinstance(answer, AnswerProven):
-        return f"that of one process, proven to {answer.largest:.0e}{aside}"
+        over = f", {' and '.join(answer.over_all_rows)} over all rows" if answer.over_all_rows else ""
+        return f"that of one process, proven to {answer.largest:.0e}{aside}{over}"
     return f"not that of one process: {answer.what[0]} differs by {answer.largest:.0e}{aside}"
 
 
