@@ -52,7 +52,7 @@ class LiveJob:
             RaytrainError: as `raytrain.fit`; what was written is gone again where the run did not come to be.
         """
         from raytrain.model.live.hand_over import packed
-        from raytrain.model.live.parcel import Parcel, put
+        from raytrain.model.live.parcel import Parcel, put, put_arrays
 
         splits = {"train": train} | ({"validation": validation} if validation is not None else {})
         kept = os.fspath(storage) if storage is not None else "~/raytrain"
@@ -66,7 +66,7 @@ class LiveJob:
                 for name, content in files:
                     put(parcel.given, name, content)
                 for part, rows in splits.items():
-                    _write(parcel.arrays(part), rows)
+                    put_arrays(parcel.arrays(part), rows.parts)
             parcel.write_place(Path(folder))
             checked = read_job(None, folder=folder, fields=self._job(parcel, splits, kept), overrides=overrides)
             sent = submit(checked.loaded, run=run, address=address, overrides=checked.overrides, progress=self._say)
@@ -157,20 +157,6 @@ def _written(parcel: Parcel) -> Iterator[None]:
         got = f"{parcel.directory}: {error.strerror or error}"
         expected = "a storage that can be written here, by way of which the model and its rows travel"
         raise UsageError(Problem(field="storage", got=got, expected=expected)) from error
-
-
-def _write(place: str, rows: Rows) -> None:
-    """Arrays travel as files: to a storage that is seen as a directory they are written once, without a copy."""
-    from raytrain.data.array_folder import write_arrays
-    from raytrain.spec.peek.array_index import INDEX_FILE
-
-    if not is_object_store(place):
-        write_arrays(Path(place), rows.parts)
-        return
-    parent, name = split(place)
-    with tempfile.TemporaryDirectory(prefix="raytrain-arrays-") as folder:
-        write_arrays(Path(folder), rows.parts)
-        ObjectStore(parent).push_folder(Path(folder), name, marker=INDEX_FILE)
 
 
 def _remove(place: str) -> None:

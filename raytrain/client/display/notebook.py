@@ -5,6 +5,7 @@ It needs no widget: IPython's `update_display` is part of every Jupyter front en
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,14 +25,12 @@ class NotebookDisplay:
     """Draws the run in the cell that runs now, a few times a second at most, and leaves the last picture standing."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        from IPython.display import display
-
         self._clock = clock
         self._began_at, self._drawn_at = clock(), float("-inf")
         self._summary: RunSummary | None = None
         self._notes: list[str] = []
         self._job_message = ""
-        self._handle: Any = display(self._picture(), display_id=True)
+        self._handle: Any = _ipython().display(self._picture(), display_id=True)
 
     def show(self, item: events.Event | StatusChange | Idle, summary: RunSummary) -> None:
         self._summary = summary
@@ -57,11 +56,14 @@ class NotebookDisplay:
             self._handle.update(self._picture())
 
     def _picture(self) -> Any:
-        from IPython.display import HTML
-
         summary, waiting = self._summary, ""
         if summary is None:
-            return HTML("<em>asking the cluster …</em>")
+            return _ipython().HTML("<em>asking the cluster …</em>")
         if not summary.status.is_terminal and not summary.epochs:
             waiting = f"{waiting_for(summary, self._job_message)} … {self._clock() - self._began_at:.0f}s"
-        return HTML(run_html(summary, waiting=waiting, notes=self._notes))
+        return _ipython().HTML(run_html(summary, waiting=waiting, notes=self._notes))
+
+
+def _ipython() -> Any:
+    """Jupyter's own module, which every kernel has and nothing else needs."""
+    return importlib.import_module("IPython.display")

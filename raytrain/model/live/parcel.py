@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from raytrain.run.object_store import ObjectStore, is_object_store, join
+from raytrain.data.array_folder import write_arrays
+from raytrain.run.object_store import ObjectStore, is_object_store, join, split
+from raytrain.spec.peek.array_index import INDEX_FILE
 from raytrain.spec.python_refs import LIVE_MODEL_FILE
 
 PLACE_FILE = "live_model.json"
@@ -89,3 +93,14 @@ def put(place: str, name: str, content: bytes) -> None:
     aside = path.with_name(f".{name}.tmp")
     aside.write_bytes(content)
     aside.replace(path)
+
+
+def put_arrays(place: str, parts: Mapping[str, Any]) -> None:
+    """Writes rows as arrays; to a storage that is seen as a directory once, and without a copy in memory."""
+    if not is_object_store(place):
+        write_arrays(Path(place), parts)
+        return
+    above, name = split(place)
+    with tempfile.TemporaryDirectory(prefix="raytrain-arrays-") as folder:
+        write_arrays(Path(folder), parts)
+        ObjectStore(above).push_folder(Path(folder), name, marker=INDEX_FILE)
