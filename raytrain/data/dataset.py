@@ -18,6 +18,7 @@ import ray
 from ray.data.block import BlockAccessor
 
 from raytrain.data.blocks import stored_rows
+from raytrain.data.columns.logical_columns import join_tables
 from raytrain.data.label_checks import unseen_classes
 from raytrain.data.packed import map_arrays
 from raytrain.data.pipeline import Pipeline
@@ -126,7 +127,7 @@ class _LazySource:
         dataset = self.read.dataset if columns is None else self.read.dataset.select_columns(list(columns))
         tables = list(self._tables(dataset if rows is None else dataset.limit(rows)))
         with self.naming_files():
-            table = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+            table = join_tables(tables)
         if table.num_rows == 0:
             raise UserCodeError(Problem(field=self.field, got="no rows", expected="at least one row"))
         return table

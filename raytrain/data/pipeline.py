@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from raytrain.data.columns.arrow_to_numpy import to_arrays
+from raytrain.data.columns.logical_columns import join_tables
 from raytrain.data.columns.narrowing import narrow_all
 from raytrain.data.label_checks import check_labels
 from raytrain.data.packed import Arrays
@@ -141,10 +142,10 @@ def _evenly(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     for table in tables:
         while rows + table.num_rows >= _FIT_ROWS:
             taken = _FIT_ROWS - rows
-            yield pa.concat_tables([*waiting, table.slice(0, taken)], promote_options="permissive")
+            yield join_tables([*waiting, table.slice(0, taken)])
             waiting, rows, table = [], 0, table.slice(taken)
         if table.num_rows:
             waiting.append(table)
             rows += table.num_rows
     if waiting:
-        yield pa.concat_tables(waiting, promote_options="permissive")
+        yield join_tables(waiting)

@@ -17,6 +17,7 @@ class ColumnSpec(StrictModel):
     """What to do with one column; what is left out stays as the column's type has it."""
 
     fill: bool | int | float | str | None = Field(None, description="a value in the place of empty cells and NaN")
+    allow_nan: bool = Field(False, description="true: NaN stays, and empty numbers become it, for losses that mask it")
     pad: int | None = Field(None, ge=1, description="elements of every list, however many a row has")
     pad_value: int | float | str | None = Field(
         None, description='what ends shorter lists; 0, or "" for text, if left out'
@@ -33,6 +34,8 @@ class ColumnSpec(StrictModel):
         given = {name for name in fields if getattr(self, name) != fields[name].default}
         if not given:
             raise custom_error(f"one of {', '.join(fields)}", got="none")
+        if self.allow_nan and self.fill is not None:
+            raise custom_error("fill or allow_nan", got="both", field="allow_nan")
         for name, needed in (("pad_value", "pad"), ("truncate", "pad"), ("mode", "size")):
             if name in given and needed not in given:
                 raise custom_error(f"{needed} beside {name}", got="none", field=name)

@@ -15,6 +15,7 @@ import ray.data
 from pyarrow import parquet
 from ray.data.datasource.partitioning import Partitioning, PartitionStyle
 
+from raytrain.data.columns.logical_columns import cast_column
 from raytrain.data.sources.file_reading import Format, files_dataset, read_head
 from raytrain.data.sources.listing import Listing, Size
 from raytrain.spec.peek.parquet_footer import read_footer
@@ -86,4 +87,4 @@ class DecodeParquet:
     def __call__(self, filesystem: Any, path: str) -> Iterator[pa.Table]:
         names = self.schema.names
         for table in decode_parquet(filesystem, path):
-            yield table.select(names).cast(self.schema)
+            yield pa.table({name: cast_column(table.column(name), self.schema.field(name).type) for name in names})

@@ -15,6 +15,7 @@ import ray
 import ray.data
 from ray.data.dataset import MaterializedDataset
 
+from raytrain.data.columns.logical_columns import join_tables
 from raytrain.data.sources.file_kinds import FILE_KINDS, format_of, listing_of, size_of
 from raytrain.data.sources.file_reading import files_dataset, survey_files, task_count
 from raytrain.data.sources.image_files import images_of_table
@@ -96,7 +97,7 @@ def read_table(source: Source, folder: Path, *, field: str) -> pa.Table:
     except (OSError, pa.ArrowException, ray.exceptions.RayError, ValueError) as error:
         raise explain(error, source, folder, field) from error
     try:
-        table = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+        table = join_tables(tables)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         rows_per_file(source, folder, field=field)  # names the file whose types differ
         raise explain(error, source, folder, field) from error
