@@ -31,7 +31,7 @@ from raytrain.errors import Problem, SpecError, UserCodeError
 from raytrain.spec.checks import SPLITS, check_counts
 from raytrain.spec.column_options import ColumnSpec
 from raytrain.spec.job import JobSpec
-from raytrain.spec.peek.image_folders import CHANNELS
+from raytrain.spec.peek.image_folders import pixel_bytes
 from raytrain.spec.shards import SplitCounts
 from raytrain.spec.source_kinds import Source
 from raytrain.spec.tier_choice import TierChoice, check_free_cpus, choose_tier
@@ -98,7 +98,9 @@ class _LazySource:
     def estimate_bytes(self) -> int:
         """What the rows take in memory, images in cells as the pixels that `options` makes of them."""
         known = self.read.bytes
-        pixels = sum(math.prod(column.size) * CHANNELS[column.mode] for column in self.options.values() if column.size)
+        pixels = sum(
+            math.prod(column.size) * pixel_bytes(column.mode) for column in self.options.values() if column.size
+        )
         if known is not None and not pixels:
             return known
         first = self.table(rows=_EXAMPLE_ROWS)

@@ -1,8 +1,8 @@
 """Columns -> arrays: the one typed mapping from Arrow columns to what Keras is fed.
 
 Runs in: the driver, and the Ray Data tasks it starts. A column counts by its logical type, whatever layout a writer has
-chosen for it; the table of `docs/data.md` says what each becomes. float64 narrows to float32, once nothing is computed or compared
-of it any more; what cannot be mapped is refused with column, type and what to write instead.
+chosen for it: `docs/data.md` has the table of what each becomes. float64 narrows to float32, once nothing is computed
+or compared of it any more; what cannot be mapped is refused with column, type and what to write instead.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class ColumnRequest:
         may_be_empty: a step that imputes takes it: empty numbers become NaN, empty text None.
         may_be_ragged: a step that takes lists reads it: lists stay lists, in an array of objects.
         keeps_digits: float64 stays float64, unless `options` has a dtype.
+        is_label: its images are masks, whose pixels are classes.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ColumnRequest:
     may_be_empty: bool = False
     may_be_ragged: bool = False
     keeps_digits: bool = False
+    is_label: bool = False
 
     @property
     def may_be_nan(self) -> bool:
@@ -73,6 +75,7 @@ def to_arrays(
     may_be_empty: Container[str] = (),
     may_be_ragged: Container[str] = (),
     keeps_digits: Container[str] = (),
+    labels: Container[str] = (),
 ) -> dict[str, Array]:
     """The named columns as arrays (rows, …).
 
@@ -81,6 +84,7 @@ def to_arrays(
         may_be_empty: columns whose empty cells a later step fills.
         may_be_ragged: columns whose lists a later step takes as they are.
         keeps_digits: columns that something is computed or compared of before they are narrowed.
+        labels: columns that labels alone are made of.
 
     Raises:
         UserCodeError: a column is missing, holds nulls, or is of a type that Keras cannot be fed.
@@ -95,6 +99,7 @@ def to_arrays(
                 may_be_empty=name in may_be_empty,
                 may_be_ragged=name in may_be_ragged,
                 keeps_digits=name in keeps_digits,
+                is_label=name in labels,
             ),
         )
         for name in names
@@ -120,7 +125,7 @@ def _to_array(column: pa.ChunkedArray, request: ColumnRequest) -> Array:
     flat = logical_column(column)
     kind = flat.type
     if options and options.size:
-        return decode_images(flat, request.name, options)
+        return decode_images(flat, request.name, options, is_mask=request.is_label)
     flat = blanks_as_empty(_of_one_width(flat))
     if options and options.timestamp:
         flat = whole_units(flat, request.name, options)

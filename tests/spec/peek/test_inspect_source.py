@@ -253,7 +253,7 @@ def test_lines_of_text(tmp_path: Path) -> None:
         ({"images": {"path": "p", "classes": ["a", "a"]}}, "expected each class once"),
         ({"images": {"path": "p", "size": [2]}}, "at least 2 items"),
         ({"images": {"path": "p", "size": [0, 2]}}, "greater than 0"),
-        ({"images": {"path": "p", "mode": "BGR"}}, "'RGB', 'RGBA' or 'L'"),
+        ({"images": {"path": "p", "mode": "BGR"}}, "'RGB', 'RGBA', 'L', 'P', 'I;16', 'I' or 'F'"),
         ({"sql": {"query": "select 1"}}, "connect"),
         ({"csv": "a.csv", "json": "a.json"}, "exactly one of"),
     ],
