@@ -16,7 +16,7 @@ import pyarrow as pa
 from raytrain.data.sources.csv_files import DecodeCsv, csv_schema
 from raytrain.data.sources.file_reading import Decode, Format, read_head
 from raytrain.data.sources.image_files import DecodeImage, decoder_of_folders
-from raytrain.data.sources.json_lines import decode_json, json_schema
+from raytrain.data.sources.json_lines import check_has_rows, decode_json, json_schema
 from raytrain.data.sources.listing import Listing, Size, list_files
 from raytrain.data.sources.numpy_files import DecodeColumns, column_headers, decode_numpy
 from raytrain.data.sources.text_files import decode_text
@@ -24,7 +24,6 @@ from raytrain.data.sources.tfrecord_files import DecodeTfrecords, tfrecord_colum
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.column_options import ColumnSpec
 from raytrain.spec.peek.csv_header import read_csv_header
-from raytrain.spec.peek.json_rows import json_columns, no_json_rows
 from raytrain.spec.peek.numpy_headers import array_headers, check_same_arrays
 from raytrain.spec.source_kinds import Source
 
@@ -34,7 +33,6 @@ _FILES_AT_ONCE = 16
 # How much larger a gzip file's rows are taken to be: rather too much, as memory that is short ends the job.
 _GZIP_FACTOR = 5
 _COLUMNS: dict[str, Callable[[BinaryIO, str], tuple[str, ...] | None]] = {
-    "json": partial(json_columns, skim=True),
     "numpy": lambda stream, path: tuple(array_headers(stream, path)),
     "tfrecords": tfrecord_columns,
 }
@@ -84,14 +82,13 @@ def _columns(listing: Listing, source: Source) -> tuple[str, ...]:
     """Of the first file that has a row to tell them."""
     kind = source.kind
     if source.csv:
-        return read_head(
-            partial(read_csv_header, form=source.details), listing.filesystem, listing.paths[0], kind
-        ).columns
+        read = partial(read_csv_header, form=source.details)
+        return read_head(read, listing.filesystem, listing.paths[0], kind).columns
+    if source.json:
+        check_has_rows(listing)
+        return ()  # a row, and a file, may lack any
     heads = (read_head(_COLUMNS[kind], listing.filesystem, path, kind) for path in listing.paths)
-    columns = next((head for head in heads if head is not None), None)
-    if columns is None and kind == "json":
-        raise no_json_rows(listing.paths[0])
-    return columns or ()
+    return next((head for head in heads if head is not None), None) or ()
 
 
 def _decoder(source: Source, options: Mapping[str, ColumnSpec]) -> Decode:

@@ -177,21 +177,31 @@ def _tables(filesystem: Any, path: str, partitions: dict[str, int | str], form: 
         for index, table in enumerate(form.decode(filesystem, path)):
             if index == 0 and form.columns:
                 check_same_columns(table.column_names, path, form.columns, "the source's first file", more=form.more)
-            yield _with_partitions(_widened(table, form.schema), partitions)
+            yield _with_partitions(_widened(table, form), partitions)
     except RaytrainError:
         raise
     except Exception as error:  # a corrupt file may fail in any way, and it is what to name
         raise UserCodeError(Problem(file=path, got=reason_of(error), expected=f"a {form.kind} file")) from error
 
 
-def _widened(table: pa.Table, schema: pa.Schema | None) -> pa.Table:
-    """Whole numbers, and columns without any value, in the type that other files have: one type over all blocks."""
-    for index, field in enumerate(table.schema):
-        wide = field.type if schema is None or field.name not in schema.names else schema.field(field.name).type
-        whole_beside_fractions = pa.types.is_integer(field.type) and pa.types.is_floating(wide)
-        if field.type != wide and (whole_beside_fractions or pa.types.is_null(field.type)):
-            table = table.set_column(index, field.name, table.column(index).cast(wide))
+def _widened(table: pa.Table, form: Format) -> pa.Table:
+    """Columns in the type that all files together have, and those that this one lacks as empty: alike in all blocks."""
+    for wide in form.schema or ():
+        index = table.schema.get_field_index(wide.name)
+        if index < 0 and form.more:
+            table = table.append_column(wide, pa.nulls(table.num_rows, wide.type))
+        elif (
+            index >= 0
+            and table.schema.field(index).type != wide.type
+            and _widens(table.schema.field(index).type, wide.type)
+        ):
+            table = table.set_column(index, wide.name, table.column(index).cast(wide.type))
     return table
+
+
+def _widens(kind: pa.DataType, wide: pa.DataType) -> bool:
+    whole_beside_fractions = pa.types.is_integer(kind) and pa.types.is_floating(wide)
+    return bool(whole_beside_fractions or pa.types.is_null(kind))
 
 
 def _with_partitions(table: pa.Table, partitions: dict[str, int | str]) -> pa.Table:

@@ -123,17 +123,15 @@ def _inspect_csv(files: list[Path], folder: Path, count: bool, form: CsvSource) 
 
 
 def _inspect_json(files: list[Path], folder: Path, count: bool) -> SourceFacts:
-    """Files without rows, as jobs of many tasks leave them behind, are passed over."""
-    heads = zip(files, _each(json_columns, files, folder, "json"), strict=True)
-    filled = {file: columns for file, columns in heads if columns is not None}
-    if not filled:
+    """Any row may have a column that others lack, so that only all rows tell the columns."""
+    if not _countable(files, count=True):
+        return SourceFacts(rows=None, columns=None, bytes=_size(files))
+    kinds: dict[str, str] = {}
+    rows = sum(_each(partial(count_json_rows, kinds=kinds), files, folder, "json"))
+    if not rows:
         raise no_json_rows(shown_path(files[0], folder))
-    first, columns = next(iter(filled.items()))
-    for file, own in filled.items():
-        check_same_columns(own, shown_path(file, folder), columns, shown_path(first, folder), more=True)
-    counter = partial(count_json_rows, columns=columns, kinds={})
-    rows = sum(_each(counter, files, folder, "json")) if _countable(files, count) else None
-    return SourceFacts(rows=rows, columns=_with_partitions(columns, files, folder), bytes=_size(files))
+    columns = _with_partitions(json_columns(kinds), files, folder)
+    return SourceFacts(rows=rows, columns=columns, bytes=_size(files))
 
 
 def _inspect_text(files: list[Path], folder: Path, count: bool) -> SourceFacts:

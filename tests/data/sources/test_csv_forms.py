@@ -9,22 +9,18 @@ import pandas as pd
 import pytest
 
 from raytrain.data.columns.logical_columns import join_tables
-from raytrain.data.sources.file_kinds import format_of, listing_of
-from raytrain.data.sources.file_reading import FilesDatasource, _rows_of
 from raytrain.errors import Problem, SpecError
 from raytrain.spec.load import load_job
 from raytrain.spec.peek.inspect_source import inspect_source
 from raytrain.spec.source_kinds import Source
-from tests.data.sources.test_readers_agree import at_the_client, on_the_cluster
+from tests.data.sources.test_readers_agree import at_the_client, on_the_cluster, tables_of
 
 
 def read(folder: Path, content: bytes | str, **form: Any) -> pd.DataFrame:
     """The rows as Ray Data's tasks read them; the client counts as many and knows the same columns."""
     (folder / "t.csv").write_bytes(content.encode() if isinstance(content, str) else content)
     source = Source.model_validate({"csv": {"path": "t.csv"} | form})
-    listing = listing_of(source, folder, "data.train.csv")
-    tasks = FilesDatasource(listing, _rows_of, format_of(source, listing, folder, "data.train.csv")).get_read_tasks(1)
-    table = join_tables([table for task in tasks for table in task()])
+    table = join_tables(tables_of(source, folder))
     facts = inspect_source(source, folder)
     assert (facts.rows, facts.columns) == (table.num_rows, tuple(table.column_names))
     frame: pd.DataFrame = table.to_pandas()
