@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from raytrain.errors import Problem, SpecError, UserCodeError
 from raytrain.spec.checks import SPLITS, check_counts
 from raytrain.spec.column_options import ColumnSpec
 from raytrain.spec.job import JobSpec
+from raytrain.spec.peek.csv_header import ROW_NUMBERS
 from raytrain.spec.peek.image_folders import pixel_bytes
 from raytrain.spec.shards import SplitCounts
 from raytrain.spec.source_kinds import Source
@@ -68,9 +69,20 @@ def load_dataset(spec: JobSpec, folder: Path) -> Dataset:
         cpus_per_worker=scaling.cpus_per_worker,
     )
     pipeline = Pipeline(spec, folder)
-    if tier.tier == "shared":
-        return _load_shared(spec, sources, pipeline, tier)
-    return _load_dealt(spec, sources, pipeline, tier)
+    load = _load_shared if tier.tier == "shared" else _load_dealt
+    dataset = load(spec, sources, pipeline, tier)
+    said = [text for source in sources.values() for text in source.read.notices]
+    return replace(dataset, notices=(*dict.fromkeys(said), *_left_out(sources["train"], spec), *dataset.notices))
+
+
+def _left_out(train: _LazySource, spec: JobSpec) -> list[str]:
+    """In words, the column of row numbers that a csv source has, where the job does not use it."""
+    if not train.source.csv or ROW_NUMBERS in {*spec.data.source_columns, spec.data.split_column}:
+        return []
+    columns = train.columns(list)
+    if ROW_NUMBERS not in columns[:1]:
+        return []
+    return [f"column 1, `{ROW_NUMBERS}`, numbers the rows and is no feature; data.features may name it"]
 
 
 @dataclass(frozen=True, kw_only=True)

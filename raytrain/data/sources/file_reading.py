@@ -167,7 +167,7 @@ def _count_of(tables: Iterator[pa.Table], path: str) -> Iterator[pa.Table]:
     yield pa.table({"path": [path], "rows": [rows], "schema": [schema.serialize().to_pybytes()]})
 
 
-def _tables(filesystem: Any, path: str, partitions: dict[str, int | str], form: Format) -> Iterator[pa.Table]:
+def _tables(filesystem: Any, path: str, partitions: dict[str, pa.Scalar], form: Format) -> Iterator[pa.Table]:
     """One file's rows.
 
     Raises:
@@ -204,7 +204,7 @@ def _widens(kind: pa.DataType, wide: pa.DataType) -> bool:
     return bool(whole_beside_fractions or pa.types.is_null(kind))
 
 
-def _with_partitions(table: pa.Table, partitions: dict[str, int | str]) -> pa.Table:
+def _with_partitions(table: pa.Table, partitions: dict[str, pa.Scalar]) -> pa.Table:
     for name, value in partitions.items():
         if name not in table.column_names:
             table = table.append_column(name, pa.repeat(value, table.num_rows))

@@ -42,9 +42,12 @@ def parquet_dataset(listing: Listing, schema: pa.Schema | None = None) -> ray.da
     Args:
         schema: that their columns are cast to; Ray's reader would take the first file's for all.
     """
-    if schema is not None:
-        return files_dataset(listing, Format(kind="parquet", decode=DecodeParquet(schema=schema)))
-    whole = {name: int for values in listing.partitions for name, value in values.items() if isinstance(value, int)}
+    kinds = {name: value.type for values in listing.partitions for name, value in values.items()}
+    has_gaps = any(not value.is_valid for values in listing.partitions for value in values.values())
+    if schema is not None or has_gaps or pa.float64() in kinds.values():  # Ray's reader has whole numbers and text only
+        decode = decode_parquet if schema is None else DecodeParquet(schema=schema)
+        return files_dataset(listing, Format(kind="parquet", decode=decode))
+    whole = {name: int for name, kind in kinds.items() if kind == pa.int64()}
     return ray.data.read_parquet(
         list(listing.paths),
         filesystem=listing.filesystem,

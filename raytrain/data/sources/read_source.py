@@ -40,6 +40,7 @@ class Read:
         schema: the one of all files, where parquet files have different types.
         rows: how many rows, where metadata tells without reading.
         bytes: estimated bytes in memory, where that is known without reading.
+        notices: what the user should know of the source, in words.
     """
 
     dataset: ray.data.Dataset
@@ -47,6 +48,7 @@ class Read:
     rows: int | None = None
     bytes: int | None = None
     schema: pa.Schema | None = None
+    notices: tuple[str, ...] = ()
 
 
 def read_source(
@@ -211,9 +213,16 @@ def _read_files(
         dataset = files_dataset(listing, form)
         known = size_of(listing, form) if files is None else None
     if known is None:
-        return Read(dataset=dataset, files=listing.names, schema=schema)
+        return Read(dataset=dataset, files=listing.names, schema=schema, notices=listing.notices)
     rows = None if known.rows is None else sum(known.rows)
-    return Read(dataset=dataset, files=listing.names, rows=rows, bytes=known.bytes, schema=schema)
+    return Read(
+        dataset=dataset,
+        files=listing.names,
+        rows=rows,
+        bytes=known.bytes,
+        schema=schema,
+        notices=listing.notices,
+    )
 
 
 def _read_image_table(source: Source, folder: Path, field: str) -> Read:
