@@ -123,7 +123,7 @@ def test_a_npy_for_each_column(tmp_path: Path) -> None:
 def test_text_is_a_row_a_line(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one\n\nthrée", encoding="utf-8")
     (tmp_path / "b.txt").write_bytes(b"four\r\nfive\x0bsix\r\n")
-    assert arrays(tmp_path, text="*.txt") == {"text": ["one", "", "thrée", "four", "five\x0bsix"]}
+    assert table(tmp_path, text="*.txt").to_pydict() == {"text": ["one", "", "thrée", "four", "five\x0bsix"]}
     assert inspect_source(source(text="*.txt"), tmp_path).rows == 5
     assert counts(tmp_path, text="*.txt") == (3, 2)
 
