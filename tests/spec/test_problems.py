@@ -52,7 +52,7 @@ def data(**parts: Any) -> dict[str, Any]:
         ({"setup": "pip install x"}, "setup", "unknown key", "", "environment.pip"),
         (data(train={"csv": {"path": "a.csv", "sep": ";"}}), "data.train.csv.sep", "unknown key", "", "separator"),
         ({"environment": {"pip": "requirements.txt"}}, "environment.pip", "", "", 'WORKING_DIR}/requirements.txt"]'),
-        ({"environment": {"pip": ["-r a.txt"]}}, "environment.pip.0", "-r a.txt", "a path on the cluster", "DIR}/a.txt"),
+        ({"environment": {"pip": ["-r a.txt"]}}, "environment.pip.0", "-r a.txt", "a path on the", "DIR}/a.txt"),
         ({"callbacks": ["EarlyStopping"]}, "callbacks.0", "'EarlyStopping'", "a map", "EarlyStopping: {}"),
         ({"callbacks": [{"ReduceLRonPlateau": {}}]}, "callbacks.0.ReduceLRonPlateau", "", "", "`ReduceLROnPlateau`?"),
         # missing keys
