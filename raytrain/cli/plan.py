@@ -15,6 +15,7 @@ def command(
     workers: options.WorkerCounts = None,
     storage: options.Storage = None,
     address: options.Address = None,
+    data: options.Data = False,
     json: options.Json = False,
     output: options.OutputFormat = Format.TEXT,
     quiet: options.Quiet = False,
@@ -22,7 +23,8 @@ def command(
     """Show what submit would do: shards, resources, cluster, upload.
 
     Nothing is started, sent or written. A job that the cluster could never run is refused here, too. With several
-    --workers, the first ones are planned for, and an epoch's time is foreseen for all.
+    --workers, the first ones are planned for, and an epoch's time is foreseen for all. With --data, the first
+    100,000 rows are read here: what each column holds, what it becomes, and what is suspicious about it.
     """
     from raytrain.cli.display.plan_lines import print_plan
     from raytrain.client.plan import plan
@@ -30,4 +32,4 @@ def command(
     out = Output(json=wants_json(json, output), quiet=quiet)
     first = workers[0] if workers else None
     checked = read_job(job, overrides=set_, name=name, workers=first, storage=storage)
-    print_plan(plan(checked, address=address, compared=workers or ()), out)
+    print_plan(plan(checked, address=address, compared=workers or (), look=data), out)

@@ -92,6 +92,14 @@ class Pipeline:
             check_labels(packed[1], self._spec)
         return packed
 
+    def columns(self, table: pa.Table) -> Columns:
+        """Every column after the last step, (rows, …), those that only steps made among them.
+
+        Raises:
+            UserCodeError: the rows cannot be mapped or preprocessed.
+        """
+        return self._preprocessed(table)
+
     def _preprocessed(self, table: pa.Table, *, before: int | None = None) -> Columns:
         """The columns after all steps, or after those before one of them."""
         steps = self._spec.data.preprocess

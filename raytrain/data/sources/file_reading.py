@@ -64,6 +64,12 @@ def files_dataset(listing: Listing, form: Format) -> ray.data.Dataset:
     return _dataset(listing, _rows_of, form)
 
 
+def file_tables(listing: Listing, form: Format) -> Iterator[pa.Table]:
+    """The rows of the files, read in this process."""
+    for path, partitions in zip(listing.paths, listing.partitions, strict=True):
+        yield from _tables(listing.filesystem, path, partitions, form)
+
+
 def survey_files(listing: Listing, form: Format) -> Survey:
     """Reads all files in Ray Data tasks, of which only counts and types come back."""
     found = [row for table in ray.get(_dataset(listing, _count_of, form).to_arrow_refs()) for row in table.to_pylist()]

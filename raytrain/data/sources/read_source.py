@@ -76,7 +76,7 @@ def read_source(
     """
     _keep_row_order()
     try:
-        if _has_files(source):
+        if has_files(source):
             return _read_files(source, folder, f"{field}.{source.kind}", files, schema, options)
         return _read(source, folder, f"{field}.{source.kind}")
     except (ray.exceptions.RayError, RaytrainError) as error:
@@ -141,7 +141,7 @@ def _count(
     files: Sequence[str] | None,
     options: Mapping[str, ColumnSpec] | None,
 ) -> tuple[int, ...]:
-    if not _has_files(source):
+    if not has_files(source):
         return ()
     whole = listing_of(source, folder, field)
     listing = whole if files is None else whole.select(files)
@@ -164,23 +164,28 @@ def _keep_row_order() -> None:
 
 
 def _read(source: Source, folder: Path, field: str) -> Read:
+    if source.images:
+        return _read_image_table(source, folder, field)
+    return _read_rows(rows_in_memory(source, folder, field))
+
+
+def rows_in_memory(source: Source, folder: Path, field: str) -> Any:
+    """The table or Ray Dataset of a source that is neither files nor images."""
     match source.kind:
-        case "images":
-            return _read_image_table(source, folder, field)
         case "sklearn":
-            rows = sklearn_table(source.value)
+            return sklearn_table(source.value)
         case "inline":
-            rows = inline_table(source.value, field)
+            return inline_table(source.value, field)
         case "python":
-            rows = rows_of_user(source.value, folder, field)
+            return rows_of_user(source.value, folder, field)
         case "sql":
-            rows = query_rows(source.value, folder)
+            return query_rows(source.value, folder)
         case _:
-            rows = lake_rows(source, folder, field)
-    return _read_rows(rows)
+            return lake_rows(source, folder, field)
 
 
-def _has_files(source: Source) -> bool:
+def has_files(source: Source) -> bool:
+    """Whether the rows are in files of a kind that is read here, but for images that a table names."""
     return source.kind in FILE_KINDS and not (source.images and source.details.table is not None)
 
 
