@@ -125,7 +125,8 @@ class Pipeline:
         for mask in masks:
             for name in scaled:
                 if name in data.feature_columns and scaled[name] == scaled[mask]:
-                    check_same_sizes(*map(logical_column, (table.column(name), table.column(mask))), name, mask)
+                    images, classes = logical_column(table.column(name)), logical_column(table.column(mask))
+                    check_same_sizes(images, classes, name, mask)
 
     def to_json(self) -> dict[str, Any]:
         """What was learned, as plain JSON; the steps themselves stand in the spec."""

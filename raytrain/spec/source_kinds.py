@@ -157,8 +157,7 @@ with warnings.catch_warnings():
         @property
         def paths(self) -> Any:
             """What names the files of a kind that is read from files: a path or several, or {column: file.npy}."""
-            details = self.details
-            return details.path if isinstance(details, StrictModel) else self.value
+            return getattr(self.details, "path", self.value)
 
         @property
         def code(self) -> str | None:

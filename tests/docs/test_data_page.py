@@ -211,11 +211,12 @@ def _values(kind: str) -> list[Any]:
 def test_what_becomes_of_a_type(row: list[str]) -> None:
     kinds = codes(row[0]) or ["list"]
     values = json.loads(codes(row[1])[0]) if codes(row[1]) else None
-    columns = [
-        KINDS[kind](values if values is not None else [1, 2]) for kind in kinds if (kind, row[1]) != ("list", "")
-    ]
-    if "uint8" in kinds and "pixels" in row[0]:
-        columns = [pa.array(values, pa.list_(pa.uint8())), KINDS["tensor"](np.array(values, np.uint8))]
+    if "pixels" in row[0]:
+        columns = [pa.array(values, pa.list_(pa.uint8())), KINDS["tensor"](list(np.array(values, np.uint8)))]
+    elif values is None:
+        columns = [KINDS[kind]([1, 2]) for kind in kinds if kind != "list"] + [pa.array([["a"], ["b"]])]
+    else:
+        columns = [KINDS[kind](values) for kind in kinds]
     for column in columns:
         if row[2].startswith("refused"):
             with pytest.raises(UserCodeError) as refused:

@@ -54,7 +54,7 @@ def _is_one_to_one(table: pa.Table, one: str, other: str) -> bool:
         singles = [table.select([name]).group_by([name]).aggregate([]).num_rows for name in (one, other)]
     except pa.ArrowException:
         return False
-    return pairs.num_rows == singles[0] == singles[1] and pairs.num_rows > 1
+    return bool(pairs.num_rows == singles[0] == singles[1] and pairs.num_rows > 1)
 
 
 def suspicious_splits(packed: Mapping[str, Arrays], spec: JobSpec) -> Iterator[str]:
