@@ -16,7 +16,8 @@ from raytrain.data.columns.logical_columns import join_tables
 from raytrain.data.sources.file_kinds import format_of, listing_of
 from raytrain.data.sources.file_reading import Format, file_tables
 from raytrain.data.sources.image_files import images_of_table
-from raytrain.data.sources.parquet_files import decode_parquet
+from raytrain.data.sources.listing import Listing
+from raytrain.data.sources.parquet_files import DecodeParquet, decode_parquet, read_footers
 from raytrain.data.sources.read_source import has_files, rows_in_memory
 from raytrain.spec.column_options import ColumnSpec
 from raytrain.spec.source_kinds import Source
@@ -47,12 +48,9 @@ def _tables(
     source: Source, folder: Path, field: str, options: Mapping[str, ColumnSpec], most: int
 ) -> Iterator[pa.Table]:
     if has_files(source):
-        listing = listing_of(source, folder, f"{field}.{source.kind}")
-        form = (
-            Format(kind="parquet", decode=decode_parquet)
-            if source.parquet
-            else format_of(source, listing, folder, f"{field}.{source.kind}", options)
-        )
+        listing_field = f"{field}.{source.kind}"
+        listing = listing_of(source, folder, listing_field)
+        form = _parquet(listing) if source.parquet else format_of(source, listing, folder, listing_field, options)
         yield from file_tables(listing, form)
     elif source.images:
         table = source.details.table
@@ -61,6 +59,11 @@ def _tables(
     else:
         rows = rows_in_memory(source, folder, f"{field}.{source.kind}")
         yield from [rows] if isinstance(rows, pa.Table) else _first_of(rows, most)
+
+
+def _parquet(listing: Listing) -> Format:
+    schema = read_footers(listing).schema
+    return Format(kind="parquet", decode=decode_parquet if schema is None else DecodeParquet(schema=schema))
 
 
 def _read(datasource: Datasource) -> Iterator[pa.Table]:
