@@ -28,18 +28,24 @@ def logical_column(column: Any) -> Any:
         return logical_column(pc.run_end_decode(flat))
     if types.is_dictionary(flat.type):  # its values first: Arrow picks no rows of views
         return pa.DictionaryArray.from_arrays(flat.indices, logical_column(flat.dictionary)).dictionary_decode()
+    if types.is_list(flat.type) and logical_type(flat.type.value_type) == flat.type.value_type:
+        return flat.cast(kind)
     if is_list(flat.type):  # Arrow's own cast of large list views is broken up to version 26
         lengths = np.asarray(flat.value_lengths().fill_null(0))
         offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int64())
-        return pa.LargeListArray.from_arrays(offsets, logical_column(flat.flatten()), mask=flat.is_null())
+        return pa.LargeListArray.from_arrays(offsets, logical_column(flat.flatten()), mask=_gaps(flat))
     if types.is_fixed_size_list(flat.type):
         size = flat.type.list_size
         elements = flat.values.slice(flat.offset * size, len(flat) * size)
-        return pa.FixedSizeListArray.from_arrays(logical_column(elements), size, mask=flat.is_null())
+        return pa.FixedSizeListArray.from_arrays(logical_column(elements), size, mask=_gaps(flat))
     if types.is_struct(flat.type):
         fields = [logical_column(flat.field(index)) for index in range(flat.type.num_fields)]
-        return pa.StructArray.from_arrays(fields, fields=list(kind), mask=flat.is_null())
+        return pa.StructArray.from_arrays(fields, fields=list(kind), mask=_gaps(flat))
     return (flat.storage if isinstance(flat.type, pa.BaseExtensionType) else flat).cast(kind)
+
+
+def _gaps(flat: Any) -> Any:
+    return flat.is_null() if flat.null_count else None
 
 
 def _joined(chunks: list[Any], kind: pa.DataType) -> Any:
@@ -58,7 +64,7 @@ def cast_column(column: Any, kind: pa.DataType) -> Any:
     if types.is_large_list(kind):
         flat = flat.cast(pa.large_list(flat.type.value_type))
         offsets = pa.array(np.concatenate([[0], np.cumsum(np.asarray(flat.value_lengths().fill_null(0)))]), pa.int64())
-        return pa.LargeListArray.from_arrays(offsets, cast_column(flat.flatten(), kind.value_type), mask=flat.is_null())
+        return pa.LargeListArray.from_arrays(offsets, cast_column(flat.flatten(), kind.value_type), mask=_gaps(flat))
     return flat.cast(kind)
 
 
