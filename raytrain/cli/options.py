@@ -81,6 +81,7 @@ WorkerCounts = Annotated[
         "--workers", metavar="N[,N…]", parser=_counts, help="How many workers; several foresee an epoch on each."
     ),
 ]
+Data = Annotated[bool, typer.Option("--data", help="Look at the data, too: columns, values, classes, suspicions.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the run to its end.")]
 Detach = Annotated[bool, typer.Option("--detach", "-d", help="The same as --no-wait.")]
 Attached = Annotated[

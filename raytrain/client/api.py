@@ -84,6 +84,7 @@ def plan(
     storage: Path | None = None,
     address: str | None = None,
     overrides: Overrides | None = None,
+    look: bool = False,
     **fields: Any,
 ) -> Plan:
     """What `submit` would do: shards, resources, cluster, upload. Nothing is started, sent or written.
@@ -91,6 +92,7 @@ def plan(
     Args:
         job, folder, name, storage, address, overrides, fields: as for `submit`.
         workers: how many; of several, the first is planned for, and an epoch's time foreseen for all.
+        look: whether to read the first 100,000 rows here; `plan(…).look.frame()` tells what was found, a row a column.
 
     Raises:
         SpecError: the job is refused, or could never run there.
@@ -110,7 +112,7 @@ def plan(
     checked = read_job(
         job, folder=folder, fields=fields, overrides=overrides, name=name, workers=first, storage=storage
     )
-    return plan(checked, address=address, compared=several)
+    return plan(checked, address=address, compared=several, look=look)
 
 
 def validate(

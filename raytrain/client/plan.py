@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raytrain.client.forecast import Scaling, foresee
+from raytrain.client.look_at_data import look_at_data
 from raytrain.client.read_job import CheckedJob
 from raytrain.client.submit import Upload, prepare
 from raytrain.client.target_cluster import Target, find_target
@@ -16,6 +17,7 @@ from raytrain.spec.tier_choice import Tier, capacity_of, check_free_cpus, forese
 
 if TYPE_CHECKING:
     from raytrain.spec.checks import JobFacts
+    from raytrain.spec.data_look import DataLook
     from raytrain.spec.job import JobSpec
 
 
@@ -27,6 +29,7 @@ class Plan:
         tier: where the rows would be kept; None where only the cluster can tell. `tier_reason`: why, in words.
         compared: numbers of workers to foresee an epoch's time for; none, or several.
         scaling: what they would bring; None where nothing is compared, or no run of the job was timed yet.
+        look: what a look at the data found; None where nobody asked for one.
     """
 
     spec: JobSpec
@@ -37,6 +40,7 @@ class Plan:
     tier_reason: str
     compared: tuple[int, ...] = ()
     scaling: Scaling | None = None
+    look: DataLook | None = None
 
     @property
     def promise(self) -> str:
@@ -73,6 +77,7 @@ class Plan:
             "warnings": list(self.target.warnings),
             "spec": spec.model_dump(mode="json", exclude_none=True),
             "scaling": self.scaling.to_dict() if self.scaling else None,
+            "data": self.look.to_dict() if self.look else None,
         }
 
     def _shards(self) -> dict[str, Any]:
@@ -99,13 +104,14 @@ class Plan:
         }
 
 
-def plan(job: CheckedJob, *, address: str | None = None, compared: Sequence[int] = ()) -> Plan:
+def plan(job: CheckedJob, *, address: str | None = None, compared: Sequence[int] = (), look: bool = False) -> Plan:
     """The plan of a job; nothing is started, sent or written.
 
     Args:
         job: the job, read and checked.
         address: what `--address` was given.
         compared: numbers of workers to foresee an epoch's time for, where there are several.
+        look: whether to read the data here; `Plan.look.frame()` is what was found as a frame.
 
     Raises:
         SpecError: the job could never run there, or its folder cannot be uploaded.
@@ -126,6 +132,7 @@ def plan(job: CheckedJob, *, address: str | None = None, compared: Sequence[int]
         tier_reason=why,
         compared=several,
         scaling=foresee(loaded, several) if several else None,
+        look=look_at_data(loaded) if look else None,
     )
 
 

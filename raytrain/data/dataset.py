@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import ray
 from ray.data.block import BlockAccessor
 
 from raytrain.data.blocks import stored_rows
+from raytrain.data.columns.logical_columns import join_tables
 from raytrain.data.label_checks import unseen_classes
 from raytrain.data.packed import map_arrays
 from raytrain.data.pipeline import Pipeline
@@ -31,7 +32,8 @@ from raytrain.errors import Problem, SpecError, UserCodeError
 from raytrain.spec.checks import SPLITS, check_counts
 from raytrain.spec.column_options import ColumnSpec
 from raytrain.spec.job import JobSpec
-from raytrain.spec.peek.image_folders import CHANNELS
+from raytrain.spec.peek.csv_header import ROW_NUMBERS
+from raytrain.spec.peek.image_folders import pixel_bytes
 from raytrain.spec.shards import SplitCounts
 from raytrain.spec.source_kinds import Source
 from raytrain.spec.tier_choice import TierChoice, check_free_cpus, choose_tier
@@ -70,9 +72,20 @@ def load_dataset(spec: JobSpec, folder: Path) -> Dataset:
         cpus_per_worker=scaling.cpus_per_worker,
     )
     pipeline = Pipeline(spec, folder)
-    if tier.tier == "shared":
-        return _load_shared(spec, sources, pipeline, tier)
-    return _load_dealt(spec, sources, pipeline, tier)
+    load = _load_shared if tier.tier == "shared" else _load_dealt
+    dataset = load(spec, sources, pipeline, tier)
+    said = [text for source in sources.values() for text in source.read.notices]
+    return replace(dataset, notices=(*dict.fromkeys(said), *_left_out(sources["train"], spec), *dataset.notices))
+
+
+def _left_out(train: _LazySource, spec: JobSpec) -> list[str]:
+    """In words, the column of row numbers that a csv source has, where the job does not use it."""
+    if not train.source.csv or ROW_NUMBERS in {*spec.data.source_columns, spec.data.split_column}:
+        return []
+    columns = train.columns(list)
+    if ROW_NUMBERS not in columns[:1]:
+        return []
+    return [f"column 1, `{ROW_NUMBERS}`, numbers the rows and is no feature; data.features may name it"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +113,9 @@ class _LazySource:
     def estimate_bytes(self) -> int:
         """What the rows take in memory, images in cells as the pixels that `options` makes of them."""
         known = self.read.bytes
-        pixels = sum(math.prod(column.size) * CHANNELS[column.mode] for column in self.options.values() if column.size)
+        pixels = sum(
+            math.prod(column.size) * pixel_bytes(column.mode) for column in self.options.values() if column.size
+        )
         if known is not None and not pixels:
             return known
         first = self.table(rows=_EXAMPLE_ROWS)
@@ -129,7 +144,7 @@ class _LazySource:
         dataset = self.read.dataset if columns is None else self.read.dataset.select_columns(list(columns))
         tables = list(self._tables(dataset if rows is None else dataset.limit(rows)))
         with self.naming_files():
-            table = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+            table = join_tables(tables)
         if table.num_rows == 0:
             raise UserCodeError(Problem(field=self.field, got="no rows", expected="at least one row"))
         return table

@@ -17,6 +17,10 @@ from raytrain.spec.job import JobSpec
 
 _CLASSES = ("sparse_categorical_crossentropy", "SparseCategoricalCrossentropy")
 _ZERO_TO_ONE = ("binary_crossentropy", "BinaryCrossentropy", "binary_focal_crossentropy", "BinaryFocalCrossentropy")
+_VECTORS = (
+    *("categorical_crossentropy", "CategoricalCrossentropy", "kl_divergence", "KLDivergence"),
+    *("categorical_focal_crossentropy", "CategoricalFocalCrossentropy"),
+)
 _SHOWN = 5
 
 
@@ -25,13 +29,15 @@ def check_labels(labels: Any, spec: JobSpec) -> None:
 
     Raises:
         UserCodeError: a class number below 0, above the last output of `layers:`, or no whole number; or a label
-            outside of 0 to 1 for a binary loss.
+            outside of 0 to 1 for a binary loss; or one number a row, where the loss takes a vector.
     """
     for name, column, loss in _with_losses(labels, spec):
         if column.dtype == object or not column.size:
             continue
         if loss in _CLASSES:
             _check_classes(column, name, _outputs(spec))
+        elif loss in _VECTORS and column.ndim == 1 and _outputs(spec) not in (None, 1):
+            raise _one_number(column, name, loss)
         elif loss in _ZERO_TO_ONE and (column.min() < 0 or column.max() > 1):
             raise _refused(column, name, "labels from 0 to 1", f"which is what {loss} takes")
 
@@ -92,6 +98,17 @@ def _check_classes(column: Array, name: str, outputs: int | None) -> None:
         last = "" if outputs is None else f" to {outputs - 1}"
         why = "" if outputs is None else f"as the last layer has {outputs} units"
         raise _refused(column, name, f"classes numbered from 0{last}", why)
+
+
+def _one_number(column: Array, name: str, loss: str | None) -> UserCodeError:
+    return UserCodeError(
+        Problem(
+            field="data.label",
+            got=f"one number a row in column `{name}`",
+            expected=f"vectors of as many numbers as there are classes, which is what {loss} takes",
+            fix=f"preprocess: [{{one_hot: {{columns: [{name}]}}}}]",
+        )
+    )
 
 
 def _refused(column: Array, name: str, expected: str, why: str) -> UserCodeError:

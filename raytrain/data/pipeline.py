@@ -15,6 +15,8 @@ from typing import Any
 import pyarrow as pa
 
 from raytrain.data.columns.arrow_to_numpy import to_arrays
+from raytrain.data.columns.image_cells import check_same_sizes
+from raytrain.data.columns.logical_columns import join_tables, logical_column
 from raytrain.data.columns.narrowing import narrow_all
 from raytrain.data.label_checks import check_labels
 from raytrain.data.packed import Arrays
@@ -90,9 +92,18 @@ class Pipeline:
             check_labels(packed[1], self._spec)
         return packed
 
+    def columns(self, table: pa.Table) -> Columns:
+        """Every column after the last step, (rows, …), those that only steps made among them.
+
+        Raises:
+            UserCodeError: the rows cannot be mapped or preprocessed.
+        """
+        return self._preprocessed(table)
+
     def _preprocessed(self, table: pa.Table, *, before: int | None = None) -> Columns:
         """The columns after all steps, or after those before one of them."""
         steps = self._spec.data.preprocess
+        self._check_masks(table)
         columns: Columns = to_arrays(
             table,
             self.columns_to_read(table.column_names),
@@ -100,10 +111,22 @@ class Pipeline:
             may_be_empty={name for step in steps if step.impute for name in step.columns},
             may_be_ragged={name for step in steps if step.kind in TAKES_LISTS for name in step.columns},
             keeps_digits={name for step in steps for name in step.columns},
+            labels=self._spec.data.label_sources,
         )
         for step in self._steps[:before]:
             columns = step.apply(columns)
         return columns if before is not None else narrow_all(columns, wide=self._wide)
+
+    def _check_masks(self, table: pa.Table) -> None:
+        """Refuses a mask that is of another size than the image of its row, where both are scaled to one size."""
+        data = self._spec.data
+        scaled = {name: options.size for name, options in data.columns.items() if options.size is not None}
+        masks = [name for name in scaled if name in data.label_sources and data.columns[name].mode in (None, "P")]
+        for mask in masks:
+            for name in scaled:
+                if name in data.feature_columns and scaled[name] == scaled[mask]:
+                    images, classes = logical_column(table.column(name)), logical_column(table.column(mask))
+                    check_same_sizes(images, classes, name, mask)
 
     def to_json(self) -> dict[str, Any]:
         """What was learned, as plain JSON; the steps themselves stand in the spec."""
@@ -141,10 +164,10 @@ def _evenly(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     for table in tables:
         while rows + table.num_rows >= _FIT_ROWS:
             taken = _FIT_ROWS - rows
-            yield pa.concat_tables([*waiting, table.slice(0, taken)], promote_options="permissive")
+            yield join_tables([*waiting, table.slice(0, taken)])
             waiting, rows, table = [], 0, table.slice(taken)
         if table.num_rows:
             waiting.append(table)
             rows += table.num_rows
     if waiting:
-        yield pa.concat_tables(waiting, promote_options="permissive")
+        yield join_tables(waiting)

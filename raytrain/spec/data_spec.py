@@ -144,6 +144,18 @@ class DataSpec(StrictModel):
         return list(dict.fromkeys(needed))
 
     @property
+    def label_sources(self) -> set[str]:
+        """The source columns that labels are made of, and no feature."""
+        return self._made_into(self.label_columns) - self._made_into(self.feature_columns)
+
+    def _made_into(self, names: list[str]) -> set[str]:
+        found = set(names)
+        for step in reversed(self.preprocess):
+            if not found.isdisjoint(step.outputs):
+                found.update(step.columns)
+        return found
+
+    @property
     def split_column(self) -> str | None:
         """The source column that decides which split a row is in, where one does."""
         for part in (self.validation, self.test):

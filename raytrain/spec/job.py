@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from raytrain.spec.data_spec import DataSpec
 from raytrain.spec.pydantic_bases import OneOf, StrictModel, custom_error
 from raytrain.spec.suggest import value_in_words
-from raytrain.spec.value_types import ClassIndex, DurationS, EnvironmentValue, JobName, PythonRef
+from raytrain.spec.value_types import CallbackName, ClassIndex, DurationS, EnvironmentValue, JobName, PythonRef
 
+UPLOADED = "RAY_RUNTIME_ENV_CREATE_WORKING_DIR"  # Ray's name for the job's folder while it installs packages
 _COMPONENTS = "a name, a list of them, {output: name}, or {name: …, argument: …}"
 Components = str | dict[str, Any] | list[Any] | None
 Layer = Annotated[dict[str, dict[str, Any] | None], Field(min_length=1, max_length=1)]
@@ -158,10 +159,20 @@ class DivergenceSpec(StrictModel):
     max: int = Field(3, ge=1, description="how often to fall back before the run ends as diverged")
 
 
+def check_requirement(text: str) -> str:
+    """A package as pip takes it; a file of packages only where it lies on the cluster."""
+    option, _, file = text.strip().partition(" ")
+    if option in ("-r", "--requirement") and not file.strip().startswith(("${", "/")):
+        raise custom_error("a path on the cluster behind -r", got=repr(text), fix=f"-r ${{{UPLOADED}}}/{file.strip()}")
+    return text
+
+
 class EnvironmentSpec(StrictModel):
     """What the job's own code needs on the cluster, and what of its folder stays here."""
 
-    pip: list[str] = Field(default_factory=list, description="a list of packages")
+    pip: list[Annotated[str, AfterValidator(check_requirement)]] = Field(
+        default_factory=list, description="a list of packages"
+    )
     env_vars: dict[str, EnvironmentValue] = Field(default_factory=dict, description="{NAME: text}")
     exclude: list[str] = Field(default_factory=list, description="a list of patterns, as in .gitignore, not uploaded")
 
@@ -176,7 +187,7 @@ class JobSpec(StrictModel):
         None, description="a run, or a .keras or .h5 file; reaches the model function as `base`"
     )
     compile: CompileSpec | None = Field(None, description="FILE.py:FUNCTION, or a map with optimizer, loss, metrics")
-    callbacks: PythonRef | list[dict[str, dict[str, Any] | None]] = Field(
+    callbacks: PythonRef | list[dict[CallbackName, dict[str, Any] | None]] = Field(
         default_factory=list, description="FILE.py:FUNCTION, or a list of {Name: {argument: value}}"
     )
     data: DataSpec = Field(description="a map of what to train on, such as {train: {csv: train.csv}, label: y}")

@@ -63,7 +63,7 @@ def _named_by(source: Source) -> Iterator[tuple[Loc, str | list[str], str]]:
     kind, details = source.kind, source.details
     if source.images is not None and details.table is not None:
         table = details.table
-        yield (kind, "table", table.kind), table.value, table.kind
+        yield (kind, "table", table.kind), Source.model_validate({table.kind: table.value}).paths, table.kind
         yield (kind, "folder"), details.folder, "image folder"
     elif source.huggingface is not None:
         yield (kind,), details.path, kind
@@ -73,7 +73,7 @@ def _named_by(source: Source) -> Iterator[tuple[Loc, str | list[str], str]]:
     elif isinstance(source.numpy, dict):
         yield from (((kind, column), file, kind) for column, file in source.numpy.items())
     elif kind in FILE_NAMES:
-        yield (kind,), source.value, kind
+        yield (kind,), source.paths, kind
 
 
 def _paths(name: str, folder: Path, kind: str) -> list[str]:

@@ -20,9 +20,11 @@ from raytrain.spec.file_errors import local_path, looking_up
 from raytrain.spec.job import JobSpec
 from raytrain.spec.line_numbers import LineNumbers, Loc
 from raytrain.spec.overrides import INT_KEYED, Override, apply_override, parse_override
-from raytrain.spec.peek.inspect_source import source_columns
+from raytrain.spec.peek.csv_header import ROW_NUMBERS
+from raytrain.spec.peek.inspect_source import has_row_numbers, source_columns
 from raytrain.spec.problems import problems_of
 from raytrain.spec.secret_checks import secret_problems
+from raytrain.spec.source_kinds import Source
 from raytrain.spec.strict_yaml import read_yaml
 from raytrain.spec.suggest import did_you_mean, value_in_words
 
@@ -186,6 +188,7 @@ def _with_all_features(spec: JobSpec, folder: Path, lines: LineNumbers) -> JobSp
     except SpecError as error:
         raise SpecError(*(lines.located(problem, "data.train") for problem in error.problems)) from None
     beside = {*data.label_columns, data.weight, None if data.stratify is True else data.split_column}
+    columns = _without_row_numbers(data.train, columns, folder, lines)
     features = [name for name in columns or () if name not in beside and not _PANDAS_INDEX.fullmatch(name)]
     if not features:
         got = "no `features`, and columns that are not known before the run" if columns is None else "no feature column"
@@ -193,6 +196,23 @@ def _with_all_features(spec: JobSpec, folder: Path, lines: LineNumbers) -> JobSp
         problem = Problem(got=got, expected=expected, fix="add data.features")
         raise SpecError(lines.located(problem, "data.features"))
     return spec.model_copy(update={"data": data.model_copy(update={"features": features})})
+
+
+def _without_row_numbers(
+    source: Source, columns: tuple[str, ...] | None, folder: Path, lines: LineNumbers
+) -> tuple[str, ...] | None:
+    """The columns but for a first one by which pandas, or whoever wrote a csv file, numbered its rows.
+
+    Raises:
+        SpecError: the first column has no name of its own, and does not look like row numbers.
+    """
+    if not columns or columns[0] != ROW_NUMBERS:
+        return columns
+    if source.csv and not has_row_numbers(source, folder):
+        got = f"column 1 of {len(columns)}, `{ROW_NUMBERS}`, which does not number the rows"
+        problem = Problem(got=got, expected="a name for it", fix="name it in the file, or the columns in data.features")
+        raise SpecError(lines.located(problem, "data.train"))
+    return columns[1:]
 
 
 def _storage_problems(storage: str, lines: LineNumbers) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,9 @@ from raytrain.spec.suggest import value_in_words
 
 # Maps whose keys are whole numbers; in any other place a number is a list's index.
 INT_KEYED: tuple[Loc, ...] = (("fit", "class_weight"),)
+_COLUMNS = ("data", "columns")
+_ARGUMENT = re.compile(r'((?:"[^"]*"|[^="])*)=(.*)', re.DOTALL)
+_DOT = re.compile(r'\.(?=(?:[^"]*"[^"]*")*[^"]*$)')  # outside of quotes
 _NO_YAML = ("@", "`", "%", "*")
 
 
@@ -28,15 +32,20 @@ class Override:
 def parse_override(text: str) -> Override:
     """Splits `a.b=c`; the value is read as YAML, so that `1e-3` is a number and `[a, b]` a list.
 
+    A name with a dot, a space or `=` in it stands in double quotes: `data.columns."petal.width".fill=0`. Without them a
+    column's name goes on as far as no option of a column follows.
+
     Raises:
         UsageError: there is no `=`, no field before it, or nothing after it.
         SpecError: the value is no YAML.
     """
     argument = f"--set {text}"
-    field, equals, value = text.partition("=")
-    parts = tuple(part.strip() for part in field.split("."))
-    if not equals or not all(parts) or any(" " in part for part in parts):
+    match = _ARGUMENT.fullmatch(text)
+    field, value = match.groups() if match else ("", "")
+    parts = _with_whole_columns([part.strip() for part in _DOT.split(field)])
+    if not all(parts) or any(" " in part and not part.startswith('"') for part in parts):
         raise UsageError(Problem(got=argument, expected="--set FIELD=VALUE, such as --set fit.epochs=3"))
+    parts = tuple(part.strip('"') for part in parts)
     if not value.strip():
         raise UsageError(
             Problem(got=f"{argument} without a value", expected="--set FIELD=VALUE", fix="write null or '' for none")
@@ -47,6 +56,14 @@ def parse_override(text: str) -> Override:
         return Override(parts=parts, value=read_yaml(value, argument).data, argument=argument)
     except SpecError as error:
         raise SpecError(*(replace(problem, line=0) for problem in error.problems)) from None
+
+
+def _with_whole_columns(parts: list[str]) -> tuple[str, ...]:
+    """The parts of a field, those of one column's name put together."""
+    if tuple(parts[:2]) != _COLUMNS or len(parts) < 4:
+        return tuple(parts)
+    last = len(parts) - (parts[-1] in keys_at((*_COLUMNS, "")))
+    return (*_COLUMNS, f'"{".".join(parts[2:last])}"' if all(parts[2:last]) else "", *parts[last:])
 
 
 def apply_override(data: dict[str | int, Any], override: Override, lines: LineNumbers) -> None:

@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from raytrain.errors import Problem
 from raytrain.formatting import plural
+from raytrain.spec.foreign_words import said_here
+from raytrain.spec.job import UPLOADED
 from raytrain.spec.line_numbers import LineNumbers, Loc, dotted
 from raytrain.spec.pydantic_bases import CUSTOM
 from raytrain.spec.schema_lookup import description_of, fields_named, keys_at, names_at, takes_one_key, types_at
@@ -157,11 +159,12 @@ def _unknown_key(loc: Loc) -> Problem:
     if key in keys_at(loc[:-1]):
         return Problem(got=f"`{key}` beside another", expected=expected, fix="remove one of them")
     near = _near_key(loc) or dotted(next(fields_named(key), ()))
-    return Problem(got=f"the unknown key `{key}`", expected=expected, fix=f"did you mean `{near}`?" if near else "")
+    fix = said_here(loc) or (f"did you mean `{near}`?" if near else "")
+    return Problem(got=f"the unknown key `{key}`", expected=expected, fix=fix)
 
 
 def _near_key(loc: Loc) -> str:
-    return nearest(str(loc[-1]), keys_at(loc[:-1]))
+    return "" if said_here(loc) else nearest(str(loc[-1]), keys_at(loc[:-1]))
 
 
 def _keys(loc: Loc) -> str:
@@ -216,8 +219,16 @@ def _fix(fault: _Fault) -> str:
             return "write a value, or remove the line"
         case bool() | int() | float() if "string_type" in fault.types:
             return "put it in quotes"
+        case str() if fault.loc == ("environment", "pip"):
+            return (
+                f'pip: ["-r ${{{UPLOADED}}}/{value.removeprefix("-r").strip()}"]'
+                if ".txt" in value
+                else "put it in [ ]"
+            )
         case str() if fault.types == ("list_type",):
             return "put it in [ ]"
+        case str() if fault.loc[:1] == ("callbacks",) and type_ == "dict_type":
+            return f"{value}: {{}}"
         case str() if _is_quoted(value, fault.types):
             return "remove the quotes"
         case str():

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from raytrain.spec.csv_source import CsvSource
 from raytrain.spec.pydantic_bases import OneOf, StrictModel, custom_error
 from raytrain.spec.value_types import PythonRef
 
@@ -14,15 +15,25 @@ Scalar = bool | int | float | str | None
 Cell = Scalar | list[Any]
 Paths = str | list[str]
 ImageSize = Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
-ImageMode = Literal["RGB", "RGBA", "L"]
+ImageMode = Literal["RGB", "RGBA", "L", "P", "I;16", "I", "F"]
+Resample = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 
 SklearnName = Literal["digits", "iris", "wine", "breast_cancer", "diabetes", "linnerud"]
+
+
+def check_resample(mode: str | None, resample: str | None) -> None:
+    """Refuses a mean of classes: between palette indices nothing lies."""
+    if mode == "P" and resample not in (None, "nearest"):
+        got = f"{resample} for mode: P"
+        raise custom_error("nearest, as indices of a palette have no mean", got=got, field="resample")
 
 
 class ImageTable(OneOf):
     """A table in which a column holds the paths of images: exactly one kind."""
 
-    csv: Paths | None = Field(None, description="a path, glob or a list of them")
+    csv: Paths | CsvSource | None = Field(
+        None, description="a path, glob or a list of them; or a map, as in data.train"
+    )
     parquet: Paths | None = Field(None, description="a path, folder, glob or a list of them")
 
 
@@ -34,7 +45,9 @@ class ImagesSource(StrictModel):
     column: str = Field("path", description="the table's column of paths")
     folder: str = Field(".", description="where the table's relative paths start")
     size: ImageSize | None = Field(None, description="[height, width] that every image is scaled to")
-    mode: ImageMode = Field("RGB", description="RGB, RGBA or L (grey): the last dimension is 3, 4 or 1")
+    mode: ImageMode | None = Field(None, description="RGB (the default), RGBA, L (grey), P, I;16, I or F, as Pillow's")
+    resample: Resample | None = Field(None, description="how images are scaled; bilinear if left out")
+    exif_transpose: bool = Field(False, description="true turns images as their EXIF data says")
     classes: list[str] | None = Field(None, description="a list of the class folders in their labels' order")
 
     @model_validator(mode="after")
@@ -43,6 +56,9 @@ class ImagesSource(StrictModel):
             raise custom_error("one of path and table", got="none" if self.path is None else "both")
         if self.table is not None and self.size is None:
             raise custom_error("a size beside table, such as size: [64, 64]", got="none")
+        if self.resample is not None and self.size is None:
+            raise custom_error("size beside resample", got="none", field="resample")
+        check_resample(self.mode, self.resample)
         if self.classes is not None and len(set(self.classes)) < len(self.classes):
             raise custom_error("each class once", got=", ".join(self.classes), field="classes")
         return self
@@ -97,7 +113,9 @@ with warnings.catch_warnings():
         """Where rows come from: exactly one kind."""
 
         sklearn: SklearnName | None = Field(None, description="a set that comes with scikit-learn")
-        csv: Paths | None = Field(None, description="a path, folder, glob or a list of them")
+        csv: Paths | CsvSource | None = Field(
+            None, description="a path, folder, glob or a list of them; or a map with path, separator, decimal, …"
+        )
         parquet: Paths | None = Field(None, description="a path, folder, glob or a list of them")
         json: Paths | None = Field(None, description="JSON lines: a path, folder, glob or a list of them")  # type: ignore[assignment]
         numpy: Paths | Annotated[dict[str, str], Field(min_length=1)] | None = Field(
@@ -138,12 +156,18 @@ with warnings.catch_warnings():
             )
 
         @property
+        def paths(self) -> Any:
+            """What names the files of a kind that is read from files: a path or several, or {column: file.npy}."""
+            return getattr(self.details, "path", self.value)
+
+        @property
         def code(self) -> str | None:
             """The user's function that the rows come from."""
             return self.sql.connect if self.sql else self.python
 
 
 _LONG_FORMS: dict[str, type[StrictModel]] = {
+    "csv": CsvSource,
     "images": ImagesSource,
     "delta": DeltaSource,
     "lance": LanceSource,

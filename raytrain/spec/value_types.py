@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -13,6 +14,21 @@ from raytrain.spec.pydantic_bases import custom_error
 _PYTHON_REF = re.compile(r"[^:\s][^:]*\.py:[A-Za-z_]\w*")
 NAME_RULE = "1 to 40 of a-z, 0-9, _ and -, beginning with a letter or digit"
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+
+_CALLBACKS = (
+    "BackupAndRestore",
+    "CSVLogger",
+    "EarlyStopping",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "ProgbarLogger",
+    "ReduceLROnPlateau",
+    "RemoteMonitor",
+    "SwapEMAWeights",
+    "TensorBoard",
+    "TerminateOnNaN",
+)
 
 
 def check_python_ref(text: str) -> str:
@@ -58,6 +74,15 @@ def check_name(text: str) -> str:
     return text
 
 
+def check_callback(name: str) -> str:
+    """Refuses a name that is nearly one of Keras' own callbacks; any other may be registered by the user's code."""
+    near = get_close_matches(name.lower(), [known.lower() for known in _CALLBACKS], n=1, cutoff=0.85)
+    known = {own.lower(): own for own in _CALLBACKS}
+    if name not in _CALLBACKS and near:
+        raise custom_error("a callback of Keras or of your own", got=name, fix=f"did you mean `{known[near[0]]}`?")
+    return name
+
+
 PythonRef = Annotated[
     str, AfterValidator(check_python_ref), WithJsonSchema({"type": "string", "pattern": f"^{_PYTHON_REF.pattern}$"})
 ]
@@ -75,6 +100,7 @@ DurationS = Annotated[
     ),
 ]
 ClassIndex = Annotated[int, BeforeValidator(parse_class_index)]
+CallbackName = Annotated[str, AfterValidator(check_callback)]
 JobName = Annotated[str, AfterValidator(check_name)]
 EnvironmentValue = Annotated[
     str, BeforeValidator(whole_number_as_text), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]})

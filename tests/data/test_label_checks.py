@@ -54,6 +54,13 @@ def test_labels_that_fit(loss: Any, layers: Any, labels: list[float]) -> None:
     check_labels(np.array(labels), job(label="y", loss=loss, layers=layers))
 
 
+def test_a_loss_of_vectors_takes_no_class_numbers() -> None:
+    spec = job(label="y", loss="categorical_crossentropy", layers=dense(3))
+    with pytest.raises(UserCodeError, match=r"one number a row in column `y`.*one_hot: \{columns: \[y\]\}"):
+        check_labels(np.array([0, 2]), spec)
+    check_labels(np.eye(3), spec)
+
+
 def test_every_output_has_its_own_loss() -> None:
     spec = job(label={"p": "a", "q": "b"}, loss={"p": "mse", "q": BINARY})
     check_labels({"p": np.array([7.0]), "q": np.array([1.0])}, spec)

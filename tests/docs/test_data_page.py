@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from PIL import Image
 
 from raytrain.data.columns.arrow_to_numpy import to_arrays
-from raytrain.errors import ExitCode, SpecError
+from raytrain.data.label_checks import check_labels
+from raytrain.data.look.column_looks import shape_words
+from raytrain.errors import ExitCode, SpecError, UserCodeError
 from raytrain.spec.checks import JobFacts, check_job
 from raytrain.spec.column_options import ColumnSpec
 from raytrain.spec.data_spec import DataSpec
@@ -94,6 +100,7 @@ def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     picture(tmp_path / "photos/1.png")
     (tmp_path / "photos.csv").write_text("file,price\n1.png,3\n1.png,4\n")
     (tmp_path / "records/a.tfrecord").write_bytes(3 * record(b"data"))
+    (tmp_path / "prices.csv").write_text(csv_text(HOUSES).replace(",", ";").replace(".", ","))
     (tmp_path / "patients.csv").write_text(csv_text(PATIENTS))
     (tmp_path / "others.csv").write_text(csv_text(PATIENTS))
     return tmp_path
@@ -143,6 +150,103 @@ def test_every_kind_of_split_has_an_example() -> None:
     assert any(split.group for split in given)
 
 
+# Every type that Arrow has, by the name that the page has for it, with a column of values as JSON has them.
+KINDS: dict[str, Callable[[list[Any]], pa.Array]] = {
+    **{
+        name: partial(pa.array, type=kind)
+        for name, kind in {
+            "bool": pa.bool_(),
+            **{f"{sign}int{bits}": getattr(pa, f"{sign}int{bits}")() for sign in ("", "u") for bits in (8, 16, 32, 64)},
+            **{f"float{bits}": getattr(pa, f"float{bits}")() for bits in (16, 32, 64)},
+            "string": pa.string(),
+            "large_string": pa.large_string(),
+            "string_view": pa.string_view(),
+            "list": pa.list_(pa.int32()),
+            "large_list": pa.large_list(pa.int32()),
+            "fixed_size_list": pa.list_(pa.int32(), 2),
+            "list_view": pa.list_view(pa.int32()),
+            "large_list_view": pa.large_list_view(pa.int32()),
+            "null": pa.null(),
+            "timestamp": pa.timestamp("s"),
+            "date32": pa.date32(),
+            "date64": pa.date64(),
+            "time32": pa.time32("s"),
+            "time64": pa.time64("us"),
+            "duration": pa.duration("s"),
+            "binary": pa.binary(),
+            "large_binary": pa.large_binary(),
+            "binary_view": pa.binary_view(),
+            "fixed_size_binary": pa.binary(2),
+        }.items()
+    },
+    "decimal": lambda values: pa.array([Decimal(str(value)) for value in values]),
+    "tensor": lambda values: pa.FixedShapeTensorArray.from_numpy_ndarray(np.array(values)),
+    "dictionary": lambda values: pa.array(values).dictionary_encode(),
+    "run_end_encoded": lambda values: pc.run_end_encode(pa.array(values)),
+    "struct": lambda values: pa.array([{"a": value} for value in values]),
+    "map": lambda values: pa.array([[("a", value)] for value in values], pa.map_(pa.string(), pa.int64())),
+}
+BECOMES = table("a column of")
+
+
+def test_the_page_has_every_type_of_arrow() -> None:
+    named = {code for row in BECOMES for code in codes(row[0])}
+    assert named == set(KINDS)
+    by_name = {name for name in dir(pa.types) if name.startswith("is_")}
+    covered = {name for name in by_name if any(_is(name, made(_values(kind)).type) for kind, made in KINDS.items())}
+    groups = {"is_interval", "is_union", "is_decimal32", "is_decimal64", "is_decimal256"}
+    assert {name for name in by_name - covered if not name.endswith("_value")} <= groups
+
+
+def _is(name: str, kind: pa.DataType) -> bool:
+    return bool(getattr(pa.types, name)(kind))
+
+
+def _values(kind: str) -> list[Any]:
+    row = next(row for row in BECOMES if kind in codes(row[0]))
+    return list(json.loads(codes(row[1])[0])) if codes(row[1]) else [1, 2]
+
+
+@pytest.mark.parametrize("row", BECOMES, ids=lambda row: row[0])
+def test_what_becomes_of_a_type(row: list[str]) -> None:
+    kinds = codes(row[0]) or ["list"]
+    values = json.loads(codes(row[1])[0]) if codes(row[1]) else None
+    if "pixels" in row[0]:
+        columns = [pa.array(values, pa.list_(pa.uint8())), KINDS["tensor"](list(np.array(values, np.uint8)))]
+    elif values is None:
+        columns = [KINDS[kind]([1, 2]) for kind in kinds if kind != "list"] + [pa.array([["a"], ["b"]])]
+    else:
+        columns = [KINDS[kind](values) for kind in kinds]
+    for column in columns:
+        if row[2].startswith("refused"):
+            with pytest.raises(UserCodeError) as refused:
+                to_arrays(pa.table({"c": column}), ["c"])
+            assert any(code.partition(":")[0] in str(refused.value) for code in codes(row[2]))
+        else:
+            array = to_arrays(pa.table({"c": column}), ["c"])["c"]
+            assert shape_words(array) == row[2].rpartition(": ")[2]
+            assert array.tolist() == values
+
+
+LOSSES = {
+    "sparse_categorical_crossentropy": ([0, 2], [0, 3]),
+    "categorical_crossentropy": ([[0, 1, 0]], [1]),
+    "categorical_focal_crossentropy": ([[0, 1, 0]], [1]),
+    "kl_divergence": ([[0, 1, 0]], [1]),
+    "binary_crossentropy": ([0, 0.5, 1], [2]),
+    "binary_focal_crossentropy": ([0, 1], [-1]),
+}
+
+
+def test_what_a_label_may_be() -> None:
+    assert [code for row in table("loss")[:-1] for code in codes(row[0])] == list(LOSSES)
+    for loss, (taken, refused) in LOSSES.items():
+        spec = job(label="y", loss=loss, layers=[{"Dense": {"units": 3}}])
+        check_labels(np.array(taken), spec)
+        with pytest.raises(UserCodeError):
+            check_labels(np.array(refused), spec)
+
+
 def test_every_column_option_has_an_example() -> None:
     assert {option for row in table("option") for option in _column(row)[1]} == set(ColumnSpec.model_fields)
 
@@ -165,7 +269,7 @@ def test_column(row: list[str]) -> None:
     if "timestamp" in options:
         column = column.cast(pa.timestamp("s"))
     array = to_arrays(pa.table({name: column}), [name], {name: ColumnSpec(**options)})[name]
-    assert array.tolist() == after
+    assert str(array.tolist()) == str(np.array(after, array.dtype).tolist())  # NaN is not itself
     assert array.dtype == options.get("dtype", array.dtype)
 
 

@@ -89,12 +89,12 @@ def test_inputs_are_named_by_key_or_columns() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "expected one of fill, pad"),
+        ({}, "expected one of fill, allow_nan, pad"),
         ({"pad_value": 1}, "expected pad beside pad_value, got none"),
         ({"truncate": True}, "expected pad beside truncate, got none"),
         ({"mode": "L"}, "expected size beside mode, got none"),
         ({"pad": 2, "timestamp": "days"}, "got pad and timestamp"),
-        ({"size": [1, 1], "fill": 0}, "expected size and mode alone for images, got fill, size"),
+        ({"size": [1, 1], "fill": 0}, "expected size, mode, resample, exif_transpose alone for images, got fill, size"),
         ({"pad": 0}, "greater than or equal to 1"),
         ({"dtype": "complex64"}, "Input should be"),
     ],

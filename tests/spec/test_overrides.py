@@ -28,6 +28,13 @@ def applied(data: dict[str, Any], *texts: str) -> dict[str, Any]:
         ("data.train.csv=*.csv", ("data", "train", "csv"), "*.csv"),
         ("name='5'", ("name",), "5"),
         ("restore=no", ("restore",), "no"),
+        ("data.columns.age.fill=0", ("data", "columns", "age", "fill"), 0),
+        ("data.columns.petal.width.fill=0", ("data", "columns", "petal.width", "fill"), 0),
+        ("data.columns.a.b.c={fill: 0}", ("data", "columns", "a.b.c"), {"fill": 0}),
+        ("data.columns.petal width.fill=0", ("data", "columns", "petal width", "fill"), 0),
+        ('data.columns."a.fill".fill=0', ("data", "columns", "a.fill", "fill"), 0),
+        ('data.columns."a=b".fill=0', ("data", "columns", "a=b", "fill"), 0),
+        ('data.validation.where."a.b"=1', ("data", "validation", "where", "a.b"), 1),
     ],
 )
 def test_values_are_read_as_the_same_yaml(text: str, parts: tuple[str, ...], value: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raytrain import formatting
+from raytrain.cli.display.look_lines import look_lines
 from raytrain.cli.output import Output
 from raytrain.client.forecast import Scaling
 from raytrain.client.plan import Plan
@@ -21,6 +22,8 @@ def print_plan(plan: Plan, out: Output) -> None:
         return
     out.result(f"{plan.spec.name}: the plan")
     out.result(*(f"  {label:<10} {text}" for label, text in plan_lines(plan)))
+    if plan.look:
+        out.result("", *look_lines(plan.look))
     out.say("nothing was started or sent; raytrain submit does it")
     out.warn(*(f"warning: {warning}" for warning in plan.target.warnings))
 

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.types as types
+from PIL import Image
 
+from raytrain.data.columns.pixels import PixelForm
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.column_options import ColumnSpec
 from raytrain.spec.peek.image_folders import CHANNELS
@@ -24,35 +26,64 @@ def is_images(kind: pa.DataType) -> bool:
     """Whether the cells may be images: bytes, as Hugging Face has them beside their path too, or pixels of any size."""
     if types.is_struct(kind):
         return bool(kind.get_field_index("bytes") >= 0)
-    return bool(types.is_binary(kind) or types.is_large_binary(kind) or _is_ragged_tensor(kind))
+    return bool(types.is_large_binary(kind) or _is_ragged_tensor(kind))
 
 
-def decode_images(flat: Any, name: str, options: ColumnSpec) -> npt.NDArray[np.uint8]:
-    """The images in the size and mode that the spec names, uint8 (rows, height, width, channels).
+def decode_images(flat: Any, name: str, options: ColumnSpec, *, is_mask: bool = False) -> npt.NDArray[Any]:
+    """The images in the size and mode that the spec names, (rows, height, width, channels).
+
+    Args:
+        is_mask: whether the pixels are classes: of a label, and of no feature.
 
     Raises:
-        UserCodeError: a cell is empty or no image.
+        UserCodeError: a cell is empty or no image, or one that the mode does not hold.
     """
-    from PIL import Image
-
     assert options.size is not None
     height, width = options.size
-    images = np.empty((len(flat), height, width, CHANNELS[options.mode]), np.uint8)
+    form = PixelForm(
+        size=(height, width),
+        mode=options.mode,
+        resample=options.resample,
+        exif_transpose=options.exif_transpose,
+        is_mask=is_mask,
+    )
+    images = np.empty((len(flat), height, width, CHANNELS[form.mode_name]), form.dtype)
     for row, cell in enumerate(_cells(flat, name)):
         try:
-            image = eight_bits(_opened(cell)).convert(options.mode)
+            images[row] = form.read(_opened(cell))
         except (OSError, ValueError, TypeError, Image.DecompressionBombError) as error:
             raise _no_image(name, row, error) from error
-        if (image.height, image.width) != (height, width):
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
-        images[row] = np.asarray(image).reshape(height, width, -1)
     return images
+
+
+def check_same_sizes(images: Any, masks: Any, name: str, mask: str) -> None:
+    """Refuses rows of columns `name` and `mask` whose image and mask are of different sizes as they are stored.
+
+    Raises:
+        UserCodeError: there is such a row, or a cell is no image.
+    """
+    paths = masks.field("path") if types.is_struct(masks.type) and masks.type.get_field_index("path") >= 0 else None
+    for row, cells in enumerate(zip(_cells(images, name), _cells(masks, mask), strict=True)):
+        try:
+            (wide, high), found = (_opened(cell).size for cell in cells)
+        except (OSError, ValueError, TypeError, Image.DecompressionBombError) as error:
+            raise _no_image(f"{name}` or `{mask}", row, error) from error
+        if found != (wide, high):
+            raise UserCodeError(
+                Problem(
+                    field=f"data.columns.{mask}.size",
+                    file=str(paths[row].as_py() or "") if paths is not None else "",
+                    got=f"a mask of {found[1]}x{found[0]} pixels (height x width) in row {row} of a block of `{mask}`",
+                    expected=f"{high}x{wide}, as its image in column `{name}`",
+                    fix="make a mask for each image in its own size",
+                )
+            )
 
 
 def _cells(flat: Any, name: str) -> Any:
     if types.is_struct(flat.type) and is_images(flat.type):
         flat = flat.field("bytes")
-    if types.is_binary(flat.type) or types.is_large_binary(flat.type):
+    if types.is_large_binary(flat.type):
         return (cell.as_py() for cell in flat)
     if hasattr(flat, "to_numpy_ndarray"):
         return flat.to_numpy_ndarray()
@@ -67,29 +98,12 @@ def _cells(flat: Any, name: str) -> Any:
     )
 
 
-def eight_bits(image: Any) -> Any:
-    """The image with channels of 8 bits: of 16 bits the upper 8, as Pillow would make all above 255 white.
-
-    Raises:
-        ValueError: its pixels are fractions, or of 32 bits and not from 0 to 255: nothing tells what white is.
-    """
-    from PIL import Image
-
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        low, high = image.getextrema()
-        if image.mode == "F" or low < 0 or high > 255:
-            raise ValueError(f"pixels of 32 bits from {low:g} to {high:g}, expected 8 or 16 bits")
-    return image
-
-
 def _opened(cell: Any) -> Any:
-    from PIL import Image
-
     if isinstance(cell, bytes):
         return Image.open(io.BytesIO(cell))
     pixels = np.asarray(cell)
+    if pixels.dtype.kind in "iu" and pixels.dtype not in (np.uint8, np.uint16):
+        pixels = pixels.astype(np.int32)
     return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels)
 
 
@@ -101,7 +115,8 @@ def _no_image(name: str, row: int, error: Exception) -> UserCodeError:
     return UserCodeError(
         Problem(
             field=f"data.columns.{name}.size",
-            got=f"a cell of column `{name}` that is no image (row {row} of its block): {str(error).partition(' <')[0]}",
-            expected="an image in every row",
+            got=f"a cell of column `{name}` that is no image as asked for (row {row} of its block): "
+            f"{str(error).partition(' <')[0].partition('; expected ')[0]}",
+            expected=str(error).partition("; expected ")[2] or "an image in every row",
         )
     )

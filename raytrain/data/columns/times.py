@@ -40,7 +40,7 @@ def whole_units(flat: Any, name: str, options: ColumnSpec) -> Any:
     Raises:
         UserCodeError: the column holds no times.
     """
-    if types.is_string(flat.type) or types.is_large_string(flat.type):
+    if types.is_large_string(flat.type):
         flat = _parsed(flat, name)
     kind = flat.type
     if not is_time(kind) or types.is_interval(kind):

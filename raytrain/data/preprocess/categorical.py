@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raytrain.data.columns.padding import pad_elements
-from raytrain.data.preprocess.learned import State
+from raytrain.data.preprocess.learned import State, finite
 from raytrain.data.preprocess.step_field import Array, StepField, numbers
 from raytrain.data.preprocess.tokens import as_objects, elements, holds_lists, in_lists, tokens
 from raytrain.spec.preprocess_steps import Count, Encode, Hash, MultiHot, OneHot, Pad, Tokenize
@@ -121,7 +121,7 @@ def _known(values: Array, categories: list[Any], place: StepField, *, refuse: bo
 
 
 def _whole(array: Array, classes: int, place: StepField) -> npt.NDArray[np.int64]:
-    whole = numbers(array, place).astype(np.int64)
+    whole = finite(numbers(array, place), place).astype(np.int64)
     if whole.size and ((whole != array).any() or whole.min() < 0 or whole.max() >= classes):
         raise place.refuse(f"values from {array.min()} to {array.max()}", f"0 to {classes - 1}")
     return whole

@@ -15,8 +15,9 @@ from raytrain.spec.preprocess_steps import Bucket, Impute, Normalize, Power, Sca
 
 
 def scale(array: Array, step: Scale, state: State, place: StepField) -> Array:
-    by = step.by if array.dtype == np.float64 else np.float32(step.by)
-    return as_float(numbers(array, place) * by, array)
+    if array.dtype == np.uint8:  # pixels, of which there are many: each of the 256 is multiplied once
+        return (np.arange(256) * step.by).astype(np.float32)[array]
+    return as_float(numbers(array, place).astype(np.float64) * step.by, array)
 
 
 def standardize(array: Array, step: Any, state: State, place: StepField) -> Array:

@@ -42,5 +42,10 @@ def numbers(array: Array, place: StepField) -> Array:
 
 
 def as_float(result: Array, before: Array) -> Array:
-    """What a step computed, as float32 unless the column was of another float before."""
-    return result.astype(before.dtype if before.dtype.kind == "f" else np.float32)
+    """What a step computed, as float64 for the steps after it, whatever numbers the column was of before.
+
+    Pixels become float32, which is what they are fed as; a column that is to be float16 stays that.
+    """
+    if before.dtype == np.uint8:
+        return result.astype(np.float32)
+    return result.astype(before.dtype if before.dtype == np.float16 else np.float64)

@@ -16,7 +16,7 @@ import pyarrow as pa
 from raytrain.data.sources.csv_files import DecodeCsv, csv_schema
 from raytrain.data.sources.file_reading import Decode, Format, read_head
 from raytrain.data.sources.image_files import DecodeImage, decoder_of_folders
-from raytrain.data.sources.json_lines import decode_json, json_schema
+from raytrain.data.sources.json_lines import check_has_rows, decode_json, json_schema
 from raytrain.data.sources.listing import Listing, Size, list_files
 from raytrain.data.sources.numpy_files import DecodeColumns, column_headers, decode_numpy
 from raytrain.data.sources.text_files import decode_text
@@ -24,19 +24,15 @@ from raytrain.data.sources.tfrecord_files import DecodeTfrecords, tfrecord_colum
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.column_options import ColumnSpec
 from raytrain.spec.peek.csv_header import read_csv_header
-from raytrain.spec.peek.json_rows import json_columns, no_json_rows
 from raytrain.spec.peek.numpy_headers import array_headers, check_same_arrays
 from raytrain.spec.source_kinds import Source
 
 FILE_KINDS = ("csv", "parquet", "json", "numpy", "images", "tfrecords", "text")
 
-_SCHEMAS = {"csv": csv_schema, "json": json_schema}
 _FILES_AT_ONCE = 16
 # How much larger a gzip file's rows are taken to be: rather too much, as memory that is short ends the job.
 _GZIP_FACTOR = 5
 _COLUMNS: dict[str, Callable[[BinaryIO, str], tuple[str, ...] | None]] = {
-    "csv": lambda stream, path: read_csv_header(stream, path).columns,
-    "json": partial(json_columns, skim=True),
     "numpy": lambda stream, path: tuple(array_headers(stream, path)),
     "tfrecords": tfrecord_columns,
 }
@@ -46,8 +42,7 @@ def listing_of(source: Source, folder: Path, field: str) -> Listing:
     """All files of a source. Of a numpy source with a file for each column, the first stands for all."""
     if isinstance(source.numpy, dict):
         return numpy_column_listing(source.numpy, folder, field).take([0])
-    names = source.details.path if source.images else source.value
-    return list_files(names, folder, kind=source.kind, field=field)
+    return list_files(source.paths, folder, kind=source.kind, field=field)
 
 
 def numpy_column_listing(columns: dict[str, str], folder: Path, field: str) -> Listing:
@@ -78,34 +73,39 @@ def format_of(
         paths = numpy_column_listing(source.numpy, folder, field).paths
         return Format(kind="numpy", decode=DecodeColumns(dict(zip(source.numpy, paths, strict=True))))
     kind = source.kind
-    columns, more = _columns(listing, kind), kind in ("json", "tfrecords")
-    schema = _schema_of(listing, kind) if kind in _SCHEMAS and len(listing.paths) > 1 else None
-    return Format(kind=kind, decode=_decoder(kind, options or {}), columns=columns, more=more, schema=schema)
+    columns, more = _columns(listing, source), kind in ("json", "tfrecords")
+    schema = _schema_of(listing, source) if kind in ("csv", "json") and len(listing.paths) > 1 else None
+    return Format(kind=kind, decode=_decoder(source, options or {}), columns=columns, more=more, schema=schema)
 
 
-def _columns(listing: Listing, kind: str) -> tuple[str, ...]:
+def _columns(listing: Listing, source: Source) -> tuple[str, ...]:
     """Of the first file that has a row to tell them."""
+    kind = source.kind
+    if source.csv:
+        read = partial(read_csv_header, form=source.details)
+        return read_head(read, listing.filesystem, listing.paths[0], kind).columns
+    if source.json:
+        check_has_rows(listing)
+        return ()  # a row, and a file, may lack any
     heads = (read_head(_COLUMNS[kind], listing.filesystem, path, kind) for path in listing.paths)
-    columns = next((head for head in heads if head is not None), None)
-    if columns is None and kind == "json":
-        raise no_json_rows(listing.paths[0])
-    return columns or ()
+    return next((head for head in heads if head is not None), None) or ()
 
 
-def _decoder(kind: str, options: Mapping[str, ColumnSpec]) -> Decode:
-    if kind == "csv":
+def _decoder(source: Source, options: Mapping[str, ColumnSpec]) -> Decode:
+    if source.csv:
         fractions = [name for name, column in options.items() if (column.dtype or "").startswith("float")]
-        return DecodeCsv(frozenset(fractions))
-    if kind == "tfrecords":
+        return DecodeCsv(form=source.details, fractions=frozenset(fractions))
+    if source.tfrecords:
         return DecodeTfrecords(frozenset(name for name, column in options.items() if column.pad))
-    return decode_json if kind == "json" else decode_numpy
+    return decode_json if source.json else decode_numpy
 
 
-def _schema_of(listing: Listing, kind: str) -> pa.Schema | None:
+def _schema_of(listing: Listing, source: Source) -> pa.Schema | None:
     """What the beginnings of all files tell of their types; None where they do not fit, which reading them tells."""
+    read = partial(csv_schema, source.details) if source.csv else json_schema
     with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
         try:
-            schemas = list(pool.map(partial(_SCHEMAS[kind], listing.filesystem), listing.paths))
+            schemas = list(pool.map(partial(read, listing.filesystem), listing.paths))
             return pa.unify_schemas(schemas, promote_options="permissive")
         except (OSError, pa.ArrowException):
             return None

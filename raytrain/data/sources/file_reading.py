@@ -64,6 +64,12 @@ def files_dataset(listing: Listing, form: Format) -> ray.data.Dataset:
     return _dataset(listing, _rows_of, form)
 
 
+def file_tables(listing: Listing, form: Format) -> Iterator[pa.Table]:
+    """The rows of the files, read in this process."""
+    for path, partitions in zip(listing.paths, listing.partitions, strict=True):
+        yield from _tables(listing.filesystem, path, partitions, form)
+
+
 def survey_files(listing: Listing, form: Format) -> Survey:
     """Reads all files in Ray Data tasks, of which only counts and types come back."""
     found = [row for table in ray.get(_dataset(listing, _count_of, form).to_arrow_refs()) for row in table.to_pylist()]
@@ -167,7 +173,7 @@ def _count_of(tables: Iterator[pa.Table], path: str) -> Iterator[pa.Table]:
     yield pa.table({"path": [path], "rows": [rows], "schema": [schema.serialize().to_pybytes()]})
 
 
-def _tables(filesystem: Any, path: str, partitions: dict[str, int | str], form: Format) -> Iterator[pa.Table]:
+def _tables(filesystem: Any, path: str, partitions: dict[str, pa.Scalar], form: Format) -> Iterator[pa.Table]:
     """One file's rows.
 
     Raises:
@@ -177,24 +183,34 @@ def _tables(filesystem: Any, path: str, partitions: dict[str, int | str], form: 
         for index, table in enumerate(form.decode(filesystem, path)):
             if index == 0 and form.columns:
                 check_same_columns(table.column_names, path, form.columns, "the source's first file", more=form.more)
-            yield _with_partitions(_widened(table, form.schema), partitions)
+            yield _with_partitions(_widened(table, form), partitions)
     except RaytrainError:
         raise
     except Exception as error:  # a corrupt file may fail in any way, and it is what to name
         raise UserCodeError(Problem(file=path, got=reason_of(error), expected=f"a {form.kind} file")) from error
 
 
-def _widened(table: pa.Table, schema: pa.Schema | None) -> pa.Table:
-    """Whole numbers, and columns without any value, in the type that other files have: one type over all blocks."""
-    for index, field in enumerate(table.schema):
-        wide = field.type if schema is None or field.name not in schema.names else schema.field(field.name).type
-        whole_beside_fractions = pa.types.is_integer(field.type) and pa.types.is_floating(wide)
-        if field.type != wide and (whole_beside_fractions or pa.types.is_null(field.type)):
-            table = table.set_column(index, field.name, table.column(index).cast(wide))
+def _widened(table: pa.Table, form: Format) -> pa.Table:
+    """Columns in the type that all files together have, and those that this one lacks as empty: alike in all blocks."""
+    for wide in form.schema or ():
+        index = table.schema.get_field_index(wide.name)
+        if index < 0 and form.more:
+            table = table.append_column(wide, pa.nulls(table.num_rows, wide.type))
+        elif (
+            index >= 0
+            and table.schema.field(index).type != wide.type
+            and _widens(table.schema.field(index).type, wide.type)
+        ):
+            table = table.set_column(index, wide.name, table.column(index).cast(wide.type))
     return table
 
 
-def _with_partitions(table: pa.Table, partitions: dict[str, int | str]) -> pa.Table:
+def _widens(kind: pa.DataType, wide: pa.DataType) -> bool:
+    whole_beside_fractions = pa.types.is_integer(kind) and pa.types.is_floating(wide)
+    return bool(whole_beside_fractions or pa.types.is_null(kind))
+
+
+def _with_partitions(table: pa.Table, partitions: dict[str, pa.Scalar]) -> pa.Table:
     for name, value in partitions.items():
         if name not in table.column_names:
             table = table.append_column(name, pa.repeat(value, table.num_rows))

@@ -13,17 +13,16 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
-from raytrain.data.columns.image_cells import eight_bits
+from raytrain.data.columns.pixels import PixelForm
 from raytrain.data.sources.file_reading import read_head
 from raytrain.data.sources.listing import Listing, full_path, list_files
 from raytrain.data.sources.memory_tables import arrow_column
 from raytrain.errors import Problem, UserCodeError
 from raytrain.file_systems import is_uri, open_filesystem
-from raytrain.spec.peek.image_folders import CHANNELS, class_of, classes_of
+from raytrain.spec.peek.image_folders import class_of, classes_of, pixel_bytes
 from raytrain.spec.peek.image_header import check_size, image_size, opened_image
 from raytrain.spec.source_kinds import ImagesSource, Source
 
@@ -31,42 +30,44 @@ _IMAGES_AT_ONCE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pixels:
-    """From a file to its pixels, uint8 (height, width, channels).
+class ImageFile:
+    """From a file to its pixels (height, width, channels).
 
     Attributes:
-        size: height and width; images of another size are scaled to it, or refused.
-        scale: whether they are scaled.
+        size: height and width; images of another size are scaled to it, or refused where `form` has none.
     """
 
     size: tuple[int, int]
-    scale: bool
-    mode: str
+    form: PixelForm
 
     def read(self, filesystem: Any, path: str) -> Any:
         return read_head(self._decode, filesystem, path, "images")
 
     def _decode(self, stream: BinaryIO, path: str) -> Any:
         with opened_image(stream, path) as image:
-            found = image.height, image.width
-            pixels = eight_bits(image).convert(self.mode)
-        height, width = self.size
-        if not self.scale:
-            check_size(found, self.size, path)
-        elif found != self.size:
-            pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
-        return np.asarray(pixels).reshape(height, width, CHANNELS[self.mode])
+            pixels = self.form.read(image)
+        check_size(pixels.shape[:2], self.size, path)
+        return pixels
 
     @property
     def bytes(self) -> int:
-        return self.size[0] * self.size[1] * CHANNELS[self.mode]
+        return self.size[0] * self.size[1] * pixel_bytes(self.form.mode_name)
+
+
+def _form_of(source: ImagesSource) -> PixelForm:
+    return PixelForm(
+        size=(source.size[0], source.size[1]) if source.size else None,
+        mode=source.mode,
+        resample=source.resample,
+        exif_transpose=source.exif_transpose,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeImage:
     """One row a file: image, label, class, path; label and class where the folders are classes."""
 
-    pixels: Pixels
+    pixels: ImageFile
     classes: tuple[str, ...] | None
     roots: tuple[str, ...]
 
@@ -88,7 +89,7 @@ class ImageTable(Datasource):  # type: ignore[misc]  # Ray's classes are untyped
         self._filesystem, path = open_filesystem(full_path(source.folder, folder))
         self._root = path.rstrip("/")
         self._table, self._column = table, source.column
-        self._pixels = Pixels(size=(source.size[0], source.size[1]), scale=True, mode=source.mode)
+        self._pixels = ImageFile(size=(source.size[0], source.size[1]), form=_form_of(source))
 
     def estimate_inmemory_data_size(self) -> int:
         return int(self._table.num_rows * self._pixels.bytes)
@@ -125,8 +126,9 @@ def decoder_of_folders(source: ImagesSource, listing: Listing, folder: Path) -> 
     assert source.path is not None
     roots = _roots(source.path, folder)
     classes = classes_of(listing.paths, roots, source.classes)
-    size = source.size or read_head(image_size, listing.filesystem, listing.paths[0], "images")
-    pixels = Pixels(size=(size[0], size[1]), scale=source.size is not None, mode=source.mode)
+    read_size = partial(image_size, exif_transpose=source.exif_transpose)
+    size = source.size or read_head(read_size, listing.filesystem, listing.paths[0], "images")
+    pixels = ImageFile(size=(size[0], size[1]), form=_form_of(source))
     return DecodeImage(pixels=pixels, classes=None if classes is None else tuple(classes), roots=tuple(roots))
 
 

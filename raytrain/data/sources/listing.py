@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
+from raytrain.data.sources.partitions import typed_partitions
 from raytrain.errors import Problem, SpecError, UserCodeError
 from raytrain.file_systems import is_uri, open_filesystem, share_filesystem, uri_of
 from raytrain.spec.file_errors import reason_of
@@ -26,13 +27,9 @@ from raytrain.spec.peek.named_files import (
     is_wild,
     match_glob,
     named_twice,
-    partitions_of,
     shown_path,
     walk_files,
 )
-from raytrain.spec.peek.unify_schemas import check_same_columns
-
-_WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +42,15 @@ class Listing:
         sizes: bytes of each, compressed as they are.
         names: the files as a user names them: paths, or URIs.
         partitions: for each file, the values of the folders `column=value` above it, typed.
+        notices: what the user should know of those columns, in words.
     """
 
     filesystem: Any
     paths: tuple[str, ...]
     sizes: tuple[int, ...]
     names: tuple[str, ...]
-    partitions: tuple[dict[str, int | str], ...]
+    partitions: tuple[dict[str, pa.Scalar], ...]
+    notices: tuple[str, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -69,6 +68,7 @@ class Listing:
             sizes=tuple(self.sizes[position] for position in positions),
             names=tuple(self.names[position] for position in positions),
             partitions=tuple(self.partitions[position] for position in positions),
+            notices=self.notices,
         )
 
 
@@ -112,12 +112,14 @@ def list_files(names: str | Sequence[str], folder: Path, *, kind: str, field: st
         got = f"{missing}, which {'matches no file' if is_wild(missing) else 'does not exist'} on the cluster"
         raise UserCodeError(Problem(field=field, got=got, expected="a path that every node sees"))
     paths = [str(path) for path in found]
+    partitions, notices = typed_partitions([shown_path(path, folder) for path in found])
     return Listing(
         filesystem=fs.LocalFileSystem(),
         paths=tuple(paths),
         sizes=tuple(path.stat().st_size for path in found),
         names=tuple(paths),
-        partitions=_typed([shown_path(path, folder) for path in found]),
+        partitions=partitions,
+        notices=notices,
     )
 
 
@@ -150,12 +152,14 @@ def _remote(uris: list[str], kind: str, field: str) -> Listing:
         raise UserCodeError(
             Problem(field=field, got=got, expected="a URI that the cluster can read", fix=fix)
         ) from error
+    partitions, notices = typed_partitions([info.path for info in files])
     return Listing(
         filesystem=filesystem,
         paths=tuple(info.path for info in files),
         sizes=tuple(info.size or 0 for info in files),
         names=tuple(names),
-        partitions=_typed([info.path for info in files]),
+        partitions=partitions,
+        notices=notices,
     )
 
 
@@ -194,18 +198,3 @@ def _missing(filesystem: Any, path: str, kind: str) -> str:
         return "which matches no file"
     exists = filesystem.get_file_info(path.rstrip("/")).type != fs.FileType.NotFound
     return f"a folder without {kind} files" if exists else "which does not exist"
-
-
-def _typed(paths: Sequence[str]) -> tuple[dict[str, int | str], ...]:
-    """A partition column is of whole numbers where every folder's value is one, written as numbers are; else text.
-
-    Raises:
-        SpecError: a file that lies in other partitions than the first.
-    """
-    partitions = [partitions_of(path) for path in paths]
-    for path, values in zip(paths, partitions, strict=True):
-        check_same_columns(list(values), path, list(partitions[0]), paths[0])
-    whole = {name for name in partitions[0] if all(_WHOLE.fullmatch(values[name]) for values in partitions)}
-    return tuple(
-        {name: int(value) if name in whole else value for name, value in values.items()} for values in partitions
-    )

@@ -46,7 +46,32 @@ def table_of_arrays(columns: dict[str, Any]) -> pa.Table:
     Raises:
         UserCodeError: masked values in an array of more dimensions.
     """
-    return pa.table({name: arrow_column(_as_array(value, name)) for name, value in columns.items()})
+    return pa.table({name: _column(value, name) for name, value in columns.items()})
+
+
+def _column(value: Any, name: str) -> Any:
+    library = type(value).__module__.partition(".")[0]
+    if library == "pandas":
+        return pa.array(value, from_pandas=True)
+    if library == "polars":
+        return value.to_arrow()
+    if not isinstance(value, (list, tuple)) or not value:
+        return arrow_column(_as_array(value, name))
+    if isinstance(value[0], (list, tuple)):
+        array = _rectangle(value)
+        return pa.array(value) if array is None else arrow_column(array)
+    if np.ndim(value[0]):
+        return arrow_column(_as_array(value, name))
+    return pa.array(value)  # numpy would make text of numbers beside text
+
+
+def _rectangle(lists: Any) -> Any:
+    """Lists of one length as an array of numbers; None where they are of several, or hold something else."""
+    try:
+        array = np.asarray(lists)
+    except ValueError:
+        return None
+    return array if array.dtype.kind in "biuf" else None
 
 
 def _as_array(value: Any, name: str) -> Any:

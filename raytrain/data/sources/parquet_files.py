@@ -15,6 +15,7 @@ import ray.data
 from pyarrow import parquet
 from ray.data.datasource.partitioning import Partitioning, PartitionStyle
 
+from raytrain.data.columns.logical_columns import cast_column
 from raytrain.data.sources.file_reading import Format, files_dataset, read_head
 from raytrain.data.sources.listing import Listing, Size
 from raytrain.spec.peek.parquet_footer import read_footer
@@ -41,9 +42,12 @@ def parquet_dataset(listing: Listing, schema: pa.Schema | None = None) -> ray.da
     Args:
         schema: that their columns are cast to; Ray's reader would take the first file's for all.
     """
-    if schema is not None:
-        return files_dataset(listing, Format(kind="parquet", decode=DecodeParquet(schema=schema)))
-    whole = {name: int for values in listing.partitions for name, value in values.items() if isinstance(value, int)}
+    kinds = {name: value.type for values in listing.partitions for name, value in values.items()}
+    has_gaps = any(not value.is_valid for values in listing.partitions for value in values.values())
+    if schema is not None or has_gaps or pa.float64() in kinds.values():  # Ray's reader has whole numbers and text only
+        decode = decode_parquet if schema is None else DecodeParquet(schema=schema)
+        return files_dataset(listing, Format(kind="parquet", decode=decode))
+    whole = {name: int for name, kind in kinds.items() if kind == pa.int64()}
     return ray.data.read_parquet(
         list(listing.paths),
         filesystem=listing.filesystem,
@@ -86,4 +90,4 @@ class DecodeParquet:
     def __call__(self, filesystem: Any, path: str) -> Iterator[pa.Table]:
         names = self.schema.names
         for table in decode_parquet(filesystem, path):
-            yield table.select(names).cast(self.schema)
+            yield pa.table({name: cast_column(table.column(name), self.schema.field(name).type) for name in names})

@@ -15,6 +15,7 @@ import ray
 import ray.data
 from ray.data.dataset import MaterializedDataset
 
+from raytrain.data.columns.logical_columns import join_tables
 from raytrain.data.sources.file_kinds import FILE_KINDS, format_of, listing_of, size_of
 from raytrain.data.sources.file_reading import files_dataset, survey_files, task_count
 from raytrain.data.sources.image_files import images_of_table
@@ -39,6 +40,7 @@ class Read:
         schema: the one of all files, where parquet files have different types.
         rows: how many rows, where metadata tells without reading.
         bytes: estimated bytes in memory, where that is known without reading.
+        notices: what the user should know of the source, in words.
     """
 
     dataset: ray.data.Dataset
@@ -46,6 +48,7 @@ class Read:
     rows: int | None = None
     bytes: int | None = None
     schema: pa.Schema | None = None
+    notices: tuple[str, ...] = ()
 
 
 def read_source(
@@ -73,7 +76,7 @@ def read_source(
     """
     _keep_row_order()
     try:
-        if _has_files(source):
+        if has_files(source):
             return _read_files(source, folder, f"{field}.{source.kind}", files, schema, options)
         return _read(source, folder, f"{field}.{source.kind}")
     except (ray.exceptions.RayError, RaytrainError) as error:
@@ -96,7 +99,7 @@ def read_table(source: Source, folder: Path, *, field: str) -> pa.Table:
     except (OSError, pa.ArrowException, ray.exceptions.RayError, ValueError) as error:
         raise explain(error, source, folder, field) from error
     try:
-        table = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+        table = join_tables(tables)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         rows_per_file(source, folder, field=field)  # names the file whose types differ
         raise explain(error, source, folder, field) from error
@@ -138,7 +141,7 @@ def _count(
     files: Sequence[str] | None,
     options: Mapping[str, ColumnSpec] | None,
 ) -> tuple[int, ...]:
-    if not _has_files(source):
+    if not has_files(source):
         return ()
     whole = listing_of(source, folder, field)
     listing = whole if files is None else whole.select(files)
@@ -161,23 +164,28 @@ def _keep_row_order() -> None:
 
 
 def _read(source: Source, folder: Path, field: str) -> Read:
+    if source.images:
+        return _read_image_table(source, folder, field)
+    return _read_rows(rows_in_memory(source, folder, field))
+
+
+def rows_in_memory(source: Source, folder: Path, field: str) -> Any:
+    """The table or Ray Dataset of a source that is neither files nor images."""
     match source.kind:
-        case "images":
-            return _read_image_table(source, folder, field)
         case "sklearn":
-            rows = sklearn_table(source.value)
+            return sklearn_table(source.value)
         case "inline":
-            rows = inline_table(source.value, field)
+            return inline_table(source.value, field)
         case "python":
-            rows = rows_of_user(source.value, folder, field)
+            return rows_of_user(source.value, folder, field)
         case "sql":
-            rows = query_rows(source.value, folder)
+            return query_rows(source.value, folder)
         case _:
-            rows = lake_rows(source, folder, field)
-    return _read_rows(rows)
+            return lake_rows(source, folder, field)
 
 
-def _has_files(source: Source) -> bool:
+def has_files(source: Source) -> bool:
+    """Whether the rows are in files of a kind that is read here, but for images that a table names."""
     return source.kind in FILE_KINDS and not (source.images and source.details.table is not None)
 
 
@@ -210,9 +218,16 @@ def _read_files(
         dataset = files_dataset(listing, form)
         known = size_of(listing, form) if files is None else None
     if known is None:
-        return Read(dataset=dataset, files=listing.names, schema=schema)
+        return Read(dataset=dataset, files=listing.names, schema=schema, notices=listing.notices)
     rows = None if known.rows is None else sum(known.rows)
-    return Read(dataset=dataset, files=listing.names, rows=rows, bytes=known.bytes, schema=schema)
+    return Read(
+        dataset=dataset,
+        files=listing.names,
+        rows=rows,
+        bytes=known.bytes,
+        schema=schema,
+        notices=listing.notices,
+    )
 
 
 def _read_image_table(source: Source, folder: Path, field: str) -> Read:

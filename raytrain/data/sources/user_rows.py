@@ -9,12 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import ray.data
 from ray import cloudpickle
 
-from raytrain.data.sources.memory_tables import arrow_column, table_of_arrays
+from raytrain.data.sources.row_values import advice, table_of
 from raytrain.errors import Problem, UserCodeError
 from raytrain.import_file import import_file, is_standing_in
 from raytrain.spec.value_types import split_python_ref
@@ -49,7 +48,7 @@ def as_rows(value: Any, ref: str, field: str) -> Any:
     if isinstance(value, (pa.Table, ray.data.Dataset)):
         return value
     try:
-        table = _table(value)
+        table = table_of(value)
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise UserCodeError(
             Problem(field=field, got=f"columns from {ref} that make no table: {error}", expected="one type a column")
@@ -59,44 +58,9 @@ def as_rows(value: Any, ref: str, field: str) -> Any:
             Problem(
                 field=field,
                 got=f"{type(value).__module__}.{type(value).__qualname__} from {ref}",
-                expected="a Ray Dataset, pandas frame, Arrow table, dict of arrays, list of rows or tf.data.Dataset",
+                expected="a Ray Dataset, a frame, an Arrow table, a dict of arrays, a list or generator of rows, "
+                "or a tf.data.Dataset",
+                fix=advice(value),
             )
         )
     return table
-
-
-def _table(value: Any) -> pa.Table | None:
-    """The table in a value of the types that are taken; None for any other."""
-    if isinstance(value, dict):
-        lengths = {name: len(column) for name, column in value.items()}
-        if len(set(lengths.values())) > 1:
-            raise ValueError(f"columns of different lengths: {lengths}")
-        return table_of_arrays(value)
-    if isinstance(value, list):
-        return _table_of_rows(value)
-    if type(value).__module__.startswith("pandas") and hasattr(value, "columns"):
-        return pa.Table.from_pandas(value, preserve_index=False)
-    if hasattr(value, "as_numpy_iterator"):
-        return _table_of_rows(list(value.as_numpy_iterator()))
-    return None
-
-
-def _table_of_rows(rows: list[Any]) -> pa.Table:
-    """Rows that are dicts of cells; cells may be arrays of any one shape."""
-    for row in rows:
-        if not isinstance(row, dict):
-            raise TypeError(f"a row that is a {type(row).__name__}, not a dict of column names and cells")
-        if set(row) != set(rows[0]):
-            raise ValueError(f"rows of different columns, {sorted(rows[0])} and {sorted(row)}")
-    return pa.table({name: _cells([row[name] for row in rows]) for name in (rows[0] if rows else ())})
-
-
-def _cells(cells: list[Any]) -> pa.Array:
-    if isinstance(cells[0], bytes):
-        try:
-            return pa.array([cell.decode() for cell in cells])  # text, as TensorFlow holds it
-        except UnicodeDecodeError:
-            return pa.array(cells, pa.binary())
-    if isinstance(cells[0], np.ndarray):
-        return arrow_column(np.stack(cells))
-    return pa.array(cells)

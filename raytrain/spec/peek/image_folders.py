@@ -8,7 +8,13 @@ from pathlib import PurePosixPath
 from raytrain.errors import Problem, SpecError
 from raytrain.spec.suggest import did_you_mean
 
-CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
+CHANNELS = {"L": 1, "P": 1, "I;16": 1, "I": 1, "F": 1, "RGB": 3, "RGBA": 4}
+WIDE_MODES = ("I;16", "I", "F")
+
+
+def pixel_bytes(mode: str | None) -> int:
+    """Bytes of a pixel of an image in a mode, RGB where none is named."""
+    return CHANNELS[mode or "RGB"] * (4 if mode in WIDE_MODES else 1)
 
 
 def class_of(path: str, roots: Sequence[str]) -> str | None:

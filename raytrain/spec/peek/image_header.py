@@ -12,6 +12,8 @@ from raytrain.spec.file_errors import reading
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_ORIENTATION = 0x0112  # EXIF's tag; from 5 on, rows are columns
+
 
 @contextlib.contextmanager
 def opened_image(stream: BinaryIO, shown: str) -> Iterator[Image]:
@@ -26,10 +28,11 @@ def opened_image(stream: BinaryIO, shown: str) -> Iterator[Image]:
             raise ValueError("no image") from None
 
 
-def image_size(stream: BinaryIO, shown: str) -> tuple[int, int]:
-    """Height and width; what is no image is a SpecError."""
+def image_size(stream: BinaryIO, shown: str, *, exif_transpose: bool = False) -> tuple[int, int]:
+    """Height and width, turned as its EXIF data says where that is asked for; what is no image is a SpecError."""
     with opened_image(stream, shown) as image:
-        return image.height, image.width
+        on_its_side = exif_transpose and image.getexif().get(_ORIENTATION, 1) >= 5
+        return (image.width, image.height) if on_its_side else (image.height, image.width)
 
 
 def check_size(found: tuple[int, int], expected: tuple[int, int], shown: str) -> None:

@@ -11,10 +11,11 @@ from typing import Any, BinaryIO, TypeVar
 
 from raytrain.errors import Problem, SpecError
 from raytrain.file_systems import is_uri
+from raytrain.spec.csv_source import CsvSource
 from raytrain.spec.file_errors import reading
 from raytrain.spec.peek.array_index import INDEX_FILE, read_index
-from raytrain.spec.peek.csv_header import count_csv_rows, read_csv_header
-from raytrain.spec.peek.image_folders import CHANNELS, classes_of
+from raytrain.spec.peek.csv_header import count_csv_rows, numbers_rows, read_csv_header
+from raytrain.spec.peek.image_folders import classes_of, pixel_bytes
 from raytrain.spec.peek.image_header import check_size, image_size
 from raytrain.spec.peek.json_rows import count_json_rows, json_columns, no_json_rows
 from raytrain.spec.peek.named_files import PACKED, check_inside, find_files, partitions_of, shown_path
@@ -75,7 +76,9 @@ def inspect_source(source: Source, folder: Path, *, count: bool = True) -> Sourc
             return _UNKNOWN
     if isinstance(source.numpy, dict):
         return _inspect_numpy_columns(source.numpy, folder)
-    files = find_files(source.value, folder, kind=source.kind)
+    files = find_files(source.paths, folder, kind=source.kind)
+    if source.csv and files is not None:
+        return _inspect_csv(files, folder, count, source.details)
     return _UNKNOWN if files is None else _INSPECT[source.kind](files, folder, count)
 
 
@@ -86,6 +89,12 @@ def source_columns(source: Source, folder: Path) -> tuple[str, ...] | None:
         SpecError: as `inspect_source`.
     """
     return inspect_source(source, folder, count=False).columns
+
+
+def has_row_numbers(source: Source, folder: Path) -> bool:
+    """Whether the first column of a csv source's first file numbers its rows, as far as this machine can tell."""
+    files = find_files(source.paths, folder, kind="csv")
+    return not files or _each(partial(numbers_rows, form=source.details), files[:1], folder, "csv")[0]
 
 
 def _inspect_inline(source: Source) -> SourceFacts:
@@ -115,26 +124,26 @@ def _inspect_arrays(folder: Path) -> SourceFacts:
     return SourceFacts(rows=index.rows, columns=tuple(index.parts), bytes=index.bytes)
 
 
-def _inspect_csv(files: list[Path], folder: Path, count: bool) -> SourceFacts:
-    columns, *others = (header.columns for header in _each(read_csv_header, files, folder, "csv"))
+def _inspect_csv(files: list[Path], folder: Path, count: bool, form: CsvSource) -> SourceFacts:
+    read = partial(read_csv_header, form=form)
+    columns, *others = (header.columns for header in _each(read, files, folder, "csv"))
     for file, own in zip(files[1:], others, strict=True):
         check_same_columns(own, shown_path(file, folder), columns, shown_path(files[0], folder), line=1)
-    rows = sum(_each(count_csv_rows, files, folder, "csv")) if _countable(files, count) else None
+    counter = partial(count_csv_rows, form=form)
+    rows = sum(_each(counter, files, folder, "csv")) if _countable(files, count) else None
     return SourceFacts(rows=rows, columns=_with_partitions(columns, files, folder), bytes=_size(files))
 
 
 def _inspect_json(files: list[Path], folder: Path, count: bool) -> SourceFacts:
-    """Files without rows, as jobs of many tasks leave them behind, are passed over."""
-    heads = zip(files, _each(json_columns, files, folder, "json"), strict=True)
-    filled = {file: columns for file, columns in heads if columns is not None}
-    if not filled:
+    """Any row may have a column that others lack, so that only all rows tell the columns."""
+    if not _countable(files, count=True):
+        return SourceFacts(rows=None, columns=None, bytes=_size(files))
+    kinds: dict[str, str] = {}
+    rows = sum(_each(partial(count_json_rows, kinds=kinds), files, folder, "json"))
+    if not rows:
         raise no_json_rows(shown_path(files[0], folder))
-    first, columns = next(iter(filled.items()))
-    for file, own in filled.items():
-        check_same_columns(own, shown_path(file, folder), columns, shown_path(first, folder), more=True)
-    counter = partial(count_json_rows, columns=columns, kinds={})
-    rows = sum(_each(counter, files, folder, "json")) if _countable(files, count) else None
-    return SourceFacts(rows=rows, columns=_with_partitions(columns, files, folder), bytes=_size(files))
+    columns = _with_partitions(json_columns(kinds), files, folder)
+    return SourceFacts(rows=rows, columns=columns, bytes=_size(files))
 
 
 def _inspect_text(files: list[Path], folder: Path, count: bool) -> SourceFacts:
@@ -200,11 +209,14 @@ def _inspect_images(images: ImagesSource, folder: Path, *, count: bool) -> Sourc
     )
     size = (images.size[0], images.size[1]) if images.size else None
     if size is None:
-        size, *others = _each(image_size, files[: COMPARE_UP_TO_IMAGES if count else 1], folder, "images")
+        read_size = partial(image_size, exif_transpose=images.exif_transpose)
+        size, *others = _each(read_size, files[: COMPARE_UP_TO_IMAGES if count else 1], folder, "images")
         for file, own in zip(files[1:], others, strict=False):
             check_size(own, size, shown_path(file, folder))
     columns = ("image", "path") if classes is None else ("image", "label", "class", "path")
-    return SourceFacts(rows=len(files), columns=columns, bytes=len(files) * size[0] * size[1] * CHANNELS[images.mode])
+    return SourceFacts(
+        rows=len(files), columns=columns, bytes=len(files) * size[0] * size[1] * pixel_bytes(images.mode)
+    )
 
 
 def _inspect_image_table(images: ImagesSource, folder: Path, *, count: bool) -> SourceFacts:
@@ -218,7 +230,7 @@ def _inspect_image_table(images: ImagesSource, folder: Path, *, count: bool) -> 
     facts = inspect_source(table, folder, count=count)
     if facts.columns is not None and images.column not in facts.columns:
         raise SpecError(Problem(got=f"the column `{images.column}`", expected=f"one of {', '.join(facts.columns)}"))
-    size = None if facts.rows is None else facts.rows * images.size[0] * images.size[1] * CHANNELS[images.mode]
+    size = None if facts.rows is None else facts.rows * images.size[0] * images.size[1] * pixel_bytes(images.mode)
     columns = None if facts.columns is None else (*facts.columns, "image")
     return SourceFacts(rows=facts.rows, columns=columns, bytes=size)
 
@@ -257,7 +269,6 @@ def _size(files: list[Path]) -> int:
 
 
 _INSPECT = {
-    "csv": _inspect_csv,
     "json": _inspect_json,
     "text": _inspect_text,
     "tfrecords": _inspect_tfrecords,

@@ -7,7 +7,7 @@ On the cluster Arrow reads rows that have a line each; what it refuses is read h
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, BinaryIO
 
@@ -22,18 +22,13 @@ def is_list(start: str | bytes) -> bool:
     return start.lstrip()[:1] in ("[", b"[")
 
 
-def read_json_rows(stream: BinaryIO, shown: str, *, skim: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Rows with their lines; all rows of a list have line 0.
-
-    Args:
-        skim: takes a list, which is parsed whole or not at all, for one row without columns.
-    """
+def read_json_rows(stream: BinaryIO, shown: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Rows with their lines; all rows of a list have line 0."""
     with decoded(stream, shown, "a JSON file") as text:
         lines = ((number, line) for number, line in enumerate(text, 1) if line.strip())
         first = next(lines, (0, ""))
         if is_list(first[1]):
-            listed = [{}] if skim else json.loads(first[1] + text.read())
-            rows: Iterator[tuple[int, Any]] = ((0, row) for row in listed)
+            rows: Iterator[tuple[int, Any]] = ((0, row) for row in json.loads(first[1] + text.read()))
         else:
             rows = ((number, _parsed(line, number, shown)) for number, line in chain([first], lines) if line)
         for number, row in rows:
@@ -43,9 +38,13 @@ def read_json_rows(stream: BinaryIO, shown: str, *, skim: bool = False) -> Itera
             yield number, row
 
 
-def json_columns(stream: BinaryIO, shown: str, *, skim: bool = False) -> tuple[str, ...] | None:
-    """The columns of the first row; None where there is no row."""
-    return next((tuple(row) for _, row in read_json_rows(stream, shown, skim=skim)), None)
+def flat_row(row: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The cells of a row: those of an object within it are columns of their own, `meta.a` for `{"meta": {"a": 1}}`."""
+    for name, value in row.items():
+        if isinstance(value, dict) and value:
+            yield from flat_row(value, f"{above}{name}.")
+        else:
+            yield above + name, value
 
 
 def no_json_rows(shown: str) -> SpecError:
@@ -53,26 +52,28 @@ def no_json_rows(shown: str) -> SpecError:
     return SpecError(Problem(got="an empty file", expected="a row on each line", file=shown))
 
 
-def count_json_rows(stream: BinaryIO, shown: str, columns: tuple[str, ...], kinds: dict[str, str]) -> int:
-    """The rows of a file, each of which has the columns and one kind of value in each.
+def count_json_rows(stream: BinaryIO, shown: str, kinds: dict[str, str]) -> int:
+    """The rows of a file, each of which has one kind of value in each column; a row need not have every column.
 
     Args:
-        kinds: in words, what each column was found to hold; added to.
+        kinds: in words, what each column was found to hold, "" while that is nothing but null; added to.
     """
     rows = 0
     for line, row in read_json_rows(stream, shown):
         rows += 1
-        missing = [name for name in columns if name not in row]
-        if missing:
-            fix = "give every row the same columns, null where there is nothing"
-            got, expected = f"a row without `{missing[0]}`", ", ".join(columns)
-            raise SpecError(Problem(got=got, expected=expected, fix=fix, file=shown, line=line))
-        for name, value in row.items():
+        for name, value in flat_row(row):
             kind = _WORDS.get(type(value), "")  # none of null
-            if kind and kinds.setdefault(name, kind) != kind:
+            if kind and (kinds.get(name) or kind) != kind:
                 got, expected = f"{kind} in column `{name}`", f"{kinds[name]}, as in the rows before it"
                 raise SpecError(Problem(got=got, expected=expected, file=shown, line=line))
+            kinds[name] = kind or kinds.get(name, "")
     return rows
+
+
+def json_columns(kinds: Iterable[str]) -> tuple[str, ...]:
+    """The columns of the rows that `count_json_rows` counted: no object that was null in some row."""
+    names = list(kinds)
+    return tuple(name for name in names if not any(other.startswith(f"{name}.") for other in names))
 
 
 def _parsed(line: str, number: int, shown: str) -> Any:

@@ -24,7 +24,7 @@ _WILD = re.compile(r"[*?\[]")
 
 # The files of a folder that belong to a source of each kind; a file that is named itself may be called anything.
 FILE_NAMES = {
-    "csv": re.compile(r"\.csv(\.gz)?$", re.IGNORECASE),
+    "csv": re.compile(r"\.[ct]sv(\.gz)?$", re.IGNORECASE),
     "parquet": re.compile(r"\.(parquet|pq)$", re.IGNORECASE),
     "json": re.compile(r"\.(jsonl?|ndjson)(\.gz)?$", re.IGNORECASE),
     "numpy": re.compile(r"\.np[yz]$", re.IGNORECASE),

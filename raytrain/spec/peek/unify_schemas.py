@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from raytrain.errors import Problem, SpecError
+from raytrain.spec.peek.logical_types import common_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 def unify_schemas(schemas: Sequence[pa.Schema], files: Sequence[str]) -> pa.Schema:
-    """The one schema of all files, in which whole numbers beside fractions are fractions.
+    """The one schema of all files, in which whole numbers beside fractions are fractions, and layouts do not count.
 
     Raises:
         SpecError: naming the first file whose columns or types do not fit the files before it.
@@ -24,12 +25,13 @@ def unify_schemas(schemas: Sequence[pa.Schema], files: Sequence[str]) -> pa.Sche
         if schema.equals(merged):
             continue
         check_same_columns(schema.names, file, merged.names, files[0])
-        for field in schema:
-            earlier = merged.field(field.name)
-            if not _fit(earlier, field):
-                got = f"{field.type} in column `{field.name}`"
-                raise SpecError(Problem(file=file, got=got, expected=f"{earlier.type}, as in the files before it"))
-        merged = pa.unify_schemas([merged, schema], promote_options="permissive")
+        kinds = {field.name: common_type(field.type, schema.field(field.name).type) for field in merged}
+        for name, kind in kinds.items():
+            if kind is None:
+                got = f"{schema.field(name).type} in column {schema.get_field_index(name) + 1}, `{name}`"
+                expected = f"{merged.field(name).type}, as in the files before it"
+                raise SpecError(Problem(file=file, got=got, expected=expected))
+        merged = pa.schema(list(kinds.items()))
     return merged
 
 
@@ -45,13 +47,3 @@ def check_same_columns(
     if surplus or not set(expected) <= set(columns):
         got = f"the columns {', '.join(columns) or 'of no name'}"
         raise SpecError(Problem(got=got, expected=f"{', '.join(expected)}, as in {first}", file=file, line=line))
-
-
-def _fit(one: pa.Field, other: pa.Field) -> bool:
-    import pyarrow as pa
-
-    try:
-        pa.unify_schemas([pa.schema([one]), pa.schema([other])], promote_options="permissive")
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return False
-    return True

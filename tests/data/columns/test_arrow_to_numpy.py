@@ -24,9 +24,8 @@ TENSOR = np.arange(ROWS * 6).reshape(ROWS, 2, 3)
 TAKEN: dict[str, tuple[pa.Array, Any, type]] = {
     **{
         str(kind): (pa.array(COUNT, kind), COUNT, np.int64)
-        for kind in (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint16(), pa.uint32(), pa.uint64())
+        for kind in (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())
     },
-    "uint8": (pa.array(COUNT, pa.uint8()), COUNT, np.uint8),
     "float16": (pa.array(COUNT.astype(np.float16) / 2), COUNT / 2, np.float32),
     "float32": (pa.array(COUNT / 4, pa.float32()), COUNT / 4, np.float32),
     "float64": (pa.array(COUNT / 4), COUNT / 4, np.float32),
@@ -191,9 +190,36 @@ def test_an_empty_cell_outside_of_a_slice_does_no_harm() -> None:
     assert arrays["d"].tolist() == [[1, 2], [3, 4]]
 
 
-def test_infinities_and_nan_stay_what_they_are() -> None:
-    array = to_arrays(pa.table({"c": [np.inf, -np.inf, np.nan]}), ["c"])["c"]
-    np.testing.assert_array_equal(array, np.array([np.inf, -np.inf, np.nan], np.float32))
+def test_infinities_stay_what_they_are() -> None:
+    array = to_arrays(pa.table({"c": [np.inf, -np.inf]}), ["c"])["c"]
+    np.testing.assert_array_equal(array, np.array([np.inf, -np.inf], np.float32))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([1.0, np.nan]),
+        pa.array([1.0, None]),
+        pa.array([1, None]),
+        pa.array([1.0, np.nan], pa.float16()),
+        pa.array([Decimal(1), None]),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_nan_is_an_empty_cell_unless_the_spec_allows_it(column: Any) -> None:
+    with pytest.raises(UserCodeError, match="1 empty cells"):
+        to_arrays(pa.table({"c": column}), ["c"])
+    array = told(column, allow_nan=True)
+    assert array.dtype == np.float32
+    np.testing.assert_array_equal(array, [1, np.nan])
+
+
+def test_nan_in_lists_and_tensors_is_one_of_their_empty_elements() -> None:
+    tensor = pa.FixedShapeTensorArray.from_numpy_ndarray(np.array([[1.0, np.nan]]))
+    for column in (pa.array([[1.0, np.nan]]), pa.array([[1.0, np.nan]], pa.list_(pa.float32(), 2)), tensor):
+        with pytest.raises(UserCodeError, match="1 empty cells"):
+            to_arrays(pa.table({"c": column}), ["c"])
+        np.testing.assert_array_equal(told(column, allow_nan=True), [[1, np.nan]])
 
 
 def test_a_missing_column_is_named_with_its_neighbours() -> None:
@@ -215,6 +241,26 @@ TOLD: dict[str, tuple[Any, dict[str, Any], Any, type]] = {
     "empty number": ([1, None], {"fill": 7}, [1, 7], np.int64),
     "empty number, filled with a fraction": ([1, None], {"fill": 0.5}, [1, 0.5], np.float32),
     "empty fraction and NaN": ([1.5, None, np.nan], {"fill": 0}, [1.5, 0, 0], np.float32),
+    "empty boolean, filled with a number": ([True, False, None], {"fill": -1}, [1, 0, -1], np.float32),
+    "empty boolean, filled with a fraction": ([True, None], {"fill": 0.5}, [1, 0.5], np.float32),
+    "empty boolean as whole numbers": ([True, None], {"fill": -1, "dtype": "int8"}, [1, -1], np.int8),
+    "empty number of 8 bits": (pa.array([1, None], pa.int8()), {"fill": 300}, [1, 300], np.int64),
+    "empty number without a sign": (pa.array([1, None], pa.uint8()), {"fill": -1}, [1, -1], np.int64),
+    "empty number of 64 bits without a sign": (pa.array([1, None], pa.uint64()), {"fill": -1}, [1, -1], np.int64),
+    "empty fraction of 16 bits": (pa.array([1.5, None], pa.float16()), {"fill": 1e6}, [1.5, 1e6], np.float32),
+    "empty fraction of 32 bits": (
+        pa.array([1.5, None], pa.float32()),
+        {"fill": 0.1, "dtype": "float64"},
+        [1.5, 0.1],
+        np.float64,
+    ),
+    "empty elements of booleans": ([[True, None]], {"fill": -1}, [[1, -1]], np.float32),
+    "empty elements of a fixed size": (
+        pa.array([[1, None]], pa.list_(pa.int8(), 2)),
+        {"fill": 300},
+        [[1, 300]],
+        np.int64,
+    ),
     "empty boolean": ([True, None], {"fill": False}, [1, 0], np.float32),
     "empty text": (["a", None], {"fill": "none"}, ["a", "none"], np.object_),
     "empty text of csv": (["a", "", None], {"fill": "none"}, ["a", "none", "none"], np.object_),
@@ -286,7 +332,7 @@ def test_what_the_spec_says_of_a_column(case: str) -> None:
 @pytest.mark.parametrize(
     ("column", "options", "field", "got"),
     [
-        ([1, None], {"fill": "a"}, "data.columns.c.fill", "'a' for a column of type int64"),
+        ([1, None], {"fill": "a"}, "data.columns.c.fill", "'a' for column `c` of whole numbers"),
         ([2**24 + 1, None], {"fill": 0.5}, "data", "a whole number beyond 16777216 in column `c`, to be float32"),
         (pa.array([Decimal(2**63)]), {"dtype": "int64"}, "data", "a decimal beyond 64 bits in column `c`"),
         (
@@ -295,7 +341,7 @@ def test_what_the_spec_says_of_a_column(case: str) -> None:
             "data.columns.c.timestamp",
             "text in column `c`",
         ),
-        (["a", None], {"fill": 1}, "data.columns.c.fill", "1 for a column of type string"),
+        (["a", None], {"fill": 1}, "data.columns.c.fill", "1 for column `c` of text"),
         (RAGGED, {"pad": 2}, "data.columns.c.pad", "a list of 3 elements in column `c`"),
         (
             [date(9999, 12, 31)],
@@ -366,7 +412,9 @@ def test_whole_numbers_that_a_step_would_round_are_refused() -> None:
 def test_text_without_a_character_is_empty_where_a_later_step_fills() -> None:
     table = pa.table({"t": ["a", ""]})
     assert to_arrays(table, ["t"], may_be_empty={"t"})["t"].tolist() == ["a", None]
-    assert to_arrays(table, ["t"])["t"].tolist() == ["a", ""]
+    with pytest.raises(UserCodeError, match=r'1 empty cells in column `t` of text.*fill: ""'):
+        to_arrays(table, ["t"])
+    assert told(["a", "", None], fill="").tolist() == ["a", "", ""]
 
 
 def test_lists_that_a_later_step_takes_stay_lists() -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset
 import pyarrow.fs
 import pytest
+import scipy.sparse
 from sklearn import datasets
 
 from raytrain.data.columns.arrow_to_numpy import to_arrays
@@ -20,14 +22,30 @@ from raytrain.errors import UserCodeError
 from raytrain.spec.peek.sklearn_sets import SKLEARN_SETS
 
 
+class TensorSpec:
+    def __init__(self, shape: tuple[int | None, ...]) -> None:
+        self.shape = shape
+
+
 class Elements:
     """Stands for a tf.data.Dataset, of which only this is used."""
 
-    def __init__(self, *elements: Any) -> None:
+    def __init__(self, *elements: Any, batched: bool = False) -> None:
         self._elements = elements
+        self.element_spec = spec_of(elements[0], batched) if elements else {}
 
     def as_numpy_iterator(self) -> Any:
         return iter(self._elements)
+
+
+def spec_of(element: Any, batched: bool) -> Any:
+    """As TensorFlow tells it: a batch's first dimension is open."""
+    if isinstance(element, dict):
+        return {name: spec_of(part, batched) for name, part in element.items()}
+    if isinstance(element, tuple):
+        return tuple(spec_of(part, batched) for part in element)
+    shape = np.shape(element)
+    return TensorSpec((None, *shape[1:]) if batched else shape)
 
 
 def read(value: Any) -> dict[str, Any]:
@@ -166,11 +184,10 @@ def test_nothing_is_a_table_without_rows(value: Any) -> None:
         (pd.Series([1]), "pandas.* from data.py:load"),
         ((np.zeros(2), np.zeros(2)), "builtins.tuple from data.py:load"),
         (np.zeros((2, 2)), "numpy.ndarray from data.py:load"),
-        (iter([{"x": 1}]), "builtins.list_iterator from data.py:load"),
     ],
 )
 def test_what_is_no_data_is_refused_by_its_type(value: Any, got: str) -> None:
-    with pytest.raises(UserCodeError, match=f"data.train.python: got {got}, expected a Ray Dataset, pandas frame"):
+    with pytest.raises(UserCodeError, match=f"data.train.python: got {got}, expected a Ray Dataset, a frame"):
         read(value)
 
 
@@ -179,7 +196,6 @@ def test_what_is_no_data_is_refused_by_its_type(value: Any, got: str) -> None:
     [
         ({"x": [1, 2], "y": [1]}, "columns of different lengths: {'x': 2, 'y': 1}"),
         ({"x": 1, "y": [1]}, "object of type 'int' has no len()"),
-        ({"x": [[1, 2], [3]]}, "inhomogeneous shape"),
         ({"x": np.array([1j])}, "Unsupported numpy type"),
         ([1, 2], "a row that is a int, not a dict"),
         ([{"x": 1}, {"x": 2, "y": 3}], "rows of different columns, ['x'] and ['x', 'y']"),
@@ -188,7 +204,7 @@ def test_what_is_no_data_is_refused_by_its_type(value: Any, got: str) -> None:
         ([{"x": 2**70}], "too large"),
         ([{"x": np.zeros(2)}, {"x": np.zeros(3)}], "same shape"),
         (pd.DataFrame({"x": [1, "a"]}), "Could not convert 'a'"),
-        (Elements((np.zeros(2), 1)), "a row that is a tuple, not a dict"),
+        ([(np.zeros(2), 1)], "a row that is a tuple, not a dict"),
     ],
 )
 def test_what_makes_no_table_is_refused_with_the_reason(value: Any, why: str) -> None:
@@ -208,3 +224,105 @@ def test_json_may_begin_with_a_byte_order_mark(tmp_path: Path, text: bytes) -> N
     assert pa.concat_tables(decode_json(filesystem, str(file))).to_pydict() == {"a": [1, 2]}
     if text.startswith(b"{"):
         assert json_schema(filesystem, str(file)).names == ["a"]
+
+
+X, Y = np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0, 1, 0])
+ROWS = {"x": X.tolist(), "y": Y.tolist()}
+
+
+@pytest.mark.parametrize(
+    ("value", "columns"),
+    [
+        pytest.param(lambda: Elements(*zip(X, Y, strict=True)), ROWS, id="rows of (x, y)"),
+        pytest.param(lambda: Elements((X[:2], Y[:2]), (X[2:], Y[2:]), batched=True), ROWS, id="batches of (x, y)"),
+        pytest.param(
+            lambda: Elements((X, Y, Y / 2), batched=True), ROWS | {"sample_weight": [0, 0.5, 0]}, id="(x, y, w)"
+        ),
+        pytest.param(lambda: Elements({"x": X, "y": Y}, batched=True), ROWS, id="batches of dicts"),
+        pytest.param(
+            lambda: Elements(({"a": X, "b": Y}, Y), batched=True),
+            {"a": X.tolist(), "b": Y.tolist(), "y": Y.tolist()},
+            id="named inputs",
+        ),
+        pytest.param(
+            lambda: Elements(((X, Y), Y), batched=True),
+            {"x_0": X.tolist(), "x_1": Y.tolist(), "y": Y.tolist()},
+            id="several inputs",
+        ),
+        pytest.param(lambda: ({"x": x, "y": y} for x, y in zip(X, Y, strict=True)), ROWS, id="a generator of dicts"),
+        pytest.param(lambda: zip(X, Y, strict=True), ROWS, id="a generator of (x, y)"),
+        pytest.param(
+            lambda: np.array([(0.5, 1), (1.5, 2)], [("a", "f4"), ("b", "i8")]),
+            {"a": [0.5, 1.5], "b": [1, 2]},
+            id="structured array",
+        ),
+        pytest.param(lambda: {"x": pd.Series([1, 2], dtype="Int64")}, {"x": [1, 2]}, id="a pandas column"),
+        pytest.param(
+            lambda: pd.DataFrame({"a": pd.array([True, False], "boolean"), "c": pd.Categorical(["u", "v"])}),
+            {"a": [1, 0], "c": ["u", "v"]},
+            id="a frame of extension types",
+        ),
+        pytest.param(lambda: pa.record_batch({"x": [1, 2]}), {"x": [1, 2]}, id="a record batch"),
+        pytest.param(lambda: pa.dataset.dataset(pa.table({"x": [1, 2]})), {"x": [1, 2]}, id="an Arrow dataset"),
+    ],
+)
+def test_rows_of_python_are_taken_for_what_they_are(value: Any, columns: dict[str, Any]) -> None:
+    assert read(value()) == columns
+
+
+def test_frames_of_other_libraries() -> None:
+    polars, duckdb = pytest.importorskip("polars"), pytest.importorskip("duckdb")
+    frame = polars.DataFrame({"a": [1, 2], "t": ["u", "v"]})
+    expected = {"a": [1, 2], "t": ["u", "v"]}
+    assert read(frame) == read(frame.lazy()) == read({"a": frame["a"], "t": frame["t"]}) == expected
+    assert read(duckdb.sql("SELECT * FROM (VALUES (1, 'u'), (2, 'v')) AS rows(a, t)")) == expected
+
+
+def test_a_dataset_of_hugging_face() -> None:
+    datasets = pytest.importorskip("datasets")
+    assert read(datasets.Dataset.from_dict({"a": [1, 2, 3]}).select([2, 0])) == {"a": [3, 1]}
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (lambda: (X, Y), 'name the parts: return {"x": x, "y": y}'),
+        (lambda: X, 'name it: return {"x": array'),
+        (lambda: scipy.sparse.csr_matrix(X), "matrix.toarray()"),
+        (lambda: {"x": scipy.sparse.csr_matrix(X)}, "column `x` is a sparse matrix; x.toarray()"),
+        (lambda: iter([(X, Y)]), "batches, as it seems"),
+        (lambda: iter([(1, 2, 3, 4)]), "a row of 4 values"),
+        (lambda: Elements((X, Y, Y, Y), batched=True), "elements of 4 parts"),
+        (lambda: Elements(X[:, 0], batched=True), "which may be rows or batches"),
+        (lambda: pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", "b"), ("a", "c")])), "several levels"),
+        (lambda: pd.DataFrame({"a": [1]}, index=pd.MultiIndex.from_tuples([(1, 2)])), "frame.reset_index()"),
+        (lambda: {"x": [1, "a"]}, "make no table"),
+        (lambda: [1, 2], "a row that is a int"),
+    ],
+)
+def test_what_holds_no_rows_is_refused_by_what_it_is(value: Any, said: str) -> None:
+    with pytest.raises(UserCodeError) as refused:
+        read(value())
+    [problem] = refused.value.problems
+    assert said in problem.got + problem.fix
+
+
+def test_lists_of_several_lengths_are_lists() -> None:
+    table = as_rows({"t": [[1, 2], [3]], "u": [[1, 2], [3, 4]], "n": [None, 1]}, "data.py:load", "data.train.python")
+    assert table.column("t").to_pylist() == [[1, 2], [3]]
+    assert to_arrays(table, ["u"])["u"].tolist() == [[1, 2], [3, 4]]
+    assert table.column("n").null_count == 1
+
+
+@pytest.mark.thorough
+def test_datasets_of_tensorflow_itself() -> None:
+    tf = pytest.importorskip("tensorflow")
+    pairs = tf.data.Dataset.from_tensor_slices((X, Y))
+    dicts = tf.data.Dataset.from_tensor_slices({"x": X, "y": Y})
+    for dataset in (pairs, dicts):
+        batches = dataset.batch(2)
+        for made in (dataset, batches, batches.prefetch(1), dataset.batch(1, drop_remainder=True), batches.unbatch()):
+            assert read(made) == ROWS
+    lists = tf.data.Dataset.from_tensor_slices(tf.ragged.constant([[1, 2], [3]]))
+    with pytest.raises(UserCodeError, match="not a dense tensor"):
+        read(lists)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
+from raytrain.data.columns.logical_columns import join_tables
 from raytrain.data.sources import explain
 from raytrain.data.sources.file_kinds import format_of, listing_of, size_of
 from raytrain.data.sources.file_reading import FilesDatasource, _rows_of
@@ -57,7 +59,15 @@ def on_the_cluster(source: Source, folder: Path) -> Said:
     rows = sum(table.num_rows for table in tables)
     assert known is None or sum(known) == rows
     columns = next((tuple(table.column_names) for table in tables), None)
-    return rows, form.columns if form.kind == "json" or columns is None else columns
+    return rows, form.columns if columns is None else columns
+
+
+def tables_of(source: Source, folder: Path) -> list[pa.Table]:
+    """The blocks of a source's files, by the work of Ray Data tasks."""
+    listing = listing_of(source, folder, "data.train")
+    form = format_of(source, listing, folder, "data.train")
+    tasks = FilesDatasource(listing, _rows_of, form).get_read_tasks(len(listing.paths))
+    return [table for task in tasks for table in task()]
 
 
 def check(folder: Path, kind: str, name: str, content: bytes, expected: Any) -> None:
@@ -96,7 +106,13 @@ AB = (1, ("a", "b"))
         pytest.param(b'a,b\n1,"x', AB, id="torn within quotes"),
         pytest.param(b"a,b\n1,2\n3", ("a row of 1 values", 3), id="torn"),
         pytest.param(b'a,b\n"1\n1",2\n3,4,5\n', ("a row of 3 values", 4), id="a long row"),
-        pytest.param(b",b\n1,2\n", ("a header whose column 1 of 2 has no name", 1), id="a column without a name"),
+        pytest.param(b",b\n1,2\n", (1, ("Unnamed: 0", "b")), id="row numbers without a name"),
+        pytest.param(b"a,\n1,2\n", ("a header whose column 2 of 2 has no name", 1), id="a column without a name"),
+        pytest.param(b"sep=;\r\na;b\r\n1;2\r\n", AB, id="a line that names the separator"),
+        pytest.param(b"a;b\n1;2\n", ("one column, `a;b`, where `;` separates values", 1), id="semicolons"),
+        pytest.param(b"a\tb\n1\t2\n", ("one column, `a\tb`, where `\\t` separates values", 1), id="tabs"),
+        pytest.param(b'"a;b"\n1\n', (1, ("a;b",)), id="a quoted semicolon"),
+        pytest.param(b"5.1,3.5,x\n4.9,3.0,y\n", ("the number 5.1 for the name of column 1", 1), id="no header"),
         pytest.param(b"\na,a\n1,2\n", ("the column `a` twice", 2), id="a column twice"),
         pytest.param(b"a,b\n\xe9,2\n", "can't decode byte 0xe9", id="no UTF-8"),
     ],
@@ -129,11 +145,57 @@ def test_json(content: bytes, expected: Any, tmp_path: Path) -> None:
     check(tmp_path, "json", "t.jsonl", content, expected)
 
 
-@pytest.mark.parametrize("content", [b'[{"a": 1}]', b'\xef\xbb\xbf [{"a": 1}]', b'\n[\n{"a": 1}\n]\n'])
-def test_a_json_list_is_parsed_by_its_task_alone(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'[{"a": 1}]',
+        b'\xef\xbb\xbf [{"a": 1}]',
+        b'\n[\n{"a": 1}\n]\n',
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b'[{}, {"a": 1}]',
+        b'{}\n{"a": 1}',
+    ],
+)
+def test_json_that_arrow_does_not_read(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "t.json").write_bytes(content)
-    assert at_the_client(Source(json="t.json"), tmp_path) == (1, ("a",))
-    assert on_the_cluster(Source(json="t.json"), tmp_path) == (1, ())
+    rows = 2 if b"{}" in content else 1
+    assert at_the_client(Source(json="t.json"), tmp_path) == (rows, ("a",))
+    assert on_the_cluster(Source(json="t.json"), tmp_path) == (rows, ("a",))
+
+
+LATE = [{"a": 0.5, "y": 1}] * 3 + [{"a": 1, "y": 0, "b": 2}] * 3
+NESTED = [{"m": None, "y": 1}, {"m": {"a": 1, "n": {"c": "x"}}, "y": 0}, {"y": 0, "m": {"a": None}}]
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+@pytest.mark.parametrize("rows", [LATE, LATE[::-1]], ids=["late", "gone"])
+def test_json_keys_that_come_late_or_go_are_empty_cells(rows: Any, as_list: bool, tmp_path: Path) -> None:
+    text = json.dumps(rows) if as_list else "\n".join(map(json.dumps, rows))
+    (tmp_path / "t.jsonl").write_text(text)
+    said = at_the_client(Source(json="t.jsonl"), tmp_path), on_the_cluster(Source(json="t.jsonl"), tmp_path)
+    assert [(count, sorted(columns or ())) for count, columns in said] == [(6, ["a", "b", "y"])] * 2  # type: ignore[misc]
+    [table] = tables_of(Source(json="t.jsonl"), tmp_path)
+    assert table.column("b").to_pylist() == [row.get("b") for row in rows]
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_json_objects_within_rows_are_columns_by_their_path(as_list: bool, tmp_path: Path) -> None:
+    text = json.dumps(NESTED) if as_list else "\n".join(map(json.dumps, NESTED))
+    (tmp_path / "t.jsonl").write_text(text)
+    facts = inspect_source(Source(json="t.jsonl"), tmp_path)
+    [table] = tables_of(Source(json="t.jsonl"), tmp_path)
+    assert set(facts.columns or ()) == set(table.column_names) == {"m.a", "m.n.c", "y"}
+    assert table.column("m.a").to_pylist() == [None, 1, None]
+    assert table.column("m.n.c").to_pylist() == [None, "x", None]
+
+
+def test_a_json_column_that_a_file_lacks_is_there_and_empty(tmp_path: Path) -> None:
+    (tmp_path / "0.jsonl").write_text('{"a": 1}\n')
+    (tmp_path / "1.jsonl").write_text('{"a": 1.5, "b": "x"}\n')
+    tables = tables_of(Source(json="*.jsonl"), tmp_path)
+    assert [sorted(table.column_names) for table in tables] == [["a", "b"]] * len(tables)
+    assert join_tables(tables).to_pylist() == [{"a": 1.0, "b": None}, {"a": 1.5, "b": "x"}]
 
 
 def test_an_empty_json_file_beside_others_has_no_rows(tmp_path: Path) -> None:
@@ -141,10 +203,10 @@ def test_an_empty_json_file_beside_others_has_no_rows(tmp_path: Path) -> None:
         (tmp_path / f"{name}.jsonl").write_text(text)
     source = Source(json="*.jsonl")
     assert at_the_client(source, tmp_path) == on_the_cluster(source, tmp_path) == (1, ("a",))
-    (tmp_path / "3.jsonl").write_text('{"b": 1}\n')
-    for said in (at_the_client(source, tmp_path), on_the_cluster(source, tmp_path)):
-        assert isinstance(said, Problem)
-        assert (said.file, said.got) == ("3.jsonl", "the columns b")
+    (tmp_path / "3.jsonl").write_text('{"a": "x"}\n')
+    said = at_the_client(source, tmp_path)
+    assert isinstance(said, Problem)
+    assert (said.file, said.got) == ("3.jsonl", "text in column `a`")
 
 
 @pytest.mark.parametrize(
