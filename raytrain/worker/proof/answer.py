@@ -45,7 +45,7 @@ class Answer:
 
 def prove(model: keras.Model, strategy: tf.distribute.Strategy, feeds: Mapping[str, Feed]) -> Answer:
     """What the workers' steps come to beside those of one process; every worker is told the same."""
-    allowed = _allowed(model)
+    allowed = allowed_for(model)
     found: list[Difference] = []
     trials: list[tuple[Trial, list[Arrays]]] = []
     cannot_repeat = []
@@ -73,7 +73,7 @@ def prove(model: keras.Model, strategy: tf.distribute.Strategy, feeds: Mapping[s
     )
 
 
-def _allowed(model: keras.Model) -> float:
+def allowed_for(model: keras.Model) -> float:
     """How far apart two quantities may lie for rounding, by the coarsest numbers that a layer computes with."""
     kinds = {layer.compute_dtype for layer in model._flatten_layers()}
     return max((_ALLOWED.get(kind, _ALLOWED_OF_OTHERS) for kind in kinds), default=_ALLOWED_OF_OTHERS)
