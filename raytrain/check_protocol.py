@@ -46,8 +46,9 @@ class CheckRequest(StrictModel):
 class Verdict(StrEnum):
     """What came of a quantity, or of all of them.
 
-    `noise`: it differs, and nothing hangs on it, since its gradient is zero but for rounding. `cannot_repeat`: one
-    process does not come to the same twice, so that nothing is known of several.
+    `noise`: it differs by no more than rounding alone makes of it, such as a weight whose gradient is zero but for
+    rounding, of which Adam makes whole steps. `cannot_repeat`: one process does not come to the same twice, so that
+    nothing is known of several.
     """
 
     EQUAL = "equal"

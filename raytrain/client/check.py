@@ -144,7 +144,9 @@ def _compare(folder: CheckFolder, job: LoadedJob, tell: Progress) -> Comparison:
     with CheckProcesses(folder, env_vars=env_vars, silence_s=float(spec.watchdog.setup)) as processes:
         tried = formatting.plural(len(ranks), "worker")
         tell(f"training the first rows in one process and on {tried}; TensorFlow takes some seconds to start")
-        processes.start([ROWS, PLAIN, *ranks])
+        processes.start([ROWS])
+        processes.wait_until_reading(ROWS)
+        processes.start([PLAIN, *ranks])
         stopped = processes.wait([ROWS, PLAIN, *ranks])
         if stopped and rank_of(stopped.role) is not None:
             processes.end(ranks)  # the others wait for this one
@@ -154,7 +156,7 @@ def _compare(folder: CheckFolder, job: LoadedJob, tell: Progress) -> Comparison:
         processes.end(ranks)
         found = _told(processes, folder, job)
         if found.verdict is Verdict.DIFFERS:
-            tell("it differs: training in one process once more, to see whether that comes to the same")
+            tell("it differs: training in one process once more, to see what rounding alone makes of it")
             processes.start([AGAIN])
             if processes.wait([AGAIN]) is None:
                 found = _told(processes, folder, job)

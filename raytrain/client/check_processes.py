@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _LOOK_EVERY_S = 0.05
 _STACKS_WITHIN_S = 5.0
 _LAST_LINES = 5
+_TENSORFLOWS = re.compile(r"[IWE]\d{4} |\d{4}-\d\d-\d\d .*: [IWE] |WARNING: All log messages before absl")
 # What would make of a check's processes something else: members of a cluster, users of its accelerators.
 _NOT_INHERITED = ("TF_CONFIG", "RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_JOB_CONFIG_JSON_ENV_VAR", "RAY_NAMESPACE")
 _OUR_ENV = {
@@ -78,6 +79,16 @@ class CheckProcesses:
                     start_new_session=True,  # Ctrl-C is this process' to handle
                 )
 
+    def wait_until_reading(self, role: str) -> None:
+        """Waits until it reads, or has ended: a Ray that starts beside several TensorFlows may find no time to."""
+        process = self._started[role]
+        while (
+            not self._phase(role).startswith("reading")
+            and not self._folder.end(role).exists()
+            and process.poll() is None
+        ):
+            time.sleep(_LOOK_EVERY_S)
+
     def wait(self, roles: Sequence[str]) -> Stopped | None:
         """Waits until all have done their part, or one has failed: the first that did."""
         while True:
@@ -123,9 +134,11 @@ class CheckProcesses:
         if code < 0:
             with contextlib.suppress(ValueError):
                 how = signal.Signals(-code).name
-        said = "; its last words:\n" + "\n".join(self._last_lines(role)) if any(self._last_lines(role)) else ""
-        doing = self._phase(role)
-        return Failure(kind="Crashed", message=f"the process ended ({how}) while {doing}{said}")
+        output = self._folder.log(role).read_text(errors="replace")
+        file, line = next(lines_in(output, self._folder.job), (None, None))
+        said = last_words(output)
+        message = f"the process ended ({how}), {self._phase(role)}" + (f"; its last words: {said}" if said else "")
+        return Failure(kind="Crashed", message=message, file=file, line=line)
 
     def _hung(self, role: str) -> Failure | None:
         """That a process has not come on for too long, with the user's line that it is in."""
@@ -165,13 +178,6 @@ class CheckProcesses:
         time.sleep(_LOOK_EVERY_S)  # until all of it is there
         return next(lines_in(log.read_text(errors="replace")[before:], self._folder.job), (None, None))
 
-    def _last_lines(self, role: str) -> list[str]:
-        try:
-            lines = self._folder.log(role).read_text(errors="replace").splitlines()
-        except OSError:
-            return []
-        return [line for line in lines if line.strip()][-_LAST_LINES:]
-
 
 def child_environment(environ: Mapping[str, str], env_vars: Mapping[str, str]) -> dict[str, str]:
     """What a process of a check finds: the job's own variables, this very raytrain, no cluster and no GPU.
@@ -187,6 +193,13 @@ def child_environment(environ: Mapping[str, str], env_vars: Mapping[str, str]) -
     package = str(Path(raytrain.__file__).resolve().parent.parent)
     made["PYTHONPATH"] = os.pathsep.join(part for part in (package, made.get("PYTHONPATH")) if part)
     return made
+
+
+def last_words(output: str) -> str:
+    """The end of what a process has printed before the stacks of its threads, without TensorFlow's own remarks."""
+    lines = output.partition("Fatal Python error")[0].splitlines()
+    said = [line for line in lines if line.strip() and not _TENSORFLOWS.match(line)]
+    return "\n".join(said[-_LAST_LINES:])
 
 
 def lines_in(stacks: str, folder: Path) -> Iterator[tuple[str, int]]:

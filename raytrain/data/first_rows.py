@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,13 +20,18 @@ from raytrain.spec.job import JobSpec
 from raytrain.spec.shards import ShardPlan
 from raytrain.spec.source_kinds import Source
 
+_AT_ONCE = ("sklearn", "inline", "python")
+_TRIES = 3
 _MEMORY_BYTES = 512 * 2**20  # of Ray's object store
 
 
-def first_rows(spec: JobSpec, folder: Path, *, steps: int) -> dict[str, Arrays]:
+def first_rows(spec: JobSpec, folder: Path, *, steps: int, tell: Callable[[str], None]) -> dict[str, Arrays]:
     """The rows of so many steps of each split, at most, in the order that the first epoch has them.
 
     The last batch is partial where an epoch's last batch is. What preprocessing learns, it learns from all train rows.
+
+    Args:
+        tell: told in a few words what is being done.
 
     Raises:
         UserCodeError, SpecError: as `raytrain.data.dataset.load_dataset` says.
@@ -34,9 +39,11 @@ def first_rows(spec: JobSpec, folder: Path, *, steps: int) -> dict[str, Arrays]:
     logging.getLogger("ray").setLevel(logging.ERROR)
     for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):  # nobody's cluster is asked
         os.environ.pop(name, None)
-    tables = _tables_without_ray(spec, folder)
+    tables = _tables_without_ray(spec, folder, tell)
     if tables is None:
+        tell("starting a Ray to read the rows with")
         with _private_ray(spec.scaling.workers):
+            tell("reading the rows")
             return _by_ray(spec, folder, steps)
     from raytrain.data.dataset import pack_tables
     from raytrain.data.pipeline import Pipeline
@@ -46,18 +53,20 @@ def first_rows(spec: JobSpec, folder: Path, *, steps: int) -> dict[str, Arrays]:
     return {split: _first(arrays, plans[split], spec, split, steps) for split, arrays in packed.splits.items()}
 
 
-def _tables_without_ray(spec: JobSpec, folder: Path) -> Mapping[str, pa.Table] | None:
+def _tables_without_ray(spec: JobSpec, folder: Path, tell: Callable[[str], None]) -> Mapping[str, pa.Table] | None:
     """Of each source; None where one of them is read by Ray Data."""
+    sources = {part: source for part in SPLITS if isinstance(source := getattr(spec.data, part), Source)}
+    if any(source.kind not in _AT_ONCE for source in sources.values()):
+        return None
+    tell("reading the rows")
     from raytrain.data.sources.read_source import table_at_once
 
     tables: dict[str, pa.Table] = {}
-    for part in SPLITS:
-        source = getattr(spec.data, part)
-        if isinstance(source, Source):
-            table = table_at_once(source, folder, field=f"data.{part}")
-            if table is None:
-                return None
-            tables[part] = table
+    for part, source in sources.items():
+        table = table_at_once(source, folder, field=f"data.{part}")
+        if table is None:
+            return None
+        tables[part] = table
     return tables
 
 
@@ -68,14 +77,23 @@ def _private_ray(workers: int) -> Iterator[None]:
 
     if ray.is_initialized():  # by the user's own code
         ray.shutdown()
-    ray.init(
-        address="local",
-        num_cpus=workers + 2,
-        object_store_memory=_MEMORY_BYTES,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=workers + 2,
+                object_store_memory=_MEMORY_BYTES,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+            break
+        except Exception as error:
+            ray.shutdown()
+            if not tries_left or "timed out" not in str(
+                error
+            ):  # Ray gives a node half a minute, also on a busy machine
+                raise
     ray.data.DataContext.get_current().enable_progress_bars = False
     try:
         yield

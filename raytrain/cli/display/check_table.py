@@ -13,7 +13,7 @@ from raytrain.client.check import CheckReport
 _MOST_NAMED = 20
 _IN_WORDS = {
     Verdict.EQUAL: "equal",
-    Verdict.NOISE: "noise: its gradient is zero but for rounding",
+    Verdict.NOISE: "noise: rounding alone makes as much of it",
     Verdict.DIFFERS: "differs",
     Verdict.CANNOT_REPEAT: "differs in one process, too, from one time to the next",
 }

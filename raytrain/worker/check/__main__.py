@@ -6,6 +6,7 @@ Runs in: a child process of the client. It ends with its parent, whatever become
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import threading
 import traceback
 from pathlib import Path
 
-from raytrain.check_protocol import COMPARE, ROWS, CheckFolder, CheckRequest, rank_of
+from raytrain.check_protocol import AGAIN, COMPARE, ROWS, CheckFolder, CheckRequest, rank_of
 from raytrain.errors import Failure
 from raytrain.files import write_whole
 from raytrain.worker import heartbeat, process_setup
@@ -23,6 +24,7 @@ from raytrain.worker.working_directory import working_directory
 
 
 def main(role: str, root: Path) -> None:
+    faulthandler.enable()  # the parent looks for the user's line in what it writes
     threading.Thread(target=_end_with_parent, name="raytrain-parent", daemon=True).start()
     os.environ.update(process_setup.thread_environment(1))
     folder = CheckFolder(root)
@@ -59,15 +61,15 @@ def _run(role: str, folder: CheckFolder, request: CheckRequest, progress: Progre
 def _of_rows(role: str, folder: CheckFolder, request: CheckRequest, progress: Progress) -> None:
     from raytrain.worker.check.rows_file import write_rows
 
-    progress.reach("reading the rows")
-    write_rows(folder, request)
+    write_rows(folder, request, progress)
 
 
 def _of_plain_keras(role: str, folder: CheckFolder, request: CheckRequest, progress: Progress) -> None:
     progress.reach("importing TensorFlow")
     from raytrain.worker.check.plain_keras import train_in_one_process
 
-    train_in_one_process(folder, request, progress).write(folder.trained(role))
+    trained = train_in_one_process(folder, request, progress, disturbed=role == AGAIN)
+    trained.write(folder.trained(role))
 
 
 def _of_worker(role: str, folder: CheckFolder, request: CheckRequest, progress: Progress) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,12 +19,13 @@ from raytrain.worker.proof.observed import NOISE, Array, Observed, differences
 
 # From the second step on both start from weights that have drifted apart by rounding.
 _LATER_STEPS, _MOST_ALLOWED = 10.0, 0.1
+_MOST_OF_NOISE = 10.0  # two draws of noise differ by less
 _ROUNDED = 1e-6  # of a number, by some steps of single precision
 _FIRST = (Verdict.DIFFERS, Verdict.CANNOT_REPEAT, Verdict.NOISE, Verdict.EQUAL)
 
 
 def compare(folder: CheckFolder) -> None:
-    """Writes the comparison of what has been trained; with plain Keras trained again, tells what cannot be repeated."""
+    """Writes the comparison of what has been trained, also with plain Keras' second training where there is one."""
     one, many = (Trained.read(folder.trained(role)) for role in (PLAIN, rank_role(0)))
     again = Trained.read(folder.trained(AGAIN)) if folder.trained(AGAIN).exists() else None
     write_whole(folder.comparison, json.dumps(comparison(one, many, again).to_json()))
@@ -33,12 +35,11 @@ def comparison(one: Trained, many: Trained, again: Trained | None = None) -> Com
     """What the workers came to beside one process.
 
     Args:
-        again: what one process came to when it did the same once more.
+        again: what one process came to once more, from weights that differ by rounding.
     """
     found = compared(one, many)
     if again is not None:
-        changing = {(each.kind, each.name) for each in compared(one, again) if each.verdict is Verdict.DIFFERS}
-        found = [_unrepeatable(each) if (each.kind, each.name) in changing else each for each in found]
+        found = _beside_rounding(found, one, again)
     order = sorted(found, key=lambda each: (_FIRST.index(each.verdict), -_size(each)))
     return Comparison(
         steps=one.steps,
@@ -112,12 +113,28 @@ def _quantity(kind: str, name: str, size: float, is_equal: bool) -> Quantity:
     return Quantity(kind=kind, name=name, difference=_finite(size), verdict=verdict)
 
 
-def _unrepeatable(quantity: Quantity) -> Quantity:
-    if quantity.verdict is not Verdict.DIFFERS:
-        return quantity
-    return Quantity(
-        kind=quantity.kind, name=quantity.name, difference=quantity.difference, verdict=Verdict.CANNOT_REPEAT
+def _beside_rounding(found: list[Quantity], one: Trained, again: Trained) -> list[Quantity]:
+    """What rounding alone makes as different is noise; of what differs from the first step on, nothing is known."""
+    changing = {(each.kind, each.name): each for each in compared(one, again) if each.verdict is Verdict.DIFFERS}
+    verdict = Verdict.NOISE if _begins_alike(one, again) else Verdict.CANNOT_REPEAT
+
+    def judged(quantity: Quantity) -> Quantity:
+        alone = changing.get((quantity.kind, quantity.name))
+        if quantity.verdict is not Verdict.DIFFERS or alone is None:
+            return quantity
+        is_noise = _MOST_OF_NOISE * _size(alone) >= _size(quantity) or verdict is Verdict.CANNOT_REPEAT
+        return replace(quantity, verdict=verdict) if is_noise else quantity
+
+    return [judged(quantity) for quantity in found]
+
+
+def _begins_alike(one: Trained, again: Trained) -> bool:
+    """Whether the first step's gradients are the same up to rounding."""
+    first, second = ({name: times[:1] for name, times in each.gradients.items()} for each in (one, again))
+    found = _of_gradients(
+        replace(one, gradients=first), replace(again, gradients=second), list(first), one.allowed, 0.0
     )
+    return bool(found) and all(each.verdict is Verdict.EQUAL for each in found)
 
 
 def _not_finite(one: Trained) -> Iterator[str]:

@@ -16,6 +16,7 @@ from types import ModuleType
 
 from raytrain.errors import Failure, SpecError, UserCodeError
 from raytrain.user_code import describe_failure
+from raytrain.worker.working_directory import PREFIX
 
 # `Could not interpret metric identifier: acuracy`, `Could not interpret optimizer identifier: adamm` …
 _IDENTIFIER = re.compile(r"(?:interpret|Unknown) (\w+)[^:]*:\s*['\"]?([\w.]+)")
@@ -28,6 +29,7 @@ _MODULES = {
     "regularizer": "regularizers",
     "constraint": "constraints",
 }
+_ALSO = {"metric": ("accuracy",)}  # which `compile` takes, and stands for one of several classes
 
 
 def explained(error: BaseException, folder: Path, *, rank: int | None = None) -> Failure:
@@ -43,7 +45,7 @@ def explained(error: BaseException, folder: Path, *, rank: int | None = None) ->
         return replace(failure, fix=_near(error.name, dir(error.obj)))
     if found := _IDENTIFIER.search(failure.message):
         kind, name = found.groups()
-        offered = dir(getattr(sys.modules.get("keras"), _MODULES.get(kind.lower(), ""), None))
+        offered = [*dir(getattr(sys.modules.get("keras"), _MODULES.get(kind.lower(), ""), None)), *_ALSO.get(kind, ())]
         place = next(_literals(name, folder), None) if failure.file is None else None
         file, line = place or (failure.file, failure.line)
         return replace(failure, file=file, line=line, fix=_near(name, offered), internal=False)
@@ -58,7 +60,8 @@ def _near(name: str, offered: list[str]) -> str:
 
 def _literals(text: str, folder: Path) -> Iterator[tuple[str, int]]:
     """Where the user's files have this very text between quotes."""
-    for file in sorted(folder.rglob("*.py")):
+    own = (file for file in folder.rglob("*.py") if not file.relative_to(folder).parts[0].startswith(PREFIX))
+    for file in sorted(own):
         try:
             tree = ast.parse(file.read_text(encoding="utf-8"))
         except (OSError, SyntaxError, ValueError):

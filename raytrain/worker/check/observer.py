@@ -27,11 +27,15 @@ from raytrain.worker.variables import local
 class Observer(keras.callbacks.Callback):  # type: ignore[misc]
     """Stands last among the callbacks; `trained` is whole once the block that it is entered for has ended.
 
+    Args:
+        disturbed: every weight begins as the number next to it, so that what rounding makes of the training is seen.
+
     Random draws and plain BatchNormalization are set aside from the beginning of `fit` to the end of that block.
     """
 
-    def __init__(self, strategy: tf.distribute.Strategy, progress: Progress) -> None:
+    def __init__(self, strategy: tf.distribute.Strategy, progress: Progress, *, disturbed: bool = False) -> None:
         super().__init__()
+        self._disturbed = disturbed
         self.trained = Trained()
         self._strategy = strategy
         self._progress = progress
@@ -49,6 +53,8 @@ class Observer(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self.trained.allowed = allowed_for(self.model)
+        if self._disturbed:
+            _disturb(self.model.trainable_variables)
         self.trained.before = self._digests()
         self._handed.forget()
         self._aside = self._ending.enter_context(set_aside(self.model))
@@ -84,6 +90,15 @@ class Observer(keras.callbacks.Callback):  # type: ignore[misc]
             name: digest(local(self._strategy, behind(variable)).read_value())
             for name, variable in compared_variables(self.model).items()
         }
+
+
+def _disturb(variables: list[keras.Variable]) -> None:
+    """Moves each number to the next one that there is, up or down."""
+    draws = np.random.default_rng(0)
+    for variable in variables:
+        value = np.asarray(variable.value)
+        if value.dtype.kind == "f":
+            variable.assign(np.nextafter(value, draws.choice(np.array([-np.inf, np.inf], value.dtype), value.shape)))
 
 
 class _Handed(list[Taken]):

@@ -29,8 +29,11 @@ from raytrain.worker.reporting_hook import scalars
 from raytrain.worker.strategy import check_backend
 
 
-def train_in_one_process(folder: CheckFolder, request: CheckRequest, progress: Progress) -> Trained:
+def train_in_one_process(folder: CheckFolder, request: CheckRequest, progress: Progress, *, disturbed: bool) -> Trained:
     """What it comes to.
+
+    Args:
+        disturbed: as of `Observer`.
 
     Raises:
         UserCodeError: the job names what Keras does not have, or its parts do not fit each other or the rows.
@@ -55,7 +58,7 @@ def train_in_one_process(folder: CheckFolder, request: CheckRequest, progress: P
     check_class_weight(model, splits["train"], spec)
     with taking(model, splits["train"], spec):
         _build(model, next(iter(_batches(splits["train"], spec.fit.global_batch_size))))
-    with Observer(strategy, progress) as observer:
+    with Observer(strategy, progress, disturbed=disturbed) as observer:
         with taking(model, splits["train"], spec):
             _fit(model, spec, splits, [*callbacks, observer])
         if "test" in splits:

@@ -10,9 +10,10 @@ import pickle
 
 from raytrain.check_protocol import CheckFolder, CheckRequest
 from raytrain.data.packed import Arrays
+from raytrain.worker.check.progress import Progress
 
 
-def write_rows(folder: CheckFolder, request: CheckRequest) -> None:
+def write_rows(folder: CheckFolder, request: CheckRequest, progress: Progress) -> None:
     """The first rows of each split.
 
     Raises:
@@ -20,7 +21,7 @@ def write_rows(folder: CheckFolder, request: CheckRequest) -> None:
     """
     from raytrain.data.first_rows import first_rows
 
-    splits = first_rows(request.spec, folder.job, steps=request.steps)
+    splits = first_rows(request.spec, folder.job, steps=request.steps, tell=progress.reach)
     aside = folder.rows.with_name(f".{folder.rows.name}.{os.getpid()}")
     aside.write_bytes(pickle.dumps(splits))
     aside.replace(folder.rows)

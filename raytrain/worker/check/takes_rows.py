@@ -17,8 +17,6 @@ from raytrain.data.packed import Arrays
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.job import JobSpec
 
-_OF_CLASSES = ("categorical_crossentropy", "sparse_categorical_crossentropy")
-
 
 def check_inputs(model: keras.Model, rows: Arrays, spec: JobSpec) -> None:
     """Refuses rows of another shape than the model's inputs, where it says what those are.
@@ -45,7 +43,7 @@ def check_inputs(model: keras.Model, rows: Arrays, spec: JobSpec) -> None:
             Problem(
                 field="data.features",
                 got=f"{_listed(column)}, rows of shape {_shape(got)}",
-                expected=f"{_shape(wanted)}, as the model's input `{tensor.name}` has it",
+                expected=f"{_shape(wanted)}, as the model's input{_named(tensor)} has it",
                 fix="give the Input the rows' shape, or change the rows in data.preprocess",
             )
         )
@@ -79,8 +77,7 @@ def check_class_weight(model: keras.Model, rows: Arrays, spec: JobSpec) -> None:
             Problem(
                 field=field,
                 got=f"a weight of class {', '.join(map(str, beyond))}",
-                expected=f"classes from 0 to {classes - 1}: the model's output `{outputs[0].name}` has {units} number"
-                + ("s" if units > 1 else ", which tells two classes apart"),
+                expected=f"classes from 0 to {classes - 1}, of which the model's output tells {classes} apart",
             )
         )
 
@@ -132,6 +129,11 @@ def _shapes_of_tensors(outputs: Any) -> str:
 def _shape(shape: Any) -> str:
     sizes = ["any" if size is None else str(size) for size in shape]
     return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+
+
+def _named(tensor: Any) -> str:
+    """The name, unless it is one that Keras made up."""
+    return "" if tensor.name.startswith("keras_tensor") else f" `{tensor.name}`"
 
 
 def _listed(column: Any) -> str:
