@@ -81,12 +81,8 @@ class CheckProcesses:
 
     def wait_until_reading(self, role: str) -> None:
         """Waits until it reads, or has ended: a Ray that starts beside several TensorFlows may find no time to."""
-        process = self._started[role]
-        while (
-            not self._phase(role).startswith("reading")
-            and not self._folder.end(role).exists()
-            and process.poll() is None
-        ):
+        process, end = self._started[role], self._folder.end(role)
+        while not (self._phase(role).startswith("reading") or end.exists() or process.poll() is not None):
             time.sleep(_LOOK_EVERY_S)
 
     def wait(self, roles: Sequence[str]) -> Stopped | None:
