@@ -90,9 +90,7 @@ def _private_ray(workers: int) -> Iterator[None]:
             break
         except Exception as error:
             ray.shutdown()
-            if not tries_left or "timed out" not in str(
-                error
-            ):  # Ray gives a node half a minute, also on a busy machine
+            if not tries_left or "timed out" not in str(error):  # a node has half a minute, on a busy machine too
                 raise
     ray.data.DataContext.get_current().enable_progress_bars = False
     try:

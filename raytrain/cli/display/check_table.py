@@ -36,19 +36,16 @@ def table(quantities: Sequence[Quantity]) -> list[str]:
 
 
 def conclusion(report: CheckReport) -> str:
-    """`digits: 2 workers give the answer of one, in 8 steps of 256 train rows` …"""
-    found, workers = report.comparison, formatting.plural(report.workers, "worker")
+    """`digits: 2 workers give the answer of one process, in 8 steps (253 train rows)`."""
+    found, is_one = report.comparison, report.workers == 1
     says = {
-        Verdict.DIFFERS: f"do{_s(report)} not give the answer of one process",
-        Verdict.CANNOT_REPEAT: f"cannot be held against one process, which draw{'s'} random numbers of its own",
-    }.get(report.verdict, f"give{_s(report)} the answer of one process")
+        Verdict.EQUAL: f"{'gives' if is_one else 'give'} the answer of one process",
+        Verdict.DIFFERS: f"{'does' if is_one else 'do'} not give the answer of one process",
+    }.get(report.verdict, "cannot be held against one process, which draws random numbers of its own")
+    steps = formatting.plural(found.steps, "step")
     rows = ", ".join(f"{formatting.count(count)} {split}" for split, count in found.rows.items())
     aside = f"; set aside: {', '.join(found.set_aside)}" if found.set_aside else ""
-    return f"{report.name}: {workers} {says}, in {formatting.plural(found.steps, 'step')} ({rows} rows){aside}"
-
-
-def _s(report: CheckReport) -> str:
-    return "" if report.workers > 1 else "es" if report.verdict is Verdict.DIFFERS else "s"
+    return f"{report.name}: {formatting.plural(report.workers, 'worker')} {says}, in {steps} ({rows} rows){aside}"
 
 
 def _rows(quantities: Sequence[Quantity]) -> Iterator[tuple[str, str, str]]:

@@ -19,7 +19,7 @@ from raytrain.check_protocol import AGAIN, COMPARE, ROWS, CheckFolder, CheckRequ
 from raytrain.errors import Failure
 from raytrain.files import write_whole
 from raytrain.worker import heartbeat, process_setup
-from raytrain.worker.check.progress import Progress
+from raytrain.worker.check.phase_file import Progress
 from raytrain.worker.working_directory import working_directory
 
 

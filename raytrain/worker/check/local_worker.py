@@ -11,7 +11,7 @@ from raytrain.run import events
 from raytrain.run.run_paths import RunPaths
 from raytrain.spec.job import JobSpec
 from raytrain.worker.check.observer import Observer
-from raytrain.worker.check.progress import Progress
+from raytrain.worker.check.phase_file import Progress
 from raytrain.worker.check.rows_file import read_rows
 from raytrain.worker.check.trained import Trained
 from raytrain.worker.fit import WorkerJob, train

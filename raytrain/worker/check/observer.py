@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from raytrain.worker.check.progress import Progress
+from raytrain.worker.check.phase_file import Progress
 from raytrain.worker.check.trained import Trained, digest
 from raytrain.worker.exact.summed_gradients import Taken, behind, taken
 from raytrain.worker.proof.answer import allowed_for

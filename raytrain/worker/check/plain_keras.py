@@ -19,7 +19,7 @@ from raytrain.worker import keras_objects
 from raytrain.worker.adapt_layers import adapt_layers
 from raytrain.worker.build_model import make_and_compile
 from raytrain.worker.check.observer import Observer
-from raytrain.worker.check.progress import Progress
+from raytrain.worker.check.phase_file import Progress
 from raytrain.worker.check.rows_file import read_rows
 from raytrain.worker.check.takes_rows import check_class_weight, check_inputs, taking
 from raytrain.worker.check.trained import Trained

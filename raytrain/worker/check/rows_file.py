@@ -10,7 +10,7 @@ import pickle
 
 from raytrain.check_protocol import CheckFolder, CheckRequest
 from raytrain.data.packed import Arrays
-from raytrain.worker.check.progress import Progress
+from raytrain.worker.check.phase_file import Progress
 
 
 def write_rows(folder: CheckFolder, request: CheckRequest, progress: Progress) -> None:
