@@ -66,6 +66,7 @@ class CheckProcesses:
 
     def start(self, roles: Sequence[str]) -> None:
         """Starts them; one that has been started before begins anew."""
+        self.end(roles)
         for role in roles:
             self._folder.end(role).unlink(missing_ok=True)
             with self._folder.log(role).open("wb") as log:
@@ -105,10 +106,10 @@ class CheckProcesses:
     def end(self, roles: Sequence[str]) -> None:
         """Ends them at once, and all that they have started."""
         processes = [self._started.pop(role) for role in roles if role in self._started]
-        below = [child for process in processes for child in _children(process.pid)]
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+        running = [process for process in processes if process.returncode is None]
+        below = [child for process in running for child in _children(process.pid)]
+        for process in running:
+            _kill_group(process.pid)
         for child in below:
             with contextlib.suppress(_gone()):
                 child.kill()
@@ -126,6 +127,7 @@ class CheckProcesses:
         code = self._started[role].poll()
         if code is None or self._folder.end(role).exists():
             return None
+        _kill_group(self._started[role].pid)  # what it has started and left
         how = f"exit code {code}"
         if code < 0:
             with contextlib.suppress(ValueError):
@@ -203,6 +205,12 @@ def lines_in(stacks: str, folder: Path) -> Iterator[tuple[str, int]]:
     for name, line in re.findall(r'File "([^"]+)", line (\d+)', stacks):
         if Path(name).is_relative_to(folder):
             yield str(Path(name).relative_to(folder)), int(line)
+
+
+def _kill_group(pid: int) -> None:
+    """Ends all that a process has started, and itself; of an earlier one the number is not yet another's."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _children(pid: int) -> list[psutil.Process]:

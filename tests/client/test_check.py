@@ -70,14 +70,12 @@ fit:
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     yield
-    assert processes() == []
+    assert processes_of(os.getpid()) == []
 
 
-def processes() -> list[psutil.Process]:
-    """Those of checks, wherever they were started from."""
-    found = psutil.process_iter(["cmdline", "status"])
-    running = [each for each in found if each.info["status"] != psutil.STATUS_ZOMBIE]
-    return [each for each in running if MODULE in (each.info["cmdline"] or [])]
+def processes_of(pid: int) -> list[psutil.Process]:
+    """Those of checks that a process has started."""
+    return [each for each in psutil.Process(pid).children(recursive=True) if MODULE in each.cmdline()]
 
 
 @pytest.mark.processes
@@ -181,14 +179,18 @@ def test_no_process_outlives_the_command(signal_: signal.Signals) -> None:
     command = subprocess.Popen(
         [sys.executable, "-m", "raytrain", "check", str(JOBS / "digits")], stderr=subprocess.PIPE
     )
-    while len(processes()) < 4:
+    while len(started := processes_of(command.pid)) < 4:
         assert command.poll() is None
         time.sleep(0.05)
     os.kill(command.pid, signal_)
     command.communicate()
     assert command.returncode == (130 if signal_ is signal.SIGINT else -signal_)
-    while processes():  # the test's own limit ends it
+    while any(map(is_running, started)):  # the test's own limit ends it
         time.sleep(0.05)
+
+
+def is_running(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def test_no_step_is_refused() -> None:

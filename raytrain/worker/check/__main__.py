@@ -99,5 +99,4 @@ if __name__ == "__main__":
     _control = os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     main(sys.argv[1], Path(sys.argv[2]))
-    sys.stdout.flush()
-    os._exit(0)  # whatever threads the user's code has left
+    os.killpg(0, signal.SIGKILL)  # and whatever threads and processes the user's code has left
