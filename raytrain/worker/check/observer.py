@@ -58,6 +58,7 @@ class Observer(keras.callbacks.Callback):  # type: ignore[misc]
         self.trained.before = self._digests()
         self._handed.forget()
         self._aside = self._ending.enter_context(set_aside(self.model))
+        self.model.jit_compile = False  # XLA would not let the gradients be looked at
         self.model.make_train_function(force=True)  # one that was traced to make the variables draws at random
         self._progress.reach("tracing the first step")
 

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 from keras import tree
+from keras.src.trainers.data_adapters.data_adapter_utils import class_weight_to_sample_weights
 
 from raytrain.check_protocol import CheckFolder, CheckRequest
 from raytrain.data.packed import Arrays, map_arrays, row_count
@@ -47,7 +48,6 @@ def train_in_one_process(folder: CheckFolder, request: CheckRequest, progress: P
     strategy = tf.distribute.get_strategy()
     base = load_base(spec, job, job / request.base_model, strategy) if request.base_model else None
     model = make_and_compile(spec, job, base)
-    model.jit_compile = False  # what a step is handed could not be looked at
     callbacks = keras_objects.callbacks(spec.callbacks, job)
     progress.reach("waiting for the rows")
     progress.wait_for([folder.rows])
@@ -72,14 +72,20 @@ def train_in_one_process(folder: CheckFolder, request: CheckRequest, progress: P
 def _fit(model: keras.Model, spec: JobSpec, splits: Mapping[str, Arrays], callbacks: list[Any]) -> None:
     batch, validation = spec.fit.global_batch_size, splits.get("validation")
     model.fit(
-        _batches(splits["train"], batch),
+        _batches(_weighted(splits["train"], spec), batch),
         validation_data=None if validation is None else _batches(validation, spec.fit.validation_batch_size or batch),
-        class_weight=spec.fit.class_weight,
         initial_epoch=spec.fit.initial_epoch,
         epochs=spec.fit.initial_epoch + 1,
         callbacks=callbacks,
         verbose=0,
     )
+
+
+def _weighted(arrays: Arrays, spec: JobSpec) -> Arrays:
+    """With the weight of each row's class, as `fit` makes it of arrays; of a dataset it wants one of every class."""
+    if spec.fit.class_weight is None:
+        return arrays
+    return *arrays, class_weight_to_sample_weights(arrays[1], spec.fit.class_weight)
 
 
 def _batches(arrays: Arrays, batch: int) -> tf.data.Dataset:
