@@ -41,3 +41,4 @@ def command(
         return
     out.result(f"{valid.file} is valid")
     out.say(*(f"  checked: {check}" for check in valid.checked))
+    out.say("  not checked: what only Keras knows, such as its names and shapes; raytrain check does")

@@ -94,7 +94,7 @@ class _Proof:
     def __init__(self, model: keras.Model, strategy: tf.distribute.Strategy, feeds: Mapping[str, Feed]) -> None:
         self._model = model
         self._strategy = strategy
-        self._allowed = _allowed(model)
+        self._allowed = allowed_for(model)
         self._steps: list[_Step] = []
         self.cannot_repeat: list[str] = []
         for split, name in _STEPS.items():
@@ -169,7 +169,7 @@ class _Proof:
         return sum_over_workers(self._strategy, [number if is_first else 0.0 for number in numbers])
 
 
-def _allowed(model: keras.Model) -> float:
+def allowed_for(model: keras.Model) -> float:
     """How far apart two quantities may lie for rounding, by the coarsest numbers that a layer computes with."""
     kinds = {layer.compute_dtype for layer in model._flatten_layers()}
     return max((_ALLOWED.get(kind, _ALLOWED_OF_OTHERS) for kind in kinds), default=_ALLOWED_OF_OTHERS)

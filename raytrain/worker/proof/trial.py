@@ -126,7 +126,7 @@ class Trial:
             return list(self._strategy.run(in_replica))
 
     def _observed(self, results: Mapping[str, Any]) -> Observed:
-        compared = _compared(self._model)
+        compared = compared_variables(self._model)
         names = {id(behind(variable)): name for name, variable in compared.items()}
         numbers = {name: _numbers(value) for name, value in results.items()}
         gradients = {}
@@ -181,7 +181,7 @@ class _Watcher:
         return found
 
 
-def _compared(model: keras.Model) -> dict[str, keras.Variable | tf.Variable]:
+def compared_variables(model: keras.Model) -> dict[str, keras.Variable | tf.Variable]:
     """What steps change, but for the optimizers' own: by its path, with a number where several have that path."""
     of_optimizers = {id(variable) for variable in optimizers_variables(model)}
     found: dict[str, keras.Variable | tf.Variable] = {}
