@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from raytrain.client.api import check as check
     from raytrain.client.api import down as down
     from raytrain.client.api import get as get
     from raytrain.client.api import plan as plan
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _DOOR = {
-    "raytrain.client.api": ("submit", "plan", "validate", "get", "runs", "up", "down"),
+    "raytrain.client.api": ("submit", "plan", "validate", "check", "get", "runs", "up", "down"),
     "raytrain.client.fit_live": ("fit",),
     "raytrain.client.job_in_python": ("JobSpec",),
     "raytrain.client.run": ("Run",),

@@ -31,6 +31,6 @@ def command(
     from raytrain.cli.display.check_table import print_report
 
     out = Output(json=wants_json(json, output), quiet=quiet)
-    report = check(job, workers, steps, overrides=set_, progress=out.say)
+    report = check(job, workers=workers, steps=steps, overrides=set_, progress=out.say)
     print_report(report, out)
     return ExitCode.OK if report.is_equal else ExitCode.RUN_FAILED

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from raytrain.client.check import CheckReport
     from raytrain.client.local import ClusterDown, ClusterUp
     from raytrain.client.plan import Plan
     from raytrain.client.read_job import Job, Overrides
@@ -140,6 +141,46 @@ def validate(
     from raytrain.client.validate import validate
 
     return validate(job, folder=folder, overrides=overrides, fields=fields)
+
+
+def check(
+    job: Job | None = None,
+    *,
+    workers: int = 2,
+    steps: int = 8,
+    folder: Path | None = None,
+    overrides: Overrides | None = None,
+    progress: Callable[[str], None] | None = None,
+    **fields: Any,
+) -> CheckReport:
+    """Holds several workers against plain Keras, for a few steps on the job's own first rows, without a cluster.
+
+    The job's code runs on this machine's CPUs, in processes that end with the call. Random draws and plain
+    BatchNormalization, which depend on the number of workers, are set aside.
+
+    Args:
+        job, folder, overrides, progress, fields: as for `submit`.
+        workers: how many are held against one process.
+        steps: of training, validation and test each, at most.
+
+    Returns:
+        Its `verdict`, `is_equal`, and in `comparison` what was compared and by how much it differs.
+
+    Raises:
+        SpecError: the job is refused, also for what only Keras knows: a name it does not have, shapes that do not fit.
+        UserCodeError: the job's own code fails, crashes or hangs; with its file and line where there is one.
+        NotFound, UsageError: as `submit`.
+
+    Example:
+        >>> report = raytrain.check("jobs/digits", steps=4)
+        >>> report.is_equal, report.comparison.largest < 1e-4
+        (True, True)
+    """
+    from raytrain.client.check import check
+
+    return check(
+        job, workers=workers, steps=steps, folder=folder, fields=fields, overrides=overrides, progress=progress
+    )
 
 
 def get(run: str, *, address: str | None = None, storage: str | None = None) -> Run:

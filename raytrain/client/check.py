@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,13 +25,14 @@ from raytrain.check_protocol import (
     rank_role,
 )
 from raytrain.client.check_processes import CheckProcesses, Stopped
-from raytrain.client.read_job import read_job
+from raytrain.client.read_job import Overrides, read_job
 from raytrain.client.submit import Upload, prepare
 from raytrain.errors import Problem, SpecError, UsageError, UserCodeError
 from raytrain.files import write_whole
 from raytrain.spec.request import base_model_file
 
 if TYPE_CHECKING:
+    from raytrain.client.read_job import Job
     from raytrain.spec.job import JobSpec
     from raytrain.spec.load import LoadedJob
 
@@ -75,11 +77,13 @@ class CheckReport:
 
 
 def check(
-    job: str | Path,
+    job: Job | None,
+    *,
     workers: int = 2,
     steps: int = 8,
-    *,
-    overrides: Sequence[str] | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    fields: Mapping[str, Any] | None = None,
+    overrides: Overrides | None = None,
     progress: Progress | None = None,
 ) -> CheckReport:
     """Holds several workers against plain Keras, for a few steps on the job's own first rows.
@@ -88,31 +92,25 @@ def check(
     it is. Random draws and plain BatchNormalization, which depend on the number of workers, are set aside.
 
     Args:
-        job: a folder with a job.yaml, or a YAML file.
+        job, folder, fields, overrides: as for `read_job`.
         workers: how many are held against one process.
         steps: of training, validation and test each, at most.
-        overrides: fields to set, as in `fit.global_batch_size=64`.
         progress: told in a few words what is being done.
 
     Raises:
         SpecError: the job is refused, also for what only Keras knows: a name it does not have, shapes that do not fit.
         UserCodeError: the job's own code fails, crashes or hangs; with its file and line where there is one.
         NotFound: there is no such job, or no such run to start from.
-
-    Example:
-        >>> report = raytrain.check("jobs/digits", steps=4)
-        >>> report.is_equal, report.comparison.largest < 1e-4
-        (True, True)
     """
     if steps < 1:
         raise UsageError(Problem(got=f"{steps} steps", expected="at least one step"))
-    checked = read_job(str(job), overrides=overrides, workers=workers)
+    checked = read_job(job, folder=folder, fields=fields, overrides=overrides, workers=workers)
     loaded, tell = checked.loaded, progress or (lambda _: None)
     parcel = prepare(loaded)
     with tempfile.TemporaryDirectory(prefix="raytrain-check-", ignore_cleanup_errors=True) as root:
-        folder = CheckFolder(Path(root).resolve())
-        _lay_out(folder, loaded.spec, parcel, steps)
-        found = _compare(folder, loaded, tell)
+        laid_out = CheckFolder(Path(root).resolve())
+        _lay_out(laid_out, loaded.spec, parcel, steps)
+        found = _compare(laid_out, loaded, tell)
     return CheckReport(
         name=loaded.spec.name,
         file=loaded.file,
