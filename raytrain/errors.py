@@ -8,8 +8,11 @@
     │   ├── ClusterIncompatible      another Ray or Python version
     │   └── UploadTooLarge
     ├── NotFound                 5   no such run, file or cluster record
-    ├── StateUnknown            12   the connection was lost and the run's state cannot be had
-    ├── WaitTimedOut           124   `--timeout` passed
+    ├── RunError                10   what a run that was waited for came to; carries its summary
+    │   ├── RunFailed                it FAILED
+    │   ├── RunStopped          11   it was STOPPED
+    │   ├── StateUnknown        12   the connection was lost and the run's state cannot be had
+    │   └── WaitTimedOut       124   the time to wait has passed; the run goes on
     └── UserCodeError           10   the user's code or data made the run fail (raised on the cluster)
 
 The exit codes follow the command line's contract: 0 succeeded, 10 FAILED, 11 STOPPED, 130 interrupted.
@@ -20,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import IntEnum
-from typing import Any
+from typing import Any, Self
 
 
 class ExitCode(IntEnum):
@@ -164,12 +167,41 @@ class NotFound(RaytrainError):
     title = "Not found"
 
 
-class StateUnknown(RaytrainError):
+class RunError(RaytrainError):
+    """What a run that was waited for came to, where it did not succeed.
+
+    Attributes:
+        summary: a `raytrain.run.summary.RunSummary`, the run as far as it is known; None where nobody could look.
+    """
+
+    exit_code = ExitCode.RUN_FAILED
+    title = "The run did not succeed"
+    summary: Any = None
+
+    def of(self, summary: Any) -> Self:
+        """The same error with the run's summary."""
+        self.summary = summary
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (*super().__reduce__(), {"summary": self.summary})
+
+
+class RunFailed(RunError):
+    title = "The run failed"
+
+
+class RunStopped(RunError):
+    exit_code = ExitCode.RUN_STOPPED
+    title = "The run was stopped"
+
+
+class StateUnknown(RunError):
     exit_code = ExitCode.STATE_UNKNOWN
     title = "The run's state is unknown"
 
 
-class WaitTimedOut(RaytrainError):
+class WaitTimedOut(RunError):
     exit_code = ExitCode.TIMED_OUT
     title = "Timed out waiting"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import sysconfig
 import traceback
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ from typing import Any
 
 from raytrain.errors import Failure, Problem, RaytrainError, UserCodeError
 from raytrain.import_file import import_file, is_users_own
+from raytrain.spec.python_refs import LIVE_MODEL_FILE
 from raytrain.spec.value_types import split_python_ref
 
 _LONGEST = 2000
@@ -133,11 +135,21 @@ def _user_frame(error: BaseException, folder: Path) -> tuple[str | None, int | N
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_relative_to(folder):
         return str(Path(error.filename).relative_to(folder)), error.lineno
     found: tuple[str | None, int | None] = (None, None)
+    is_live = (folder / LIVE_MODEL_FILE).is_file()
     for frame in traceback.extract_tb(error.__traceback__):
         path = Path(frame.filename)
-        if is_users_own(path, folder):
+        if is_live and _has_travelled(path, folder):
+            found = frame.filename, frame.lineno
+        elif not is_live and is_users_own(path, folder):
             found = str(path.relative_to(folder)), frame.lineno
     earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if found == (None, None) and earlier is not None:
         return _user_frame(earlier, folder)
     return found
+
+
+def _has_travelled(path: Path, folder: Path) -> bool:
+    """Whether code came here by its source, from a notebook or a script: no package's, nor of the job's folder."""
+    of_python = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    here = (Path(__file__).parent, folder, *of_python)
+    return not str(path).startswith("<") and not any(path.is_relative_to(place) for place in here)

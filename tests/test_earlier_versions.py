@@ -36,7 +36,7 @@ def test_every_line_of_a_log_is_an_event(run: Path) -> None:
 def test_the_events_add_up_to_the_status_that_was_written(run: Path) -> None:
     """Keys that are new since then are there beside."""
     written = json.loads(RunPaths(run).status.read_text())
-    now = json.loads(json.dumps(folded(run).to_json()))
+    now = json.loads(json.dumps(folded(run).to_dict()))
     if written["error"] is not None:
         assert written["error"].items() <= now["error"].items()
         now["error"] = written["error"]

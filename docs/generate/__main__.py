@@ -7,6 +7,7 @@ from pathlib import Path
 
 from docs.generate.job_fields import field_tables
 from docs.generate.markdown import replace_block
+from docs.generate.python_api import error_list, reference
 from docs.generate.rooms import drawing, room_table
 from docs.generate.verbs import verb_sections, verb_table
 
@@ -19,6 +20,7 @@ def generated() -> Mapping[str, str]:
         "job-spec.md": {"fields": field_tables()},
         "cli.md": {"verb table": verb_table(), "verbs": verb_sections()},
         "architecture.md": {"rooms": room_table()},
+        "python-api.md": {"errors": error_list(), "reference": reference()},
     }
     files = {"pictures/rooms.svg": drawing()}
     for name, parts in blocks.items():

@@ -58,7 +58,7 @@ def _run(verb: Callable[[], ExitCode | None], out: Output) -> int:
 
 def show_error(error: RaytrainError, out: Output) -> None:
     """One panel, or one JSON object, on stderr; never a traceback unless RAYTRAIN_DEBUG asks for it."""
-    from raytrain.cli.display.failure_lines import error_lines, error_object
+    from raytrain.client.display.failure_lines import error_lines, error_object
 
     if _debugging():
         out.warn("".join(traceback.format_exception(error)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
-from raytrain.cli.display.progress import Display, open_display
-from raytrain.cli.display.run_phrases import next_steps, takeover_lines
 from raytrain.cli.display.run_result import exit_code, print_run, print_summary
 from raytrain.cli.output import Output
+from raytrain.client.display.progress import Display, open_display
+from raytrain.client.display.run_phrases import next_steps, takeover_lines
 from raytrain.client.logs import job_log
 from raytrain.client.run_view import RunView
 from raytrain.client.stop import stop
@@ -144,7 +145,9 @@ def _show(items: Iterable[Item], view: RunView, stream: TextIO | None, out: Outp
                 continue
             if verbose and attempt != view.attempt:
                 log, attempt = job_log(view.record, view.attempt), view.attempt
-            display = display or open_display(stream, out)
+            display = display or open_display(
+                stream, write=out.result if stream is sys.stdout else out.say, note=out.say
+            )
             display.show(item, view.summary)
             is_over = isinstance(item, StatusChange) and item.final
             for line in log.new(last=is_over) if log else ():

@@ -11,7 +11,7 @@ from raytrain.cli import options
 from raytrain.cli.display.run_table import run_table
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
-from raytrain.client.run_list import list_runs
+from raytrain.client.api import runs
 
 
 def command(
@@ -28,16 +28,16 @@ def command(
     COLUMNS says, 80 where neither is known; --wide and --json have all.
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
-    runs = list_runs(limit=limit or None, storage=storage)
+    found = runs(limit=limit or None, storage=storage)
     if out.json:
-        out.result_json(runs.to_dict())
+        out.result_json(found.to_dict())
         return
-    if not runs.rows:
+    if not found.rows:
         out.say("no run yet; raytrain submit JOB begins one")
         return
-    table = run_table(runs.rows, width=None if wide else shutil.get_terminal_size().columns)
+    table = run_table(found.rows, width=None if wide else shutil.get_terminal_size().columns)
     out.result(*table)
-    if table != run_table(runs.rows):
+    if table != run_table(found.rows):
         out.say("--wide shows all columns, and every metric")
-    if runs.total > len(runs.rows):
-        out.say(f"{runs.total - len(runs.rows):,} older runs; --limit 0 lists all")
+    if found.total > len(found.rows):
+        out.say(f"{found.total - len(found.rows):,} older runs; --limit 0 lists all")

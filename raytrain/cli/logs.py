@@ -9,9 +9,9 @@ import typer
 
 from raytrain.cli import options
 from raytrain.cli.options import Format, wants_json
-from raytrain.cli.output import Output, clean
-from raytrain.client.find_run import find
-from raytrain.client.logs import logs
+from raytrain.cli.output import Output
+from raytrain.client.api import get
+from raytrain.client.display.terminal import clean
 
 
 def command(
@@ -32,8 +32,8 @@ def command(
     With --json one object a line: {"run", "attempt", "rank", "line"}; rank is null for the driver.
     """
     out = Output(json=wants_json(json, output))
-    record = find(run, address=address, storage=storage)
-    for line in logs(record, rank=rank, attempt=attempt, tail=tail, follow=follow):
+    lines = get(run, address=address, storage=storage).logs(rank=rank, attempt=attempt, tail=tail, follow=follow)
+    for line in lines:
         if out.json:
             out.result_json(replace(line, line=clean(line.line)).to_dict(), indent=None)
         else:

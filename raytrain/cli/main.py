@@ -21,6 +21,7 @@ from raytrain.errors import ExitCode
 VERBS = {
     "init": "Write a new job folder that runs as it is.",
     "validate": "Check a job without a cluster, and say what was checked.",
+    "check": "Train a few steps in one process and on workers, and compare.",
     "plan": "Show what submit would do: shards, resources, cluster, upload.",
     "submit": "Train a job on a Ray cluster and follow it to its end.",
     "watch": "Follow a run until it ends.",

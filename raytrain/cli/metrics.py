@@ -6,9 +6,8 @@ from raytrain.cli import options
 from raytrain.cli.display.epoch_table import epoch_table
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
-from raytrain.client.find_run import find
+from raytrain.client.api import get
 from raytrain.client.metrics import RunMetrics
-from raytrain.client.run_view import RunView
 
 
 def command(
@@ -24,7 +23,7 @@ def command(
     Epochs are counted from 1 here, the best one is marked with *; in JSON they are counted from 0.
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
-    summary = RunView(find(run, address=address, storage=storage)).look()
+    summary = get(run, address=address, storage=storage).summary()
     if out.json:
         out.result_json(RunMetrics.of(summary).to_dict())
     elif summary.epochs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from raytrain.cli import options
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
-from raytrain.client.read_job import read_job
+from raytrain.client.api import plan
 
 
 def command(
@@ -27,9 +27,9 @@ def command(
     100,000 rows are read here: what each column holds, what it becomes, and what is suspicious about it.
     """
     from raytrain.cli.display.plan_lines import print_plan
-    from raytrain.client.plan import plan
 
     out = Output(json=wants_json(json, output), quiet=quiet)
-    first = workers[0] if workers else None
-    checked = read_job(job, overrides=set_, name=name, workers=first, storage=storage)
-    print_plan(plan(checked, address=address, compared=workers or (), look=data), out)
+    print_plan(
+        plan(job, workers=workers, name=name, storage=storage, address=address, overrides=set_, look=data),
+        out,
+    )

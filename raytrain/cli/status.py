@@ -6,8 +6,7 @@ from raytrain.cli import options
 from raytrain.cli.display.run_result import exit_code, print_run
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
-from raytrain.client.find_run import find
-from raytrain.client.run_view import RunView
+from raytrain.client.api import get
 from raytrain.errors import ExitCode
 
 
@@ -24,6 +23,6 @@ def command(
     Exit code 0 while it goes on and when it SUCCEEDED, 10 FAILED, 11 STOPPED, 12 when that cannot be known now.
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
-    summary = RunView(find(run, address=address, storage=storage)).look()
+    summary = get(run, address=address, storage=storage).summary()
     print_run(summary, out)
     return exit_code(summary.status)

@@ -9,7 +9,7 @@ import typer
 from raytrain.cli import options
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
-from raytrain.client.validate import validate
+from raytrain.client.api import validate
 from raytrain.errors import Problem, UsageError
 
 
@@ -41,3 +41,4 @@ def command(
         return
     out.result(f"{valid.file} is valid")
     out.say(*(f"  checked: {check}" for check in valid.checked))
+    out.say("  not checked: what only Keras knows, such as its names and shapes; raytrain check does")

@@ -27,6 +27,9 @@ class LogLine:
     rank: int | None
     line: str
 
+    def __str__(self) -> str:
+        return self.line
+
     def to_dict(self) -> dict[str, Any]:
         """As `logs --json` prints it."""
         return asdict(self)

@@ -17,7 +17,7 @@ from raytrain.cluster.http import Transport
 from raytrain.cluster.jobs_api import JobInfo, JobsApi
 from raytrain.errors import ClusterError
 from raytrain.run.events import SCHEMA_VERSION
-from raytrain.run.run_id import submission_id
+from raytrain.run.run_id import parse_run_id, submission_id
 from raytrain.run.run_status import RunStatus
 from raytrain.run.summary import RunSummary
 
@@ -68,25 +68,47 @@ class RunList:
         return {"schema_version": SCHEMA_VERSION, "runs": [row.to_dict() for row in self.rows]}
 
 
-def list_runs(*, limit: int | None = None, storage: str | None = None) -> RunList:
+def list_runs(
+    *, limit: int | None = None, storage: str | None = None, name: str | None = None, status: str | None = None
+) -> RunList:
     """The latest `limit` runs.
 
     Args:
         limit: all of them when None.
         storage: the runs of this directory, instead of this machine's index.
+        name: those of this job alone.
+        status: those that stand so.
 
     Raises:
         NotFound: there is no such storage.
     """
     if storage:
         records = recalled(runs_in(storage))[::-1]
-        shown, total = records[:limit], len(records)
+        shown, total = records, len(records)
     else:
-        shown, total = newest(limit)
-    found = [(record, stored_status(record)) for record in shown]
+        shown, total = newest(None if name or status else limit)
+    if name:
+        shown = [record for record in shown if _job_name(record) == name]
+    rows = _rows(shown if status else shown[:limit])
+    if status:
+        rows = [row for row in rows if row.state.status == status]
+    return RunList(rows=tuple(rows[:limit]), total=len(rows) if name or status else total)
+
+
+def _job_name(record: RunRecord) -> str:
+    named = parse_run_id(record.run)
+    return record.name or (named[0] if named else "")
+
+
+def row_of(record: RunRecord) -> RunRow:
+    """One run, told as quickly as a list tells it."""
+    return _rows([record])[0]
+
+
+def _rows(records: Iterable[RunRecord]) -> list[RunRow]:
+    found = [(record, stored_status(record)) for record in records]
     jobs = _jobs_of(record.address for record, stored in found if record.address and not _ended(record, stored))
-    rows = (_row(record, stored, jobs.get(record.address)) for record, stored in found)
-    return RunList(rows=tuple(rows), total=total)
+    return [_row(record, stored, jobs.get(record.address)) for record, stored in found]
 
 
 def _ended(record: RunRecord, stored: StoredStatus | None) -> bool:

@@ -54,7 +54,7 @@ def stored_status(record: RunRecord) -> StoredStatus | None:
     with contextlib.suppress(OSError, ValueError, TypeError):
         return _status_of(json.loads(paths.status.read_text()))
     events = read_events(paths.events)
-    return _status_of(summarize(record.run, events).to_json()) if events else None
+    return _status_of(summarize(record.run, events).to_dict()) if events else None
 
 
 def _status_of(body: Any) -> StoredStatus:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raytrain import formatting
-from raytrain.client.read_job import CheckedJob, read_job
+from raytrain.client.read_job import CheckedJob, Overrides, read_job
+
+if TYPE_CHECKING:
+    from raytrain.client.read_job import Job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +32,20 @@ class Validation:
         return {"schema_version": 1, "name": self.name, "valid": True, "checked": list(self.checked)}
 
 
-def validate(job: str, *, overrides: Sequence[str] | None = None) -> Validation:
-    """Checks the job that the user names.
+def validate(
+    job: Job | None,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    fields: Mapping[str, Any] | None = None,
+    overrides: Overrides | None = None,
+) -> Validation:
+    """Checks the job that the user names, or says in `fields`; the arguments as `read_job` has them.
 
     Raises:
         SpecError: the job is refused, all problems at once.
         NotFound: there is no such file.
     """
-    checked = read_job(job, overrides=overrides)
+    checked = read_job(job, folder=folder, fields=fields, overrides=overrides)
     return Validation(name=checked.loaded.spec.name, file=checked.loaded.file, checked=tuple(_checks(checked)))
 
 

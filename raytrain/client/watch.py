@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from raytrain.client.event_source import EventSource, Mirrors
 from raytrain.client.run_state import GRACE_S, PATIENCE_S, Facts, Verdict, judge
@@ -41,13 +41,14 @@ class Idle:
 class StatusChange(Verdict):
     """A new verdict, which is final in the last item of a stream, and in no other."""
 
+    type: ClassVar[str] = "status"
     run: str
     attempt: int
     time: float
 
     def to_dict(self) -> dict[str, Any]:
         """As `watch --json` prints it among the events."""
-        return {"schema_version": SCHEMA_VERSION, "type": "status", **asdict(self)}
+        return {"schema_version": SCHEMA_VERSION, "type": self.type, **asdict(self)}
 
 
 class Gatherer:

@@ -20,10 +20,11 @@ from ray.data.block import BlockAccessor
 from raytrain.data.blocks import stored_rows
 from raytrain.data.columns.logical_columns import join_tables
 from raytrain.data.label_checks import unseen_classes
-from raytrain.data.packed import map_arrays
+from raytrain.data.packed import Arrays, map_arrays
 from raytrain.data.pipeline import Pipeline
 from raytrain.data.sources import Read, explain, number_classes_alike, read_source, rows_per_file
 from raytrain.data.splits import Splitter, key_columns, make_splitter, read_key, train_rows
+from raytrain.data.tiers.array_files import array_dataset
 from raytrain.data.tiers.capacity import free_disk_bytes, measure, spilled_bytes
 from raytrain.data.tiers.passes import PassSource, split_marks
 from raytrain.data.tiers.tier_datasets import Dataset, DealtDataset, SharedDataset, spill_notices
@@ -48,6 +49,8 @@ def load_dataset(spec: JobSpec, folder: Path) -> Dataset:
         SpecError: the true row counts do not fit the splits, the batch or the workers; or the tier that is asked for
             does not hold the data, or its workers leave no CPU to read with.
     """
+    if spec.data.train.arrays is not None:
+        return array_dataset(spec, folder)
     scaling = spec.scaling
     capacity = measure(scaling.workers)
     named = {part: source for part in SPLITS if isinstance(source := getattr(spec.data, part), Source)}
@@ -186,24 +189,43 @@ class _LazySource:
             raise self.explain(error) from error
 
 
-def _load_shared(
-    spec: JobSpec, sources: Mapping[str, _LazySource], pipeline: Pipeline, tier: TierChoice
-) -> SharedDataset:
-    """Everything through the driver's memory into the object store."""
-    spilled_before = spilled_bytes()
-    tables = {part: source.table(columns=_worth_choosing(source, pipeline, spec)) for part, source in sources.items()}
+@dataclass(frozen=True, kw_only=True)
+class PackedSplits:
+    """All rows of each split as arrays."""
+
+    counts: SplitCounts
+    splits: Mapping[str, Arrays]
+
+
+def pack_tables(spec: JobSpec, tables: Mapping[str, pa.Table], pipeline: Pipeline) -> PackedSplits:
+    """Splits and packs all rows of the sources; the pipeline learns from the train rows.
+
+    Raises:
+        UserCodeError: the rows cannot be split, preprocessed or packed.
+        SpecError: they do not fit the batch or the workers.
+    """
     splitter = make_splitter(spec, tables["train"].num_rows, read_key(tables["train"], spec.data))
     counts = _counts(spec, splitter, {part: table.num_rows for part, table in tables.items()})
     marks = splitter.of(0, tables["train"].num_rows)
     parts = {split: tables["train"].filter(pa.array(marks == number)) for number, split in enumerate(SPLITS)}
     parts |= {part: table for part, table in tables.items() if part != "train"}
     pipeline.fit(lambda: iter([parts["train"]]))
-    packed = {split: pipeline.apply(table) for split, table in parts.items() if table.num_rows}
-    others = {split: arrays for split, arrays in packed.items() if split != "train"}
-    unseen = unseen_classes(packed["train"], others, spec)
-    refs = {split: ray.put(map_arrays(np.ascontiguousarray, arrays)) for split, arrays in packed.items()}
+    splits = {split: pipeline.apply(table) for split, table in parts.items() if table.num_rows}
+    return PackedSplits(counts=counts, splits=splits)
+
+
+def _load_shared(
+    spec: JobSpec, sources: Mapping[str, _LazySource], pipeline: Pipeline, tier: TierChoice
+) -> SharedDataset:
+    """Everything through the driver's memory into the object store."""
+    spilled_before = spilled_bytes()
+    tables = {part: source.table(columns=_worth_choosing(source, pipeline, spec)) for part, source in sources.items()}
+    packed = pack_tables(spec, tables, pipeline)
+    others = {split: arrays for split, arrays in packed.splits.items() if split != "train"}
+    unseen = unseen_classes(packed.splits["train"], others, spec)
+    refs = {split: ray.put(map_arrays(np.ascontiguousarray, arrays)) for split, arrays in packed.splits.items()}
     notices = (*unseen, *spill_notices(spilled_bytes() - spilled_before))
-    return SharedDataset(spec=spec, counts=counts, tier=tier, pipeline=pipeline, notices=notices, refs=refs)
+    return SharedDataset(spec=spec, counts=packed.counts, tier=tier, pipeline=pipeline, notices=notices, refs=refs)
 
 
 def _worth_choosing(source: _LazySource, pipeline: Pipeline, spec: JobSpec) -> list[str] | None:

@@ -157,9 +157,11 @@ class WorkerGroups:
         return _end(self._workers, result, reader, monitor, progress, steps_per_epoch)
 
     def _is_proven(self) -> bool:
-        """Whether as many workers of this run have proven their answer before."""
+        """Whether as many workers of this run have proven their answer before, as the job's code is computed anyway."""
         proven = self._recorder.summary.answer
-        return isinstance(proven, events.AnswerProven) and proven.workers == self._workers
+        if not isinstance(proven, events.AnswerProven) or proven.over_all_rows:
+            return False
+        return proven.workers == self._workers
 
     def _serve(self) -> contextlib.AbstractContextManager[Shards]:
         def notice(text: str) -> None:

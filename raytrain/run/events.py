@@ -109,13 +109,15 @@ class ModelBuilt(Event):
 class AnswerProven(Event):
     """First steps of the workers came to what one process came to, on the same rows.
 
-    `largest`: the largest difference, relative to the quantity's own size; `set_aside`: what was made equal for it.
+    `largest`: the largest difference, relative to the quantity's own size; `set_aside`: what was made equal for it;
+    `over_all_rows`: what every worker computes from all workers' rows, since they gave another answer without.
     """
 
     type: ClassVar[str] = "answer_proven"
     largest: float
     workers: int
     set_aside: list[str] = field(default_factory=list)
+    over_all_rows: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

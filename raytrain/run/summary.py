@@ -189,7 +189,7 @@ class RunSummary:
         """
         return self.epochs[self._newest]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The object of the command line's `--json`; every key is always there."""
         return {
             "schema_version": SCHEMA_VERSION,
@@ -242,7 +242,12 @@ def _answer_json(answer: events.AnswerProven | events.AnswerDiffers | None) -> d
     if answer is None:
         return None
     if isinstance(answer, events.AnswerProven):
-        return {"promise": "one_process", "proven": answer.largest, "set_aside": answer.set_aside}
+        return {
+            "promise": "one_process",
+            "proven": answer.largest,
+            "set_aside": answer.set_aside,
+            "over_all_rows": answer.over_all_rows,
+        }
     return {"promise": "differs", "largest": answer.largest, "what": answer.what, "set_aside": answer.set_aside}
 
 

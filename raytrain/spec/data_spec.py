@@ -73,6 +73,14 @@ class DataSpec(StrictModel):
             raise custom_error("one label column for stratify: true", got=got, fix=fix, field="stratify")
         if self.weight is not None and self.label is None:
             raise custom_error("a label beside weight", got="none", field="weight")
+        kinds = {
+            part.kind == "arrays"
+            for part in (self.train, self.validation, self.test)
+            if part is not None
+            if isinstance(part, Source)
+        }
+        if True in kinds and (len(kinds) > 1 or self.preprocess or self.columns):
+            raise custom_error("arrays for every split, and neither preprocess nor columns", got="others beside arrays")
         return self
 
     @model_validator(mode="after")

@@ -69,7 +69,7 @@ class FitSpec(StrictModel):
     validation_freq: int = Field(1, ge=1, description="epochs from one validation to the next")
     sync_batch_norm: bool = Field(False, description="BatchNormalization over the global batch, not each worker's part")
     answer: Literal["warn", "require", "any"] = Field(
-        "any",
+        "warn",
         description="code of your own is held against one process first: go on with a warning, fail, or do not look",
     )
     time_limit: DurationS | None = Field(None, description="stop after the first epoch that ends past it")

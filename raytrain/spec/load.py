@@ -6,7 +6,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,7 +19,7 @@ from raytrain.run.object_store import is_object_store
 from raytrain.spec.file_errors import local_path, looking_up
 from raytrain.spec.job import JobSpec
 from raytrain.spec.line_numbers import LineNumbers, Loc
-from raytrain.spec.overrides import INT_KEYED, apply_override, parse_override
+from raytrain.spec.overrides import INT_KEYED, Override, apply_override, parse_override
 from raytrain.spec.peek.csv_header import ROW_NUMBERS
 from raytrain.spec.peek.inspect_source import has_row_numbers, source_columns
 from raytrain.spec.problems import problems_of
@@ -30,6 +30,7 @@ from raytrain.spec.suggest import did_you_mean, value_in_words
 
 JOB_FILE = "job.yaml"
 STDIN = "standard input"
+IN_PYTHON = "a job said in Python"
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")  # the row numbers of a frame that was filtered or shuffled
 
 
@@ -71,6 +72,31 @@ def load_job(job: str, *, overrides: Sequence[str] = (), stdin: TextIO | None = 
         raise SpecError(
             Problem(got=value_in_words(data), expected="a map of fields, such as `name: digits`", file=file, line=1)
         )
+    return _load(data, lines, parsed, folder, file)
+
+
+def load_fields(fields: Mapping[str, Any], folder: Path, *, overrides: Sequence[str] = ()) -> LoadedJob:
+    """A job that was said in Python, held to the same rules, in the same words.
+
+    Args:
+        fields: as in a job.yaml: texts, numbers, lists and maps of these.
+        folder: what its paths are relative to, and what is uploaded.
+        overrides: as for `load_job`.
+
+    Raises:
+        NotFound: there is no such folder.
+        UsageError: a `--set` without `=`.
+        SpecError: the job is refused; all problems at once.
+    """
+    parsed = [parse_override(text) for text in overrides]
+    if not os.path.isdir(folder):
+        expected = "the folder of the job's files"
+        raise NotFound(Problem(got=f"{folder}, which is no folder", expected=expected))
+    data = _as_yaml_has_it(dict(fields))
+    return _load(data, LineNumbers("", {}), parsed, Path(os.path.realpath(folder)), IN_PYTHON)
+
+
+def _load(data: dict[Any, Any], lines: LineNumbers, parsed: list[Override], folder: Path, file: str) -> LoadedJob:
     for override in parsed:
         apply_override(data, override, lines)
     _fill_in(data, folder)
@@ -82,6 +108,15 @@ def load_job(job: str, *, overrides: Sequence[str] = (), stdin: TextIO | None = 
         raise SpecError(*problems)
     spec = _with_all_features(spec, folder, lines)
     return LoadedJob(spec=spec, folder=folder, file=file, lines=lines)
+
+
+def _as_yaml_has_it(value: Any) -> Any:
+    """Paths become texts and tuples lists; the schema refuses whatever else no YAML holds."""
+    if isinstance(value, Mapping):
+        return {key: _as_yaml_has_it(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_yaml_has_it(item) for item in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _read(job: str, stdin: TextIO | None) -> tuple[Path, str, bytes | str]:

@@ -12,6 +12,9 @@ from raytrain.spec.value_types import is_python_ref
 
 NOT_CALLED = -1
 
+# The file that raytrain.fit writes into the folder of its job: no line of it is the user's.
+LIVE_MODEL_FILE = "live_model.py"
+
 
 def worker_refs(spec: JobSpec) -> Iterator[str]:
     """Those that every worker follows before it trains: of the model, its compilation and the callbacks."""

@@ -126,6 +126,7 @@ with warnings.catch_warnings():
         )
         tfrecords: Paths | None = Field(None, description="a path, folder, glob or a list of them; of tf.train.Example")
         text: Paths | None = Field(None, description="a path, folder, glob or a list of them; a row a line, `text`")
+        arrays: str | None = Field(None, description="a folder or URI that raytrain.fit has written: `x`, `y` and `w`")
         inline: list[dict[str, Cell]] | dict[str, list[Cell]] | None = Field(
             None, description="rows, or columns of equal length, in the spec itself", min_length=1
         )

@@ -32,9 +32,7 @@ def build_model(
     """
     base = load_base(spec, folder, base_model, strategy) if base_model else None
     with strategy.scope():
-        model = _make(spec, folder, base)
-        if spec.compile is not None:
-            _compile(model, spec.compile, folder)
+        model = make_and_compile(spec, folder, base)
     if model._distribute_strategy is not strategy:
         raise UserCodeError(
             Problem(
@@ -45,6 +43,18 @@ def build_model(
             )
         )
     _refuse_stateful(model)
+    return model
+
+
+def make_and_compile(spec: JobSpec, folder: Path, base: keras.Model | None) -> keras.Model:
+    """The compiled model, in the scope that is entered.
+
+    Raises:
+        UserCodeError: as `build_model` says.
+    """
+    model = _make(spec, folder, base)
+    if spec.compile is not None:
+        _compile(model, spec.compile, folder)
     if not model.compiled:
         raise UserCodeError(
             Problem(

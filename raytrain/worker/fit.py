@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import time
@@ -64,6 +64,7 @@ class WorkerJob:
         fall_backs: how often training has fallen back from a loss that was no finite number.
         is_proven: as many workers have proven before that they give the answer of one.
         position: where this rank is, for those who watch it.
+        observers: called after all other callbacks; they change nothing.
     """
 
     spec: JobSpec
@@ -76,6 +77,7 @@ class WorkerJob:
     fall_backs: int = 0
     is_proven: bool = False
     position: Position = field(default_factory=Position)
+    observers: Sequence[keras.callbacks.Callback] = ()
 
 
 def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
@@ -145,7 +147,7 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
                 _make_what_a_step_makes(model, feeds["train"], snapshot)
             if changes is not None:
                 compiled.unfreeze(changes)
-            reason = _fit(model, spec, feeds, hooks, snapshot)
+            reason = _fit(model, spec, feeds, hooks, snapshot, job.observers)
         fall_backs.give_schedules_back(model)
         _finish(model, job, feeds, hooks, channel, reason)
     return reason
@@ -175,6 +177,7 @@ def _fit(
     feeds: Mapping[str, Feed],
     hooks: Hooks,
     snapshot: checkpoint.Snapshot | None,
+    observers: Sequence[keras.callbacks.Callback],
 ) -> Reason | Pause:
     """Fits from the snapshot on, or from the start."""
     stopped = snapshot.state["stopped"] if snapshot else None
@@ -186,7 +189,7 @@ def _fit(
             validation_freq=spec.fit.validation_freq,
             initial_epoch=first,
             epochs=first if stopped else max(spec.fit.epochs, first),
-            callbacks=hooks.in_order,
+            callbacks=[*hooks.in_order, *observers],
             verbose=0,
         )
     except TrainingLeft:

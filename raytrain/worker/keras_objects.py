@@ -128,6 +128,7 @@ def _as_compile_takes_it(name: str, module: ModuleType, field: str) -> Any:
     found = _find_class(module, name)
     if found is None:
         offered = [key for key in vars(module) if not key.startswith("_")]
+        offered += ["accuracy"] if module is keras.metrics else []  # which stands for one of several
         raise _unknown(name, [key for key in offered if key not in (name, "get", "serialize", "deserialize")], field)
     return _construct(module, found, {}, field=field)
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raytrain import formatting
-from raytrain.cli.output import Output, clean, is_terminal
+from raytrain.cli.output import Output
+from raytrain.client.display.terminal import clean, is_terminal
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def keep(tmp_path: Path, events: list[Event], *, address: str = GONE, run: str =
     remember(RunRecord(run=run, name="digits", address=address, storage=str(storage), submitted_at=lives.SUBMITTED_AT))
     if events:
         lives.write_log(paths.root, events)
-        paths.status.write_text(json.dumps(summarize(run, events).to_json()))
+        paths.status.write_text(json.dumps(summarize(run, events).to_dict()))
     return paths
 
 

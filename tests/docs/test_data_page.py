@@ -121,7 +121,7 @@ def test_every_source_has_an_example() -> None:
     named = [codes(row[0])[0] for row in table("source") if row[0]]
     shown = dict.fromkeys(next(iter(yaml.safe_load(data)["data"]["train"])) for data in SOURCES)
     assert named == list(shown)
-    assert set(named) == set(Source.model_fields)
+    assert set(named) == set(Source.model_fields) - {"arrays"}  # which raytrain.fit writes for itself
 
 
 @pytest.mark.parametrize("data", SOURCES)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 import yaml
 
+from raytrain.client.read_job import read_job
 from raytrain.spec.checks import check_job
+from raytrain.spec.job import JobSpec
 from raytrain.spec.load import load_job
 from raytrain.spec.scaffold import scaffold
-from tests.docs.pages import PAGES, README, ROOT, blocks, codes, flowers_csv, tables
+from tests.docs.pages import PAGES, README, ROOT, block_with, blocks, codes, flowers_csv, tables
 
 
 def test_it_is_short() -> None:
@@ -55,5 +60,25 @@ def test_the_model_function_is_the_one_of_a_new_job(tmp_path: Path) -> None:
     _, model = scaffold("my_job", tmp_path)
     [function] = [node for node in ast.parse(model.read_text()).body if isinstance(node, ast.FunctionDef)]
     function.body = function.body[1:]  # its docstring
-    [shown] = ast.parse(blocks(README, "python")[0]).body
+    [shown] = ast.parse(block_with(README, "python", "def build_model")).body
     assert ast.unparse(shown) == ast.unparse(function)
+
+
+def test_its_job_in_python_is_the_one_in_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In five statements; what the YAML says of a field that Python leaves out is its default."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flowers").mkdir()
+    [job] = blocks(README, "yaml")
+    (tmp_path / "flowers/job.yaml").write_text(job)
+    (tmp_path / "flowers/flowers.csv").write_text(flowers_csv())
+    program = block_with(README, "python", "raytrain.submit(")
+    in_python: dict[str, Any] = {"raytrain": SimpleNamespace(submit=read_fields)}
+
+    exec(compile(program, README, "exec"), in_python)
+
+    assert len(ast.parse(program).body) == 5
+    assert in_python["run"] == load_job("flowers").spec
+
+
+def read_fields(*, folder: str, workers: int, **fields: Any) -> JobSpec:
+    return read_job(None, folder=folder, fields=fields, workers=workers).loaded.spec

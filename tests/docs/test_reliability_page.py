@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from raytrain.cli.display.failure_lines import failure_lines, failure_title
+from raytrain.client.display.failure_lines import failure_lines, failure_title
 from raytrain.driver.failure_policy import GroupFailure, History, decide
 from raytrain.errors import Failure
 from raytrain.run import events

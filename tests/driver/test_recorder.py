@@ -216,7 +216,7 @@ def test_status_and_metrics_follow_every_event(open_recorder: Open, paths: RunPa
     ]
     recorder.record(events.RunFinished(status="SUCCEEDED", reason="completed"))
     assert (status()["status"], status()["reason"]) == ("SUCCEEDED", "completed")
-    assert status() == json.loads(json.dumps(recorder.summary.to_json()))
+    assert status() == json.loads(json.dumps(recorder.summary.to_dict()))
     assert not [file for file in paths.root.iterdir() if file.name.startswith(".")]
 
 

@@ -82,5 +82,17 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     subprocess.run([*command, "down"], env=environment, check=True, capture_output=True)
 
 
+@pytest.fixture(scope="module")
+def here(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """This process as a user's, with the suite's cluster, in the root of the repository."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(JOBS.parent)
+        for name in ("RAYTRAIN_ADDRESS", "RAYTRAIN_STATE_DIR"):
+            patch.setenv(name, cli.environment[name])
+        patch.setenv("HOME", str(home))
+        yield
+
+
 def read_json_lines(text: str) -> Sequence[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]

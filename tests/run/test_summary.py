@@ -42,7 +42,7 @@ def summary(*more: events.Event) -> RunSummary:
 
 
 def test_a_run_without_events_is_pending() -> None:
-    body = summarize("a-1", []).to_json()
+    body = summarize("a-1", []).to_dict()
     assert (body["run"], body["status"], body["reason"], body["epochs"]) == ("a-1", "PENDING", None, 0)
 
 
@@ -63,7 +63,7 @@ def test_every_key_of_the_contract_is_always_there() -> None:
         ),
         "error",
     }
-    empty, full = summarize("a-1", []).to_json(), summary(epoch(0, loss=1.0)).to_json()
+    empty, full = summarize("a-1", []).to_dict(), summary(epoch(0, loss=1.0)).to_dict()
     assert keys <= set(empty)
     assert set(empty) == set(full)
     timing = {"submit_to_first_step_s", "submit_to_first_epoch_s", "epoch_s", "total_s"}
@@ -82,7 +82,7 @@ def test_a_run_that_succeeds() -> None:
         events.ModelSaved(**AT, path="/runs/a-1/model.keras"),
         events.Warned(**AT, message="look"),
         events.RunFinished(run="a-1", attempt=1, time=130.0, status="SUCCEEDED", reason="completed"),
-    ).to_json()
+    ).to_dict()
     assert (body["status"], body["reason"], body["error"]) == ("SUCCEEDED", "completed", None)
     assert (body["workers"], body["global_batch_size"], body["epochs"], body["epochs_planned"]) == (2, 32, 2, 10)
     assert body["rows"] == {"train": 10, "validation": 2, "test": 0}
@@ -104,7 +104,7 @@ def test_a_run_that_fails_keeps_its_error() -> None:
         epoch(0, loss=1.0),
         events.GroupFailed(**AT, error=ERROR, retrying=False),
         events.RunFinished(**AT, status="FAILED", reason="user_code", error=ERROR),
-    ).to_json()
+    ).to_dict()
     assert (body["status"], body["reason"], body["error"]) == ("FAILED", "user_code", ERROR.to_json())
     assert body["metrics"] == {"loss": 1.0}
 
@@ -123,19 +123,19 @@ def test_phases_count_from_their_first_time() -> None:
 
 def test_phases_of_a_later_attempt_count_from_the_first_command() -> None:
     resumed = summary(events.Phase(run="a-1", attempt=2, time=590.0, name="first_step", since_submit_s=12.5))
-    assert resumed.to_json()["timing"]["submit_to_first_step_s"] == 500.0
+    assert resumed.to_dict()["timing"]["submit_to_first_step_s"] == 500.0
 
 
 def test_a_run_that_was_stopped_says_why_where_others_have_their_error() -> None:
-    stopped = summary(events.RunFinished(**AT, status="STOPPED", reason="stopped_by_user")).to_json()
+    stopped = summary(events.RunFinished(**AT, status="STOPPED", reason="stopped_by_user")).to_dict()
     assert stopped["error"] == Failure(kind="stopped_by_user", message="the run was stopped: stopped by user").to_json()
-    assert summary(events.RunFinished(**AT, status="SUCCEEDED", reason="completed")).to_json()["error"] is None
+    assert summary(events.RunFinished(**AT, status="SUCCEEDED", reason="completed")).to_dict()["error"] is None
 
 
 def test_a_split_that_a_job_does_not_have_is_of_no_rows() -> None:
-    assert summary().to_json()["rows"] == {}
+    assert summary().to_dict()["rows"] == {}
     whole = summary(events.Sharded(**AT, splits={"train": shards(8, 1)}))
-    assert whole.to_json()["rows"] == {"train": 8, "validation": 0, "test": 0}
+    assert whole.to_dict()["rows"] == {"train": 8, "validation": 0, "test": 0}
 
 
 def test_after_a_restore_the_later_epochs_are_forgotten() -> None:
@@ -197,13 +197,13 @@ def test_a_run_taken_up_again_is_no_longer_what_the_attempt_before_came_to() -> 
 
 def test_a_group_is_queued_until_it_is_placed() -> None:
     queued = summary(events.Queued(**AT, needs="4 CPU"))
-    assert (queued.status, queued.to_json()["queued_for"]) == (RunStatus.QUEUED, "4 CPU")
+    assert (queued.status, queued.to_dict()["queued_for"]) == (RunStatus.QUEUED, "4 CPU")
     queued.add(events.Placed(**AT, ranks=[]))
     assert (queued.status, queued.queued_for) == (RunStatus.RUNNING, None)
 
 
 def test_a_run_has_as_many_workers_as_its_last_group() -> None:
-    assert summary(events.GroupStarted(**AT, workers=1)).to_json()["workers"] == 1
+    assert summary(events.GroupStarted(**AT, workers=1)).to_dict()["workers"] == 1
 
 
 def test_what_a_later_version_tells_otherwise_costs_nothing_else() -> None:
@@ -212,7 +212,7 @@ def test_what_a_later_version_tells_otherwise_costs_nothing_else() -> None:
         epoch(0, loss=1.0),
         events.Restored(**AT, epoch=None, path=""),  # type: ignore[arg-type]
         events.RunFinished(run="a-1", attempt=1, time=130.0, status="PARKED", reason="of_tomorrow"),
-    ).to_json()
+    ).to_dict()
 
     assert (later["rows"], later["epochs"], later["metrics"]) == (
         {"train": 0, "validation": 2, "test": 0},

@@ -71,6 +71,8 @@ def _shard_lines(plan: Plan) -> Iterator[Line]:
     yield "batch", f"{spec.fit.global_batch_size} rows, {_per_worker(plan.per_worker_batch_sizes)}"
     yield "tier", f"{plan.tier} ({plan.tier_reason})" if plan.tier else plan.tier_reason
     yield "answer", plan.promise
+    if spec.scaling.workers > 1:
+        yield "", "raytrain check holds workers against one process, on first rows and on this machine"
     train = plans.get("train")
     if train is None:
         yield "epochs", f"{spec.fit.epochs}; the steps of each follow from the rows"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from raytrain.cli.display.failure_lines import failure_lines, failure_object, failure_title
-from raytrain.cli.display.run_phrases import next_steps, verdict
 from raytrain.cli.output import Output
+from raytrain.client.display.failure_lines import failure_lines, failure_object, failure_title
+from raytrain.client.display.run_phrases import next_steps, verdict
 from raytrain.errors import ExitCode
 from raytrain.run.run_status import RunStatus
 from raytrain.run.summary import RunSummary
@@ -37,6 +37,6 @@ def print_run(summary: RunSummary, out: Output) -> None:
 def print_summary(summary: RunSummary, out: Output) -> None:
     """One object with `--json`, else the verdict."""
     if out.json:
-        out.result_json(summary.to_json())
+        out.result_json(summary.to_dict())
     else:
         out.result(*verdict(summary))

@@ -50,18 +50,24 @@ def base_model_of(spec: JobSpec, folder: Path, find: Callable[[str], RunRecord])
     [(field, value)] = given
     is_file = field == "model.file" or (field == "init_from" and names_a_file(value, folder))
     try:
-        path = find_saved_model(value, folder) if is_file else _of_run(value, field, find)
+        path = find_saved_model(value, folder) if is_file else saved_model(find(value), field)
         check_saved_model(path, value if is_file else f"the model of {value}", spec)
     except SpecError as error:
         raise SpecError(*(replace(problem, field=field) for problem in error.problems)) from None
     return path
 
 
-def _of_run(value: str, field: str, find: Callable[[str], RunRecord]) -> Path:
-    record = find(value)
-    paths = RunPaths.of(record.storage, record.run)
-    model = paths.model
-    pull(paths, model)
+def saved_model(record: RunRecord, field: str = "") -> Path:
+    """The model that a run has saved, on this machine.
+
+    Args:
+        field: of the spec that names the run, for the error message.
+
+    Raises:
+        NotFound: it has saved none, or its directory is out of sight.
+    """
+    model = RunPaths.of(record.storage, record.run).model
+    pull(RunPaths.of(record.storage, record.run), model)
     if record.storage and os.path.isfile(model):
         return model
     raise NotFound(

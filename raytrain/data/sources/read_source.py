@@ -110,6 +110,23 @@ def read_table(source: Source, folder: Path, *, field: str) -> pa.Table:
     return table
 
 
+def table_at_once(source: Source, folder: Path, *, field: str) -> pa.Table | None:
+    """All rows of a source that needs no Ray Data to be read; None of any other.
+
+    Raises:
+        UserCodeError: they make no table.
+    """
+    match source.kind:
+        case "sklearn":
+            return sklearn_table(source.value)
+        case "inline":
+            return inline_table(source.value, f"{field}.{source.kind}")
+        case "python":
+            rows = rows_of_user(source.value, folder, f"{field}.{source.kind}")
+            return rows if isinstance(rows, pa.Table) and rows.num_rows else None
+    return None
+
+
 def rows_per_file(
     source: Source,
     folder: Path,

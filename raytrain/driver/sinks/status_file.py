@@ -20,7 +20,7 @@ class StatusFile:
         self._path = path
 
     def take(self, event: Event, summary: RunSummary) -> None:
-        write_whole(self._path, json_line(summary.to_json()))
+        write_whole(self._path, json_line(summary.to_dict()))
 
     def close(self) -> None:
         """Nothing is open."""

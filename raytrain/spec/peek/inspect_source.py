@@ -13,6 +13,7 @@ from raytrain.errors import Problem, SpecError
 from raytrain.file_systems import is_uri
 from raytrain.spec.csv_source import CsvSource
 from raytrain.spec.file_errors import reading
+from raytrain.spec.peek.array_index import INDEX_FILE, read_index
 from raytrain.spec.peek.csv_header import count_csv_rows, numbers_rows, read_csv_header
 from raytrain.spec.peek.image_folders import classes_of, pixel_bytes
 from raytrain.spec.peek.image_header import check_size, image_size
@@ -69,6 +70,8 @@ def inspect_source(source: Source, folder: Path, *, count: bool = True) -> Sourc
             if not is_uri(path) and not Path(path).is_absolute() and (problem := check_inside(path, folder)):
                 raise SpecError(problem)
             return _UNKNOWN
+        case "arrays":
+            return _UNKNOWN if is_uri(source.value) else _inspect_arrays(Path(source.value))
         case "python" | "sql" | "iceberg" | "huggingface":
             return _UNKNOWN
     if isinstance(source.numpy, dict):
@@ -110,6 +113,15 @@ def _inspect_inline(source: Source) -> SourceFacts:
                 Problem(got=got, expected=f"{', '.join(columns)}, as in row 0", fix="give every row the same columns")
             )
     return SourceFacts(rows=len(rows), columns=columns, bytes=8 * len(rows) * len(columns))
+
+
+def _inspect_arrays(folder: Path) -> SourceFacts:
+    try:
+        index = read_index(folder)
+    except OSError as error:
+        expected = f"a folder that raytrain.fit has written, with its {INDEX_FILE}"
+        raise SpecError(Problem(got=f"{folder}: {error.strerror}", expected=expected)) from error
+    return SourceFacts(rows=index.rows, columns=tuple(index.parts), bytes=index.bytes)
 
 
 def _inspect_csv(files: list[Path], folder: Path, count: bool, form: CsvSource) -> SourceFacts:

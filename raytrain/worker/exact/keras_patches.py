@@ -100,11 +100,7 @@ def _mend_means() -> None:
     keras_loss.reduce_values = gradient_reduction.divide_over_workers(keras_loss.reduce_values)
     keras_tf_optimizer.TFOptimizer._all_reduce_sum_gradients = lambda self, grads_and_vars: grads_and_vars
     tf.GradientTape.gradient = summed_gradients.gradient_over_workers(tf.GradientTape.gradient)
-    for optimizer in (BaseOptimizer, LossScaleOptimizer, MultiOptimizer):
-        optimizer.apply = summed_gradients.summed_before_apply(optimizer.apply)
-    BaseOptimizer.__init__ = mending_classes("apply", summed_gradients.summed_before_apply)(BaseOptimizer.__init__)
-    own_pairs = mending_classes("apply_gradients", summed_gradients.summed_before_apply_gradients)
-    BaseOptimizer.__init__ = own_pairs(BaseOptimizer.__init__)
+    mend_optimizers()
     keras.metrics.Mean.update_state = step_numbers.weigh_numbers(keras.metrics.Mean.update_state)
     keras.metrics.Sum.update_state = step_numbers.add_numbers(keras.metrics.Sum.update_state)
     Operation.__call__ = mixing_layers.call_over_rows(Operation.__call__)
@@ -113,6 +109,15 @@ def _mend_means() -> None:
     batch_norm = keras.layers.BatchNormalization
     batch_norm.call = batch_normalization.call_synchronized(batch_norm.call)
     batch_norm._moments = gradient_reduction.masked_moments_over_workers(batch_norm._moments)
+
+
+def mend_optimizers() -> None:
+    """What an optimizer is handed is summed over the workers, if there are any, and can be seen."""
+    for optimizer in (BaseOptimizer, LossScaleOptimizer, MultiOptimizer):
+        optimizer.apply = summed_gradients.summed_before_apply(optimizer.apply)
+    BaseOptimizer.__init__ = mending_classes("apply", summed_gradients.summed_before_apply)(BaseOptimizer.__init__)
+    own_pairs = mending_classes("apply_gradients", summed_gradients.summed_before_apply_gradients)
+    BaseOptimizer.__init__ = own_pairs(BaseOptimizer.__init__)
 
 
 def _mend_trainer() -> None:

@@ -69,6 +69,17 @@ def keep_alike(variables: Iterable[keras.Variable]) -> None:
     _alike.update((id(variable), variable) for variable in variables)
 
 
+def alike() -> list[keras.Variable]:
+    """Those that `keep_alike` was told of."""
+    return list(_alike.values())
+
+
+def forget_alike(*, but: Iterable[keras.Variable]) -> None:
+    """Takes back what `keep_alike` was told, but for some variables."""
+    _alike.clear()
+    keep_alike(but)
+
+
 def is_alike(variable: keras.Variable) -> bool:
     return id(variable) in _alike
 

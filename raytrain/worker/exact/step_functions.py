@@ -17,7 +17,14 @@ import keras
 import tensorflow as tf
 from keras import tree
 
-from raytrain.worker.exact import current_step, gather_rows, gradient_reduction, metric_results, own_compute_loss
+from raytrain.worker.exact import (
+    current_step,
+    gather_rows,
+    gradient_reduction,
+    metric_results,
+    own_compute_loss,
+    whole_step,
+)
 from raytrain.worker.exact.idle_worker import kept_without_rows
 from raytrain.worker.exact.metric_pooling import plain_value
 from raytrain.worker.exact.metric_results import Logs
@@ -110,12 +117,13 @@ def make_function(
                 current_step.of_share(share, rows=rows, batch_rows=known_rows),
                 lookups.in_step(data, batch_rows=batch_rows),
                 own_compute_loss.over_all_rows(model),
+                whole_step.rows_of_step(model, data) as rows_of_step,
             ):
                 with (
                     metric_results.recorded(model, pooled=pooled and current_step.is_shared()) as found,
                     watcher.watching() if watcher else contextlib.nullcontext(),
                 ):
-                    logs = flat(step(as_fed(data)))
+                    logs = flat(step(as_fed(rows_of_step)))
                 made_more_of |= any(result.is_made_more_of(logs) for result in found)
                 if current_step.is_shared() and set(logs) != set(model.get_metrics_result()):
                     of_metrics = {

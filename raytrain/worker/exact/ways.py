@@ -85,5 +85,10 @@ def overrule(owner: Any, way: Way) -> None:
     _overruled[id(owner)] = owner, way
 
 
+def withdraw(owner: Any) -> None:
+    """Undoes `overrule`."""
+    _overruled.pop(id(owner), None)
+
+
 def is_overruled(owner: Any) -> bool:
     return id(owner) in _overruled

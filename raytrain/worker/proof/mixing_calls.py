@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras import tree
 
 from raytrain.worker.exact.patching import replaced
-from raytrain.worker.proof.own_code import is_own
+from raytrain.worker.proof.own_code import own_layers
 
 _ALLOWED = 1e-4
 
@@ -34,20 +34,19 @@ class Call:
 def calls_of_own_layers(model: keras.Model) -> Iterator[list[Call]]:
     """What is called while the block, a step that is run eagerly, runs."""
     calls: list[Call] = []
-    own = {id(layer): layer for layer in model._flatten_layers() if is_own(layer) and layer is not model}
     with contextlib.ExitStack() as ending:
-        for layer in own.values():
+        for layer in own_layers(model):
             ending.enter_context(replaced(layer, "call", _noting(layer, layer.call, calls)))
         yield calls
 
 
-def mixing_layers(calls: list[Call], rows: int) -> list[str]:
-    """Names of the layers whose answer for the first half of the rows depends on the others.
+def mixing_layers(calls: list[Call], rows: int) -> list[keras.Layer]:
+    """The layers whose answer for the first half of the rows depends on the others, each once.
 
     Args:
         rows: how many each call was of.
     """
-    return list(dict.fromkeys(call.layer.name for call in calls if _mixes(call, rows)))
+    return list({id(call.layer): call.layer for call in calls if _mixes(call, rows)}.values())
 
 
 def _noting(layer: keras.Layer, call: Callable[..., Any], calls: list[Call]) -> Callable[..., Any]:

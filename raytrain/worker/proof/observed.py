@@ -14,7 +14,7 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 
 # A gradient that is zero but for rounding (a bias before a normalisation) is noise of the largest one of its step.
-_NOISE = 1e-3
+NOISE = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +50,11 @@ def differences(one: Observed, many: Observed) -> list[Difference]:
     A variable whose gradient both have is judged by that: an optimizer may make a step of any noise.
     """
     trained = [name for name in one.gradients if name in many.gradients]
-    floor = _NOISE * max((_largest(one.gradients[name]) for name in trained), default=0.0)
+    floor = NOISE * max((_largest(one.gradients[name]) for name in trained), default=0.0)
     compared = [
         ("gradient", _only(one.gradients, trained), _only(many.gradients, trained), floor),
-        ("variable", _without(one.variables, trained), _without(many.variables, trained), _NOISE),
-        ("result", one.results, many.results, _NOISE),
+        ("variable", _without(one.variables, trained), _without(many.variables, trained), NOISE),
+        ("result", one.results, many.results, NOISE),
     ]
     return [
         Difference(kind=kind, name=name, size=size)

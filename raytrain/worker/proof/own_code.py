@@ -30,6 +30,12 @@ def is_own(layer: keras.Layer) -> bool:
     return isinstance(layer, keras.layers.Lambda) or _own_name(type(layer)) is not None
 
 
+def own_layers(model: keras.Model) -> list[keras.Layer]:
+    """The layers that compute what the user wrote, each once, in an order that the model itself fixes."""
+    found = {id(layer): layer for layer in model._flatten_layers() if is_own(layer) and layer is not model}
+    return list(found.values())
+
+
 def _parts(model: keras.Model) -> Iterator[Any]:
     for layer in model._flatten_layers():
         yield type(layer)

@@ -16,6 +16,7 @@ import tensorflow as tf
 from raytrain.data.packed import Arrays, row_count
 from raytrain.worker.exact import step_functions
 from raytrain.worker.exact.metric_results import metrics_of
+from raytrain.worker.exact.moving_averages import StatisticsHook, moving_statistics
 from raytrain.worker.exact.summed_gradients import Taken, behind, taken
 from raytrain.worker.feed import Feed
 from raytrain.worker.proof.mixing_calls import calls_of_own_layers, mixing_layers
@@ -45,8 +46,12 @@ class Trial:
         self._feed = feed
         self._method = getattr(model, step)
         self._watcher = _Watcher()
+        self.trace_anew()
+
+    def trace_anew(self) -> None:
+        """From now on the workers' steps are traced as `raytrain.worker.exact.ways` says now."""
         self._as_workers = step_functions.make_function(
-            model, self._method, strategy, lambda: None, static_batch=False, watcher=self._watcher
+            self._model, self._method, self._strategy, lambda: None, static_batch=False, watcher=self._watcher
         )
 
     def make_variables(self, rows: Arrays) -> None:
@@ -60,8 +65,12 @@ class Trial:
         with _functions_inlined():
             self._as_workers.trace(self._feed.chunk_of(rows))
 
-    def as_one(self, rows: Arrays) -> Observed:
-        """What the step comes to where one process has all the rows."""
+    def as_one(self, rows: Arrays, *, from_other_statistics: bool = False) -> Observed:
+        """What the step comes to where one process has all the rows.
+
+        Args:
+            from_other_statistics: the moving statistics begin at other values than those that they have.
+        """
         data = self._feed.tensors(rows)
 
         def in_replica() -> dict[str, Any]:
@@ -72,20 +81,43 @@ class Trial:
             return {name: tf.identity(value) for name, value in (told | self._watcher.seen()).items()}
 
         with self._undone(), _functions_inlined():
+            if from_other_statistics:
+                for variable in moving_statistics(self._model):
+                    local(self._strategy, variable).assign_add(tf.ones(variable.shape, variable.dtype))
             return self._observed(self._strategy.run(in_replica))
 
-    def as_workers(self, rows: Arrays) -> Observed:
-        """What it comes to where each worker has its part of them."""
+    def as_workers(self, rows: Arrays, *, averaged: bool) -> Observed:
+        """What it comes to where each worker has its part of them.
+
+        Args:
+            averaged: the moving statistics are made to agree after it, as they are after an epoch.
+        """
+        statistics = StatisticsHook(
+            self._strategy,
+            share=self._feed.share,
+            rank=self._strategy.cluster_resolver.task_id,
+            last_ranks=self._feed.last_ranks,
+        )
+        statistics.set_model(self._model)
         with self._undone(), _functions_inlined():
+            statistics.on_epoch_begin(0)
             logs = self._as_workers(iter([self._feed.chunk_of(rows)]))
             own = {name: value for name, value in logs.items() if not name.startswith(_GRADIENT)}
-            return self._observed(logs | dict(self._model._get_metrics_result_or_logs(own)))
+            results = logs | dict(self._model._get_metrics_result_or_logs(own))
+            if averaged:
+                statistics.average()
+            return self._observed(results)
 
-    def mixing_layers(self, rows: Arrays) -> list[str]:
-        """Names of the user's own layers that make something else of a row when it comes with other rows."""
+    @property
+    def has_statistics(self) -> bool:
+        """Whether there are statistics that layers gather from the rows."""
+        return bool(moving_statistics(self._model))
+
+    def mixing_layers(self, rows: Arrays) -> list[keras.Layer]:
+        """The user's own layers that make something else of a row when it comes with other rows."""
         data = self._feed.tensors(rows)
 
-        def in_replica() -> list[str]:
+        def in_replica() -> list[keras.Layer]:
             with calls_of_own_layers(self._model) as calls:
                 self._method(step_functions.as_fed(data))
             return mixing_layers(calls, row_count(rows))
@@ -94,7 +126,7 @@ class Trial:
             return list(self._strategy.run(in_replica))
 
     def _observed(self, results: Mapping[str, Any]) -> Observed:
-        compared = _compared(self._model)
+        compared = compared_variables(self._model)
         names = {id(behind(variable)): name for name, variable in compared.items()}
         numbers = {name: _numbers(value) for name, value in results.items()}
         gradients = {}
@@ -149,7 +181,7 @@ class _Watcher:
         return found
 
 
-def _compared(model: keras.Model) -> dict[str, keras.Variable | tf.Variable]:
+def compared_variables(model: keras.Model) -> dict[str, keras.Variable | tf.Variable]:
     """What steps change, but for the optimizers' own: by its path, with a number where several have that path."""
     of_optimizers = {id(variable) for variable in optimizers_variables(model)}
     found: dict[str, keras.Variable | tf.Variable] = {}

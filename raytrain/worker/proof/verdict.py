@@ -12,11 +12,13 @@ import keras
 import tensorflow as tf
 
 from raytrain.errors import Problem, UserCodeError
+from raytrain.formatting import size
 from raytrain.run import events
 from raytrain.spec.job import JobSpec
 from raytrain.worker.feed import Feed
 from raytrain.worker.proof.answer import Answer, prove
 from raytrain.worker.proof.own_code import own_parts
+from raytrain.worker.proof.remedies import Remedy
 
 _LINE_END = "\n"
 _NAMED = 3
@@ -41,8 +43,9 @@ def prove_if_needed(
     workers = strategy.num_replicas_in_sync
     if workers == 1 or spec.fit.answer == "any" or not own_parts(model):
         return
+    required = spec.fit.answer == "require"
     try:
-        answer = prove(model, strategy, feeds)
+        answer = prove(model, strategy, feeds, may_be_whole=required)
     except Exception as error:  # noqa: BLE001  the user's code, which trains all the same
         traceback.print_exc()  # into the rank's log
         _tell_unproven(f"{type(error).__name__}: {str(error).partition(_LINE_END)[0]}", spec, workers, tell)
@@ -51,13 +54,18 @@ def prove_if_needed(
     if answer.differing:
         what = [f"{difference.kind} {difference.name}" for difference in answer.differing]
         tell(events.AnswerDiffers(largest=answer.largest, workers=workers, what=what, set_aside=aside))
-        if spec.fit.answer == "require":
+        if required:
             raise AnswerDiffers(_problem(f"another answer from {workers} workers than from one: {_differing(answer)}"))
         tell(events.Warned(message=_warning(answer, workers)))
     elif answer.cannot_repeat:
         _tell_unproven(f"{answer.cannot_repeat[0]} draws random numbers of its own", spec, workers, tell)
     else:
-        tell(events.AnswerProven(largest=answer.largest, workers=workers, set_aside=aside))
+        over = answer.remedy.names if answer.remedy else []
+        tell(events.AnswerProven(largest=answer.largest, workers=workers, set_aside=aside, over_all_rows=over))
+    if answer.remedy is not None:
+        tell(events.Warned(message=_cost(answer.remedy, workers, feeds["train"].plan.batch_rows(0))))
+        model.make_train_function(force=True)
+        model.make_test_function(force=True)
 
 
 def _tell_unproven(why: str, spec: JobSpec, workers: int, tell: Callable[[events.Event], None]) -> None:
@@ -68,7 +76,20 @@ def _tell_unproven(why: str, spec: JobSpec, workers: int, tell: Callable[[events
 
 
 def _warning(answer: Answer, workers: int) -> str:
-    return f"{workers} workers do not give the answer of one: {_differing(answer)}; see the page on exactness"
+    return (
+        f"{workers} workers do not give the answer of one: {_differing(answer)}; fit.answer=require computes each step"
+        " from all rows, if that is equal; see the page on exactness"
+    )
+
+
+def _cost(remedy: Remedy, workers: int, batch_rows: int) -> str:
+    """What has changed, and what that costs."""
+    sends = "" if remedy.row_bytes is None else f", which sends {size(remedy.row_bytes * batch_rows)} a step"
+    slower = "; no faster than one worker" if remedy.is_whole else ""
+    return (
+        f"{' and '.join(remedy.names)} is computed from all workers' rows{sends}, since {workers} workers gave another"
+        f" answer than one without{slower}"
+    )
 
 
 def _problem(got: str) -> Problem:

@@ -1,5 +1,6 @@
 import csv
 import gzip
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -31,6 +32,15 @@ def test_inline_rows_and_columns(tmp_path: Path) -> None:
     assert facts(tmp_path, inline={"a": [1, 2, 3], "b": [1, 2, 3]}) == (3, ("a", "b"))
     assert problem(tmp_path, inline=[{"a": 1}, {"a": 1}, {"b": 1}]).got == "row 2 with b"
     assert "without rows" in problem(tmp_path, inline={"a": []}).got
+
+
+def test_arrays_of_a_live_process(tmp_path: Path) -> None:
+    index = {"schema_version": 1, "rows": 5, "bytes": 60, "parts": {"x": {"a": "0.npy"}, "y": "1.npy"}}
+    (tmp_path / "index.json").write_text(json.dumps(index))
+
+    assert facts(tmp_path, arrays=str(tmp_path)) == (5, ("x", "y"))
+    assert facts(tmp_path, arrays="s3://bucket/runs/a/given/train") == (None, None)
+    assert "index.json" in problem(tmp_path, arrays=str(tmp_path / "none")).expected
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from raytrain.run import events
 from tests.worker.conftest import Pools
 from tests.worker.pool import Case, Outcome
-from tests.worker.proof.couplings import COUPLED, MODELS
+from tests.worker.proof.couplings import COUPLED, UNCOUPLED
 
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(size=(129, 4)).astype("float32")
@@ -23,20 +24,30 @@ def case(model_py: str, answer: str = "warn") -> Case:
     return Case(model_py=model_py, spec={"fit": fit}, splits=SPLITS)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_it_says_equal_where_the_training_comes_out_equal_and_only_there(
-    name: str, pools: Pools, tmp_path: Path
-) -> None:
-    tried = case(MODELS[name])
-    [reference] = pools(0).run(tried, tmp_path / "plain")
-    outcome = pools(2).run(tried, tmp_path / "run")[0]
-    assert not (outcome.error or reference.error), outcome.error or reference.error
+@pytest.mark.parametrize("name", COUPLED)
+def test_rows_that_lean_on_each_other_come_out_equal_or_are_told(name: str, pools: Pools, tmp_path: Path) -> None:
+    outcome, reference = trained(COUPLED[name], pools, tmp_path)
     proven, differs = outcome.of(events.AnswerProven), outcome.of(events.AnswerDiffers)
     assert len(proven) + len(differs) == 1
     assert bool(proven) == is_equal(outcome, reference)
-    if name not in COUPLED:
-        assert proven
-        assert proven[0].largest < 1e-4
+
+
+@pytest.mark.parametrize("name", UNCOUPLED)
+def test_rows_that_do_not_are_proven_equal_as_they_are(name: str, pools: Pools, tmp_path: Path) -> None:
+    outcome, reference = trained(UNCOUPLED[name], pools, tmp_path)
+    [proven] = outcome.of(events.AnswerProven)
+    assert proven.largest < 1e-4
+    assert not proven.over_all_rows
+    assert is_equal(outcome, reference)
+
+
+def trained(model_py: str, pools: Pools, tmp_path: Path, answer: str = "warn") -> tuple[Outcome, Outcome]:
+    """What two workers come to, and plain Keras."""
+    tried = case(model_py, answer)
+    [reference] = pools(0).run(tried, tmp_path / "plain")
+    outcome = pools(2).run(tried, tmp_path / "run")[0]
+    assert not (outcome.error or reference.error), outcome.error or reference.error
+    return outcome, reference
 
 
 def is_equal(outcome: Outcome, reference: Outcome) -> bool:
@@ -46,33 +57,61 @@ def is_equal(outcome: Outcome, reference: Outcome) -> bool:
     return weights < 1e-4 and ours == pytest.approx(theirs, rel=1e-4, abs=1e-4)
 
 
-def test_what_mixes_rows_is_named_and_the_run_goes_on(pools: Pools, tmp_path: Path) -> None:
-    outcome = pools(2).run(case(MODELS["layer: sums of segments"]), tmp_path)[0]
+def test_a_layer_that_is_seen_to_mix_rows_is_handed_all_of_them(pools: Pools, tmp_path: Path) -> None:
+    outcome, reference = trained(COUPLED["layer: segments"], pools, tmp_path)
+    [proven], [warning] = outcome.of(events.AnswerProven), outcome.of(events.Warned)
+    assert proven.over_all_rows == ["layer own_layer"]
+    assert warning.message.startswith("layer own_layer is computed from all workers' rows, which sends 512 B a step")
+    assert is_equal(outcome, reference)
+
+
+def test_a_step_that_mixes_rows_is_named_and_the_run_goes_on(pools: Pools, tmp_path: Path) -> None:
+    outcome, _ = trained(COUPLED["step: pairs"], pools, tmp_path)
     assert outcome.reason == "completed"
-    warning = next(event.message for event in outcome.of(events.Warned) if "answer" in event.message)
-    assert warning.startswith("2 workers do not give the answer of one: ")
-    assert "mixing computes with other rows of the batch" in warning
+    [warning] = outcome.of(events.Warned)
+    assert warning.message.startswith("2 workers do not give the answer of one: gradient dense")
+    assert "fit.answer=require" in warning.message
+
+
+@pytest.mark.parametrize("name", ["step: pairs", "step: loop"])
+def test_require_computes_a_step_whole_where_nothing_less_will_do(name: str, pools: Pools, tmp_path: Path) -> None:
+    outcome, reference = trained(COUPLED[name], pools, tmp_path, "require")
+    [proven], [warning] = outcome.of(events.AnswerProven), outcome.of(events.Warned)
+    assert proven.over_all_rows == ["the whole step"]
+    assert "no faster than one worker" in warning.message
+    assert is_equal(outcome, reference)
 
 
 def test_require_ends_what_does_not_give_the_answer_of_one(pools: Pools, tmp_path: Path) -> None:
-    outcomes = pools(2).run(case(MODELS["layer: sums of segments"], "require"), tmp_path)
-    assert all("another answer from 2 workers than from one" in outcome.error for outcome in outcomes)
+    """Rows of texts cannot be sent."""
+    of_texts = COUPLED["step: pairs"].replace("keras.Input((4,))", 'keras.Input((4,), dtype="string")')
+    numbers = "keras.layers.Lambda(tf.strings.to_number, output_shape=(4,))(inputs)"
+    of_texts = of_texts.replace('"tanh")(inputs)', f'"tanh")({numbers})')
+    texts = {name: (x.astype(str).astype(object), y) for name, (x, y) in SPLITS.items()}
+    outcomes = pools(2).run(replace(case(of_texts, "require"), splits=texts), tmp_path)
+    assert all("another answer from 2 workers than from one" in each.error for each in outcomes), outcomes[0].error
 
 
 def test_require_takes_no_answer_that_cannot_be_proven(pools: Pools, tmp_path: Path) -> None:
-    eager = MODELS["loss: for each row"].replace("metrics=None)", "metrics=None, run_eagerly=True)")
+    eager = UNCOUPLED["loss: norm"].replace("metrics=None)", "metrics=None, run_eagerly=True)")
     outcomes = pools(2).run(case(eager, "require"), tmp_path)
     assert all("could not be proven: CannotTry: its steps are run eagerly" in outcome.error for outcome in outcomes)
 
 
 def test_any_looks_for_nothing(pools: Pools, tmp_path: Path) -> None:
-    outcome = pools(2).run(case(MODELS["layer: sums of segments"], "any"), tmp_path)[0]
+    outcome = pools(2).run(case(COUPLED["layer: segments"], "any"), tmp_path)[0]
     assert not outcome.of(events.AnswerProven) + outcome.of(events.AnswerDiffers)
 
 
-@pytest.mark.parametrize("name", ["layer: keeps the rows' centre", "loss: for each row", "optimizer: holds another"])
+def test_statistics_that_agree_after_an_epoch_are_no_difference(pools: Pools, tmp_path: Path) -> None:
+    """Of batches that the workers divide evenly; of others they do not quite."""
+    even = replace(case(COUPLED["layer: keeps a mean for later"]), splits=SPLITS | {"train": (X[:128], Y[:128])})
+    assert pools(2).run(even, tmp_path)[0].of(events.AnswerProven)
+
+
+@pytest.mark.parametrize("name", ["layer: keeps a mean for later", "loss: norm", "optimizer: holds another"])
 def test_nothing_of_the_proof_stays(name: str, pools: Pools, tmp_path: Path) -> None:
-    model = MODELS[name]
+    model = (COUPLED | UNCOUPLED)[name]
     proven, unproven = (pools(2).run(case(model, answer), tmp_path / answer)[0] for answer in ("warn", "any"))
     assert proven.of(events.AnswerProven) + proven.of(events.AnswerDiffers)
     assert not unproven.of(events.AnswerProven) + unproven.of(events.AnswerDiffers)
@@ -81,7 +120,7 @@ def test_nothing_of_the_proof_stays(name: str, pools: Pools, tmp_path: Path) -> 
 
 
 def test_what_is_random_is_set_aside_or_told(pools: Pools, tmp_path: Path) -> None:
-    noisy = MODELS["loss: for each row"].replace("# here", "x = keras.layers.Dropout(0.5)(x)")
+    noisy = UNCOUPLED["loss: norm"].replace("# here", "x = keras.layers.Dropout(0.5)(x)")
     [proven] = pools(2).run(case(noisy), tmp_path / "keras")[0].of(events.AnswerProven)
     assert proven.set_aside == ["dropout"]
     own = noisy.replace("keras.layers.Dropout(0.5)(x)", "keras.layers.Lambda(lambda x: x + tf.random.normal([4]))(x)")

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from raytrain.cli.display.live import LiveDisplay, picture
+from raytrain.client.display.live import LiveDisplay, picture
 from raytrain.run import events
 from raytrain.run.summary import RunSummary, summarize
 from tests.cli.lives import RUN, beginning, epoch, whole_life

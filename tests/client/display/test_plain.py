@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raytrain.cli.display.plain import PlainDisplay
+from raytrain.client.display.plain import PlainDisplay
 from raytrain.client.run_state import Verdict, join
 from raytrain.client.watch import Idle, StatusChange
 from raytrain.run.event_lines import epoch_line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from raytrain.cli.display.run_phrases import reason_in_words
+from raytrain.client.display.run_phrases import reason_in_words
 from raytrain.errors import ExitCode, Failure, Problem, RaytrainError
 from raytrain.run.summary import RunSummary
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from raytrain import formatting
-from raytrain.cli.display.run_phrases import waiting_for
+from raytrain.client.display.run_phrases import waiting_for
 from raytrain.client.watch import Idle, StatusChange
 from raytrain.run import events
 from raytrain.run.event_lines import event_line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from raytrain.cli.display.run_phrases import next_steps, reason_in_words, verdict, waiting_for
+from raytrain.client.display.run_phrases import next_steps, reason_in_words, verdict, waiting_for
 from raytrain.errors import Failure
 from raytrain.run.events import Phase
 from raytrain.run.run_status import Reason, RunStatus

@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from raytrain import formatting
-from raytrain.cli.display.run_phrases import waiting_for
-from raytrain.cli.output import clean, terminal_console
+from raytrain.client.display.run_phrases import waiting_for
+from raytrain.client.display.terminal import clean, terminal_console
 from raytrain.client.watch import Idle, StatusChange
 from raytrain.run import events
 from raytrain.run.event_lines import event_line

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from typing import Protocol, TextIO
 
-from raytrain.cli.display.plain import PlainDisplay
-from raytrain.cli.output import Output, is_terminal
+from raytrain.client.display.plain import PlainDisplay
+from raytrain.client.display.terminal import is_terminal
 from raytrain.client.watch import Idle, StatusChange
 from raytrain.run.events import Event
 from raytrain.run.summary import RunSummary
@@ -20,10 +20,10 @@ class Display(Protocol):
     def close(self) -> None: ...
 
 
-def open_display(stream: TextIO, out: Output) -> Display:
-    """The display that fits `stream`, which is stdout or stderr."""
+def open_display(stream: TextIO, *, write: Callable[[str], None], note: Callable[[str], None]) -> Display:
+    """The display that fits `stream`; off a terminal `write` and `note` print lines, as `PlainDisplay` says."""
     if is_terminal(stream):
-        from raytrain.cli.display.live import LiveDisplay
+        from raytrain.client.display.live import LiveDisplay
 
         return LiveDisplay(stream)
-    return PlainDisplay(out.result if stream is sys.stdout else out.say, out.say)
+    return PlainDisplay(write, note)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from raytrain import formatting
 from raytrain.client.takeover import Overtaken, Resubmitted, Resubmitting, Takeover
@@ -10,6 +11,9 @@ from raytrain.errors import Failure
 from raytrain.run.events import AnswerDiffers, AnswerProven, Best
 from raytrain.run.run_status import Reason, RunStatus
 from raytrain.run.summary import RunSummary
+
+if TYPE_CHECKING:
+    from raytrain.client.run_list import RunRow
 
 # Start-up in order: the phase that ends it, and what goes on until then.
 _WAITING_FOR = (
@@ -95,7 +99,8 @@ def _answer(answer: AnswerProven | AnswerDiffers | None) -> str:
         return ""
     aside = f", {' and '.join(answer.set_aside)} set aside" if answer.set_aside else ""
     if isinstance(answer, AnswerProven):
-        return f"that of one process, proven to {answer.largest:.0e}{aside}"
+        over = f", {' and '.join(answer.over_all_rows)} over all rows" if answer.over_all_rows else ""
+        return f"that of one process, proven to {answer.largest:.0e}{aside}{over}"
     return f"not that of one process: {answer.what[0]} differs by {answer.largest:.0e}{aside}"
 
 
@@ -142,7 +147,7 @@ def _best(best: Best | None) -> str:
 def _timing(summary: RunSummary) -> str:
     """Seconds since the user's command, phase by phase, and the whole."""
     phases = [f"{name.replace('_', ' ')} {formatting.seconds(at)}" for name, at in summary.phases.items()]
-    total = summary.to_json()["timing"]["total_s"]
+    total = summary.to_dict()["timing"]["total_s"]
     if total is not None:
         phases.append(f"total {formatting.seconds(total)}")
     return f"{', '.join(phases)}; since the command" if phases else ""
@@ -154,3 +159,12 @@ def _error(error: Failure | None) -> str:
         return ""
     message = (error.message or error.kind).strip().partition("\n")[0]
     return f"{error.place}: {message}" if error.place else message
+
+
+def in_one_line(row: RunRow) -> str:
+    """`Run digits-… SUCCEEDED (all epochs done), 10 of 10 epochs, loss=0.0048`; what is unknown is left out."""
+    state, stored = row.state, row.stored
+    why = f" ({reason_in_words(state.reason)})" if state.reason else ""
+    done = f", {stored.epochs} of {stored.epochs_planned} epochs" if stored.epochs_planned else ""
+    figures = f", {formatting.metrics(stored.metrics)}" if stored.metrics else ""
+    return f"Run {row.record.run} {state.status}{why}{done}{figures}"
