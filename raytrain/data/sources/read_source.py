@@ -231,7 +231,8 @@ def _read_files(
     if source.parquet:
         footers = read_footers(listing) if files is None else None
         schema = footers.schema if footers else schema
-        dataset, known, columns = parquet_dataset(listing, schema), footers.size if footers else None, ()
+        dataset, known = parquet_dataset(listing, schema), footers.size if footers else None
+        columns: tuple[str, ...] = ()
     else:
         form = format_of(source, whole, folder, field, options)
         dataset = files_dataset(listing, form)
