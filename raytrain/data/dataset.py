@@ -80,10 +80,8 @@ def load_dataset(spec: JobSpec, folder: Path) -> Dataset:
 
 def _left_out(train: _LazySource, spec: JobSpec) -> list[str]:
     """In words, the column of row numbers that a csv source has, where the job does not use it."""
-    if not train.source.csv or ROW_NUMBERS in {*spec.data.source_columns, spec.data.split_column}:
-        return []
-    columns = train.columns(list)
-    if ROW_NUMBERS not in columns[:1]:
+    used = {*spec.data.source_columns, spec.data.split_column}
+    if not train.source.csv or ROW_NUMBERS not in train.read.columns[:1] or ROW_NUMBERS in used:
         return []
     return [f"column 1, `{ROW_NUMBERS}`, numbers the rows and is no feature; data.features may name it"]
 

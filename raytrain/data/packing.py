@@ -5,6 +5,7 @@ Runs in: the driver, and the Ray Data tasks it starts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from raytrain.data.columns.rounding import check_exact
 from raytrain.data.packed import Arrays
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.data_spec import DataSpec
+
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+_LOOKED_AT = 100
 
 
 def pack(columns: Mapping[str, Array], data: DataSpec) -> Arrays:
@@ -63,8 +67,7 @@ def side_by_side(columns: Mapping[str, Array], names: list[str], *, field: str) 
                     field=field,
                     got=f"text column `{name}` among columns that form one input",
                     expected="numbers",
-                    fix=f"give it an input of its own, features: {{{name}: {name}, …}}, or number it: "
-                    f"preprocess: [{{encode: {{columns: [{name}]}}}}]",
+                    fix=_text_fix(name, columns[name]),
                 )
             )
     parts = [columns[name].reshape(len(columns[name]), -1) for name in names]
@@ -76,6 +79,13 @@ def side_by_side(columns: Mapping[str, Array], names: list[str], *, field: str) 
         if part.dtype.kind in "iu":
             check_exact(part, name, kind)
     return np.concatenate(parts, axis=1, dtype=kind)
+
+
+def _text_fix(name: str, column: Array) -> str:
+    if all(isinstance(cell, str) and _DECIMAL_COMMA.fullmatch(cell) for cell in column[:_LOOKED_AT].ravel()):
+        return 'for numbers such as 1,5, csv: {path: …, decimal: ","}'
+    own, numbered = f"features: {{{name}: {name}, …}}", f"preprocess: [{{encode: {{columns: [{name}]}}}}]"
+    return f"give it an input of its own, {own}, or number it: {numbered}"
 
 
 def _check_there(columns: Mapping[str, Array], name: str) -> None:

@@ -124,7 +124,8 @@ class Pipeline:
         masks = [name for name in scaled if name in data.label_sources and data.columns[name].mode in (None, "P")]
         for mask in masks:
             for name in scaled:
-                if name in data.feature_columns and scaled[name] == scaled[mask]:
+                there = {name, mask} <= set(table.column_names)
+                if there and name in data.feature_columns and scaled[name] == scaled[mask]:
                     images, classes = logical_column(table.column(name)), logical_column(table.column(mask))
                     check_same_sizes(images, classes, name, mask)
 

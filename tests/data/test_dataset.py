@@ -83,3 +83,17 @@ def test_a_source_that_grows_while_it_is_read_is_refused(tmp_path: Path) -> None
     )
     with pytest.raises(UserCodeError, match="the source changed while it was read"):
         dataset.load_dataset(spec, tmp_path)
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_what_a_source_makes_of_its_columns_is_said(tmp_path: Path) -> None:
+    for year in ("01", "2A"):
+        (tmp_path / f"t/year={year}").mkdir(parents=True)
+        (tmp_path / f"t/year={year}/0.csv").write_text(",a,y\n" + "".join(f"{row},{row}.5,0\n" for row in range(4)))
+    spec = job(train={"csv": "t"}, features="a", label="y")
+    assert dataset.load_dataset(spec, tmp_path).notices == (
+        "the folders year=… are a column of text, as not all are numbers: 2A, 01",
+        "column 1, `Unnamed: 0`, numbers the rows and is no feature; data.features may name it",
+    )
+    named = spec.model_copy(update={"data": spec.data.model_copy(update={"features": ["Unnamed: 0", "a"]})})
+    assert len(dataset.load_dataset(named, tmp_path).notices) == 1

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raytrain.data.packing import pack
+from raytrain.data.packing import pack, side_by_side
 from raytrain.errors import UserCodeError
 from raytrain.spec.data_spec import DataSpec
 
@@ -94,3 +94,8 @@ def test_whole_numbers_that_fractions_beside_them_would_round_are_refused(whole:
         pack(columns, data_spec(features=["a", "id"]))
     assert pack(columns, data_spec(features=["id", "y"]))[0][0, 0] == whole
     assert pack(COLUMNS | {"id": np.array([2**24, 1])}, data_spec(features=["a", "id"]))[0][0, 1] == 2**24
+
+
+def test_decimal_commas_are_told_the_option_that_reads_them() -> None:
+    with pytest.raises(UserCodeError, match='decimal: ","'):
+        side_by_side({"a": np.array(["0,5", "-1,25"], object)}, ["a"], field="data.features")

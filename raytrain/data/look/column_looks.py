@@ -43,14 +43,14 @@ def _look(table: pa.Table, name: str, data: DataSpec, made: Mapping[str, Array])
     return ColumnLook(
         name=name,
         role=role,
-        kind=str(table.schema.field(name).type),
+        kind=_kind_words(table.schema.field(name).type),
         becomes=becomes,
         refused=refused,
         empty=cells.null_count,
         distinct=_distinct(cells),
         low=low,
         high=high,
-        values=tuple(_word(cell) for cell in cells.drop_null()[:_SHOWN].to_pylist()),
+        values=() if _is_tensor(cells.type) else tuple(map(_word, cells.drop_null()[:_SHOWN].to_pylist())),
         classes=_classes(cells) if role == "label" else (),
         preprocessed=_numbers_extent(made[name]) if is_changed else None,
     )
@@ -100,6 +100,14 @@ def _becomes(table: pa.Table, name: str, data: DataSpec, made: Mapping[str, Arra
     except UserCodeError as error:
         return "", "; ".join(f"{problem.got}; {problem.fix or problem.expected}" for problem in error.problems)
     return shape_words(array), ""
+
+
+def _is_tensor(kind: pa.DataType) -> bool:
+    return isinstance(kind, pa.FixedShapeTensorType)
+
+
+def _kind_words(kind: pa.DataType) -> str:
+    return f"tensor of {kind.value_type} {tuple(kind.shape)}" if _is_tensor(kind) else str(kind)
 
 
 def _distinct(cells: Any) -> int | None:

@@ -40,6 +40,7 @@ class Read:
         schema: the one of all files, where parquet files have different types.
         rows: how many rows, where metadata tells without reading.
         bytes: estimated bytes in memory, where that is known without reading.
+        columns: of each file of a csv source, folders aside.
         notices: what the user should know of the source, in words.
     """
 
@@ -48,6 +49,7 @@ class Read:
     rows: int | None = None
     bytes: int | None = None
     schema: pa.Schema | None = None
+    columns: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
 
@@ -230,10 +232,11 @@ def _read_files(
         footers = read_footers(listing) if files is None else None
         schema = footers.schema if footers else schema
         dataset, known = parquet_dataset(listing, schema), footers.size if footers else None
+        columns: tuple[str, ...] = ()
     else:
         form = format_of(source, whole, folder, field, options)
         dataset = files_dataset(listing, form)
-        known = size_of(listing, form) if files is None else None
+        known, columns = size_of(listing, form) if files is None else None, form.columns
     if known is None:
         return Read(dataset=dataset, files=listing.names, schema=schema, notices=listing.notices)
     rows = None if known.rows is None else sum(known.rows)
@@ -243,6 +246,7 @@ def _read_files(
         rows=rows,
         bytes=known.bytes,
         schema=schema,
+        columns=columns,
         notices=listing.notices,
     )
 

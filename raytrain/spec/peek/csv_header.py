@@ -155,7 +155,7 @@ def _checked(columns: list[str], shown: str, line: int) -> tuple[str, ...]:
         problem = Problem(got=got, expected="a name for each column", fix="does every line end with a separator?")
     elif number is not None:
         got = f"the number {number} for the name of column {columns.index(number) + 1}"
-        problem = Problem(got=got, expected="a name for each column", fix=without)
+        problem = Problem(got=got, expected="a name for each column", fix=f"{without}; where it has one, skip: 1, too")
     elif len(set(columns)) < len(columns):
         got = f"the column `{next(name for name in columns if columns.count(name) > 1)}` twice"
         problem = Problem(got=got, expected="each column name once", fix=without)

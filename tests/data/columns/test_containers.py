@@ -96,6 +96,12 @@ CONTAINERS: dict[str, dict[str, Make]] = {
         "runs": in_runs(of(pa.float64())),
         "NaN": lambda values: pa.array([np.nan if value is None else value for value in values], pa.float64()),
     },
+    "cents": {
+        "float64": of(pa.float64()),
+        **{str(kind): of(kind, decimal) for kind in FRACTIONS if pa.types.is_decimal(kind)},
+        "dictionary": in_dictionary(of(pa.float64())),
+        "dictionary of decimals": in_dictionary(of(pa.decimal128(6, 2), decimal)),
+    },
     "text": {
         **{str(kind): of(kind) for kind in TEXTS},
         **{f"dictionary of {kind}": in_dictionary(of(kind)) for kind in TEXTS},
@@ -112,11 +118,13 @@ CELLS: dict[str, st.SearchStrategy[Any]] = {
     "bool": st.booleans(),
     "whole": st.integers(0, 100),
     "fractions": st.integers(-400, 400).map(lambda quarters: quarters / 4),
+    "cents": st.integers(-9999, 9999).map(lambda cents: cents / 100),
     "text": st.sampled_from(["a", "b", "ä b", "10", "2"]),
     "lists of numbers": st.lists(st.integers(0, 9), min_size=SIZE, max_size=SIZE),
     "lists of text": st.lists(st.sampled_from(["a", "b", "c"]), min_size=SIZE, max_size=SIZE),
 }
 X = {"columns": ["x"]}
+TWICE: list[dict[str, Any]] = [{"scale": X | {"by": 0.1}}, {"standardize": X}]
 STEPS: list[dict[str, Any]] = [
     {},
     {"impute": X},
@@ -151,7 +159,7 @@ FILLS = {kind: "" if "text" in kind else -1 for kind in CONTAINERS}
 SPLITS: list[dict[str, Any]] = [
     {"validation": 0.4, "group": "x"},
     {"validation": 0.4, "stratify": "x"},
-    *({"validation": {"where": {"x": value}}} for value in ("a", 1, True, 0.25, [2, "10"])),
+    *({"validation": {"where": {"x": value}}} for value in ("a", 1, True, 0.25, [2, "10"], [0.3, 1.1])),
 ]
 
 
@@ -193,7 +201,8 @@ SEEDS = st.integers(0, 999)
 
 
 def swept(kind: str, values: list[Any], step: dict[str, Any], options: dict[str, Any], seed: int) -> None:
-    spec = job(*([step] if step else []), columns={"x": options} if options else {})
+    steps = TWICE if step == TWICE[0] else [step] if step else []
+    spec = job(*steps, columns={"x": options} if options else {})
     assert differing(answers(kind, values, partial(features, spec), seed)) == {}
 
 
@@ -238,6 +247,24 @@ def test_files_of_several_containers_make_one_column(kind: str, data: Any) -> No
 
     def together(name: str) -> Any:
         made = [CONTAINERS[kind][each](values) for each, values in zip((first, name), parts, strict=True)]
-        return features(job(columns={"x": {"fill": FILLS[kind]}}), join_tables([pa.table({"x": one}) for one in made]))
+        options = {"fill": FILLS[kind]} | ({"dtype": "float64"} if kind == "cents" else {})
+        return features(job(columns={"x": options}), join_tables([pa.table({"x": one}) for one in made]))
 
     assert differing((name, answer(partial(together, name))) for name in (first, *more)) == {}
+
+
+CENTS = [cents / 100 for cents in range(-9999, 9999, 7)]
+
+
+@pytest.mark.parametrize("container", CONTAINERS["cents"])
+def test_a_decimal_is_the_fraction_nearest_to_it(container: str) -> None:
+    table = pa.table({"x": CONTAINERS["cents"][container](CENTS)})
+    assert features(job(columns={"x": {"dtype": "float64"}}), table).tolist() == CENTS
+
+
+@pytest.mark.parametrize("container", [name for name in CONTAINERS["fractions"] if "runs" not in name])
+def test_what_steps_compute_is_rounded_once_at_the_end(container: str) -> None:
+    values = [quarters / 4 for quarters in range(-400, 400, 7)]
+    table = pa.table({"x": CONTAINERS["fractions"][container](values)})
+    expected = features(job(*TWICE), pa.table({"x": pa.array(values, pa.float64())}))
+    np.testing.assert_array_equal(features(job(*TWICE), table), expected)

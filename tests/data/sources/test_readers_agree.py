@@ -367,3 +367,15 @@ def png() -> bytes:
 )
 def test_images(content: bytes, expected: Any, tmp_path: Path) -> None:
     check(tmp_path, "images", "cat/1.png", content, expected)
+
+
+def test_images_turned_by_their_exif_data_have_the_size_that_the_client_told(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "cat").mkdir()
+    Image.new("RGB", (4, 3)).save(tmp_path / "cat/1.png", exif=exif)
+    for turned, size in ((False, (3, 4, 3)), (True, (4, 3, 3))):
+        source = Source.model_validate({"images": {"path": ".", "exif_transpose": turned}})
+        assert inspect_source(source, tmp_path).rows == 1
+        [table] = tables_of(source, tmp_path)
+        assert tuple(table.schema.field("image").type.shape) == size
