@@ -180,6 +180,27 @@ def test_a_dataset_of_batches(here: None) -> None:
     assert raytrain.runs(limit=1)[0].summary().global_batch_size == 25
 
 
+def of_texts() -> keras.Model:
+    keras.utils.set_random_seed(4)
+    lookup = keras.layers.StringLookup()
+    lookup.adapt(np.array(["a", "b", "c"]))
+    texts = keras.Input((), dtype="string")
+    model = keras.Model(texts, keras.layers.Dense(1)(keras.layers.Embedding(5, 4)(lookup(texts))))
+    model.compile("adam", "mse")
+    return model
+
+
+@pytest.mark.thorough
+def test_texts_and_a_layer_that_has_learned_from_them(here: None) -> None:
+    plain, ours = of_texts(), of_texts()
+    x, y = np.array(["a", "b", "c", "else"] * 10, dtype=object), np.arange(40.0)
+
+    plain.fit(x, y, shuffle=False, epochs=2, verbose=0)
+    fit(ours, x, y, shuffle=False, epochs=2, workers=2)
+
+    same(plain, ours, x, y)
+
+
 @pytest.mark.thorough
 def test_by_way_of_an_object_store(here: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a cluster that is far away: nothing but the store is seen by both sides."""

@@ -109,7 +109,8 @@ def own_modules_by_value(*, shares_this_machine: bool) -> Iterator[None]:
     chosen: list[ModuleType] = []
     known = cloudpickle.list_registry_pickle_by_value()
     for name, module in list(sys.modules.items()):
-        if "." not in name and name not in known and is_own(module, shares_this_machine=shares_this_machine):
+        is_top = isinstance(module, ModuleType) and "." not in name and name not in known
+        if is_top and is_own(module, shares_this_machine=shares_this_machine):
             cloudpickle.register_pickle_by_value(module)
             chosen.append(module)
     try:
@@ -121,7 +122,7 @@ def own_modules_by_value(*, shares_this_machine: bool) -> Iterator[None]:
 
 def is_own(module: ModuleType, *, shares_this_machine: bool) -> bool:
     """Whether only this process has a module: no cluster has its file, or its package."""
-    name, file = module.__name__, vars(module).get("__file__")
+    name, file = str(vars(module).get("__name__")), vars(module).get("__file__")
     path = file or next(iter(vars(module).get("__path__", ())), None)
     if name in ("__main__", "__mp_main__", "raytrain") or name in sys.stdlib_module_names or not isinstance(path, str):
         return False  # cloudpickle itself takes what `__main__` defines by its source
