@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,32 @@ def test_dicts_of_inputs_and_outputs_and_validation_data(here: None) -> None:
     fit(ours, x, y, workers=2, **how)
 
     same(plain, ours, x, y)
+
+
+def of_lists() -> keras.Model:
+    """Made of two inputs in a list, which its class computes with as such; a metric and an activation are lambdas."""
+    keras.utils.set_random_seed(5)
+    left, right = keras.Input((3,)), keras.Input((5,))
+    joined = keras.layers.Dense(4, activation=lambda tensor: tensor * GAIN)(keras.layers.Concatenate()([left, right]))
+    outputs = [keras.layers.Dense(units, name=f"out_{units}")(joined) for units in (1, 2)]
+    model = keras.Model([left, right], outputs)
+    mean = keras.metrics.MeanMetricWrapper(lambda y_true, y_pred: keras.ops.abs(y_true - y_pred)[:, 0], name="off")
+    model.compile("adamw", ["mse", "mae"], metrics=[[mean], []], loss_weights=[1.0, 0.5])
+    return model
+
+
+@pytest.mark.thorough
+def test_lists_of_inputs_and_outputs_weights_of_each_and_lambdas(here: None) -> None:
+    plain, ours = of_lists(), of_lists()
+    rows = ROWS.astype("float32")[:192]
+    x, y = [rows[:, :3], rows[:, 3:]], [rows[:, :1], rows[:, 1:3]]
+    how: dict[str, Any] = {"shuffle": False, "epochs": 2, "sample_weight": [np.linspace(0, 1, 192), np.ones(192)]}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Keras, about lambdas that it is to save
+        plain.fit(x, y, verbose=0, **how)
+        fit(ours, x, y, workers=2, **how)
+        same(plain, ours, x, y)
 
 
 @pytest.mark.thorough

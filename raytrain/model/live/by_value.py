@@ -48,13 +48,17 @@ def parts_of(model: keras.Model) -> dict[str, Any]:
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def __init__(self, file: Any, parts: Mapping[str, Any], resolve: Callable[[str], str] | None) -> None:
         super().__init__(file)
-        self._names = {id(part): name for name, part in parts.items()}
+        self._names = {id(part): name for name, part in parts.items() if part is not None}
         self._resolve = resolve
 
     def persistent_id(self, obj: Any) -> str | None:
         return self._names.get(id(obj))
 
     def reducer_override(self, obj: Any) -> Any:
+        if type(obj) is keras.metrics.MeanMetricWrapper and hasattr(
+            obj, "_fn_kwargs"
+        ):  # whose function may be a lambda
+            return _wrapped, (obj._fn, obj.name, obj.dtype, obj._fn_kwargs)
         if isinstance(obj, keras.Optimizer | keras.Metric):
             return _from_config, (type(obj), obj.get_config())
         if isinstance(obj, keras.Loss):
@@ -133,6 +137,10 @@ def is_own(module: ModuleType, *, shares_this_machine: bool) -> bool:
 
 def _from_config(kind: Any, config: dict[str, Any]) -> Any:
     return kind.from_config(config)
+
+
+def _wrapped(function: Any, name: str, dtype: Any, arguments: dict[str, Any]) -> keras.Metric:
+    return keras.metrics.MeanMetricWrapper(function, name=name, dtype=dtype, **arguments)
 
 
 def _says_how(kind: type) -> bool:
