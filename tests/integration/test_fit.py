@@ -342,3 +342,11 @@ def test_where_all_epochs_are_done_nothing_is_started(monkeypatch: pytest.Monkey
     monkeypatch.setattr("raytrain.client.live_job.LiveJob.run", lambda *_, **__: pytest.fail("a run was started"))
 
     assert fit(of_own_parts(), ROWS, LABELS, epochs=2, initial_epoch=2).history == {}
+
+
+def test_a_cluster_elsewhere_needs_a_storage_that_both_see(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raytrain.client.live_job._runs_here", lambda _: False)
+    for storage in (None, "runs", tmp_path / "none"):
+        with pytest.raises(raytrain.UsageError, match=r"for a cluster on another machine.*s3://bucket/prefix"):
+            fit(of_own_parts(), ROWS, LABELS, storage=storage)
+    assert list(tmp_path.iterdir()) == []
