@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _LOOK_EVERY_S = 0.05
 _STACKS_WITHIN_S = 5.0
 _LAST_LINES = 5
+_NOT_THE_USERS = ("starting", "importing", "waiting")  # phases
 _TENSORFLOWS = re.compile(r"[IWE]\d{4} |\d{4}-\d\d-\d\d .*: [IWE] |WARNING: All log messages before absl")
 # What would make of a check's processes something else: members of a cluster, users of its accelerators.
 _NOT_INHERITED = ("TF_CONFIG", "RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_JOB_CONFIG_JSON_ENV_VAR", "RAY_NAMESPACE")
@@ -49,7 +50,7 @@ class CheckProcesses:
 
     Args:
         env_vars: the job's own.
-        silence_s: how long a process may do one thing before it is taken for hung; waiting for another is none.
+        silence_s: how long a process may do one thing before it is taken for hung, but for what no user's code is in.
     """
 
     def __init__(self, folder: CheckFolder, *, env_vars: Mapping[str, str], silence_s: float) -> None:
@@ -141,7 +142,7 @@ class CheckProcesses:
     def _hung(self, role: str) -> Failure | None:
         """That a process has not come on for too long, with the user's line that it is in."""
         phase = self._phase(role)
-        if phase.startswith("waiting") or self._silent_s(role) <= self._silence_s:
+        if phase.startswith(_NOT_THE_USERS) or self._silent_s(role) <= self._silence_s:
             return None
         file, line = self._line_of(role)
         return Failure(

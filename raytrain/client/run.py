@@ -127,7 +127,7 @@ class Run:
                 yield item
 
     def wait(self, *, timeout_s: float | None = None, progress: bool | None = None) -> RunSummary:
-        """Waits until the run has ended well.
+        """Waits until the run has ended well; interrupting it leaves the run alone.
 
         Args:
             timeout_s: how many seconds to wait at most; without end when left out.

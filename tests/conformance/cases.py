@@ -536,6 +536,28 @@ def build_model():
 """,
         "regression",
     ),
+    "draws without a seed, in a layer and in the step": make(
+        """
+import keras
+import tensorflow as tf
+class Noisy(keras.layers.Layer):
+    def call(self, x, training=False):
+        return x + 0.0 * keras.random.normal(keras.ops.shape(x)) if training else x
+class Own(keras.Model):
+    def train_step(self, data):
+        x, y = data
+        x = x * (1.0 + 0.0 * keras.random.uniform(keras.ops.shape(x)))
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(y=y, y_pred=self(x, training=True))
+        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+        return {"loss": loss}
+def build_model():
+    inputs = keras.Input((6,))
+    model = Own(inputs, keras.layers.Dense(1, activation="sigmoid")(Noisy()(inputs)))
+    model.compile(optimizer="adam", loss="binary_crossentropy")
+    return model
+"""
+    ),
     "the guide's train_step, which returns every metric's result": make(
         """
 import keras

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,32 @@ def test_dicts_of_inputs_and_outputs_and_validation_data(here: None) -> None:
     same(plain, ours, x, y)
 
 
+def of_lists() -> keras.Model:
+    """Made of two inputs in a list, which its class computes with as such; a metric and an activation are lambdas."""
+    keras.utils.set_random_seed(5)
+    left, right = keras.Input((3,)), keras.Input((5,))
+    joined = keras.layers.Dense(4, activation=lambda tensor: tensor * GAIN)(keras.layers.Concatenate()([left, right]))
+    outputs = [keras.layers.Dense(units, name=f"out_{units}")(joined) for units in (1, 2)]
+    model = keras.Model([left, right], outputs)
+    mean = keras.metrics.MeanMetricWrapper(lambda y_true, y_pred: keras.ops.abs(y_true - y_pred)[:, 0], name="off")
+    model.compile("adamw", ["mse", "mae"], metrics=[[mean], []], loss_weights=[1.0, 0.5])
+    return model
+
+
+@pytest.mark.thorough
+def test_lists_of_inputs_and_outputs_weights_of_each_and_lambdas(here: None) -> None:
+    plain, ours = of_lists(), of_lists()
+    rows = ROWS.astype("float32")[:192]
+    x, y = [rows[:, :3], rows[:, 3:]], [rows[:, :1], rows[:, 1:3]]
+    how: dict[str, Any] = {"shuffle": False, "epochs": 2, "sample_weight": [np.linspace(0, 1, 192), np.ones(192)]}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Keras, about lambdas that it is to save
+        plain.fit(x, y, verbose=0, **how)
+        fit(ours, x, y, workers=2, **how)
+        same(plain, ours, x, y)
+
+
 @pytest.mark.thorough
 def test_frames_and_classes_of_unequal_weight_train_an_unbuilt_model(here: None) -> None:
     plain, ours = unbuilt(), unbuilt()
@@ -178,6 +205,27 @@ def test_a_dataset_of_batches(here: None) -> None:
 
     same(plain, ours, dataset)
     assert raytrain.runs(limit=1)[0].summary().global_batch_size == 25
+
+
+def of_texts() -> keras.Model:
+    keras.utils.set_random_seed(4)
+    lookup = keras.layers.StringLookup()
+    lookup.adapt(np.array(["a", "b", "c"]))
+    texts = keras.Input((), dtype="string")
+    model = keras.Model(texts, keras.layers.Dense(1)(keras.layers.Embedding(5, 4)(lookup(texts))))
+    model.compile("adam", "mse")
+    return model
+
+
+@pytest.mark.thorough
+def test_texts_and_a_layer_that_has_learned_from_them(here: None) -> None:
+    plain, ours = of_texts(), of_texts()
+    x, y = np.array(["a", "b", "c", "else"] * 10, dtype=object), np.arange(40.0)
+
+    plain.fit(x, y, shuffle=False, epochs=2, verbose=0)
+    fit(ours, x, y, shuffle=False, epochs=2, workers=2)
+
+    same(plain, ours, x, y)
 
 
 @pytest.mark.thorough

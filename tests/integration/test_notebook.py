@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from tests.integration.conftest import Cli
 
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
+pytestmark = pytest.mark.thorough
 
 MORE = """
 model.compile("sgd", loss)
@@ -29,13 +29,11 @@ len(model.history.epoch) >= 2, int(model.optimizer.iterations) > 0, str(raytrain
 def executed(cli: Cli, here: None) -> Iterator[tuple[Any, Any]]:
     """The notebook after all of its cells were run, and the client whose kernel still lives."""
     notebook = nbformat.read(ROOT / "docs/fit.ipynb", as_version=4)
-    loop = asyncio.new_event_loop()
     client = nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3")
     with client.setup_kernel(cwd=str(ROOT)):
         for index, cell in enumerate(notebook.cells):
             client.execute_cell(cell, index)
         yield notebook, client
-    loop.close()
 
 
 def outputs(notebook: Any, words: str) -> list[Any]:
@@ -79,9 +77,7 @@ def test_an_interrupted_kernel_keeps_what_was_trained(executed: tuple[Any, Any])
     message = kernel.execute(MORE)
     until_it_has_epochs(client)
 
-    asyncio.run(client.km.interrupt_kernel()) if asyncio.iscoroutinefunction(
-        client.km.interrupt_kernel
-    ) else client.km.interrupt_kernel()
+    nbclient.util.run_sync(client.km.interrupt_kernel)()
 
     reply = reply_to(client, message)
     assert (reply["status"], reply.get("ename")) == ("error", "KeyboardInterrupt")
@@ -109,4 +105,4 @@ def reply_to(client: Any, message: str) -> Any:
             if reply["parent_header"].get("msg_id") == message:
                 return reply["content"]
 
-    return client.kc and nbclient.util.run_sync(wait)()
+    return nbclient.util.run_sync(wait)()

@@ -46,7 +46,7 @@ def check_examples(thing: Any, names: dict[str, Any]) -> int:
 def public() -> list[Any]:
     functions = [raytrain.plan, raytrain.validate, raytrain.get, raytrain.runs, raytrain.up, raytrain.down]
     methods = [value for name, value in vars(raytrain.Run).items() if not name.startswith("_") and callable(value)]
-    return [*functions, raytrain.fit, raytrain.JobSpec, raytrain.Run, *methods]
+    return [*functions, raytrain.JobSpec, raytrain.Run, *methods]
 
 
 @pytest.mark.parametrize("thing", public(), ids=lambda thing: thing.__qualname__)
@@ -94,7 +94,7 @@ def test_a_run_shows_itself(run: raytrain.Run) -> None:
 
 
 def test_two_objects_of_one_run_agree_from_many_threads(run: raytrain.Run) -> None:
-    other = raytrain.get("@last")
+    other = raytrain.get(run.id)
     with ThreadPoolExecutor(8) as threads:
         told = [future.result().to_dict() for future in [threads.submit(each.summary) for each in [run, other] * 4]]
 
@@ -119,6 +119,12 @@ def test_a_job_said_in_python_is_the_same_in_both_ways(here: None, tmp_path: Any
     assert by_name.spec.data.features == "features"
 
 
+@pytest.mark.thorough
+def test_the_example_of_fit_runs(here: None) -> None:
+    assert check_examples(raytrain.fit, {"raytrain": raytrain}) > 0
+
+
+@pytest.mark.thorough
 def test_a_run_of_own_code_that_fails_names_its_line_first(here: None, tmp_path: Any) -> None:
     (tmp_path / "model.py").write_text("import keras\n\n\ndef build_model():\n    return keras.layers.Densse(1)\n")
     run = raytrain.submit(

@@ -123,7 +123,7 @@ def test_what_keras_reads_as_a_metric_alone_is_no_loss(name: str) -> None:
         (keras_objects.optimizer, {"name": "rmspropp"}, "did you mean `RMSprop`?"),
         (loss, "sparse_categorical_crossentrpy", "did you mean `sparse_categorical_crossentropy`?"),
         (loss, {"name": "binary_crosentropy"}, "did you mean `BinaryCrossentropy`?"),
-        (metric, "acuracy", "did you mean `Accuracy`?"),
+        (metric, "acuracy", "did you mean `accuracy`?"),
         (metric, ["mse", "precison"], "did you mean `Precision`?"),
         (metric, "qqqqqqqqqq", ""),
         (loss, "", ""),

@@ -34,23 +34,29 @@ class Arrival:
             keras.saving.get_custom_objects()[name] = thing
 
     def model(self) -> keras.Model:
-        """The model, compiled and with the values it had."""
+        """The model, compiled and with the values it had.
+
+        What it was made of is the user's own code, that has come here by its source: lambdas may be read, too.
+        """
+        keras.config.enable_unsafe_deserialization()
         model = keras.saving.load_model(self._file("model.keras"), compile=False, safe_mode=False)
         parts = by_value.parts_of(model)
         parts["optimizer"] = pickle.loads(self._read("optimizer.pkl"))
         handed = by_value.loads(self._read("objects.pkl"), parts)
         self.give_functions(model)
         model.compile(**handed["compile"])
-        model.optimizer.build(model.trainable_variables)
+        if model.optimizer is not None:
+            model.optimizer.build(model.trainable_variables)
         state.assign(model, state.load(self._file("state.npz")))
         self._callbacks = handed["callbacks"]
         return model
 
     def give_functions(self, model: keras.Model) -> None:
-        """Gives Lambda layers their functions, which a saved model keeps without what they refer to."""
+        """Gives layers their functions, which a saved model keeps without what they refer to."""
         parts = by_value.parts_of(model)
-        for number, function in pickle.loads(self._read("functions.pkl")).items():
-            parts[f"layer {number}"].function = function
+        for number, functions in pickle.loads(self._read("functions.pkl")).items():
+            for name, function in functions.items():
+                setattr(parts[f"layer {number}"], name, function)
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
         """Those that were given, and last the one that sends back what they and the model have become."""

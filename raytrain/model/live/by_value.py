@@ -48,13 +48,17 @@ def parts_of(model: keras.Model) -> dict[str, Any]:
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def __init__(self, file: Any, parts: Mapping[str, Any], resolve: Callable[[str], str] | None) -> None:
         super().__init__(file)
-        self._names = {id(part): name for name, part in parts.items()}
+        self._names = {id(part): name for name, part in parts.items() if part is not None}
         self._resolve = resolve
 
     def persistent_id(self, obj: Any) -> str | None:
         return self._names.get(id(obj))
 
     def reducer_override(self, obj: Any) -> Any:
+        if type(obj) is keras.metrics.MeanMetricWrapper and hasattr(
+            obj, "_fn_kwargs"
+        ):  # whose function may be a lambda
+            return _wrapped, (obj._fn, obj.name, obj.dtype, obj._fn_kwargs)
         if isinstance(obj, keras.Optimizer | keras.Metric):
             return _from_config, (type(obj), obj.get_config())
         if isinstance(obj, keras.Loss):
@@ -109,7 +113,8 @@ def own_modules_by_value(*, shares_this_machine: bool) -> Iterator[None]:
     chosen: list[ModuleType] = []
     known = cloudpickle.list_registry_pickle_by_value()
     for name, module in list(sys.modules.items()):
-        if "." not in name and name not in known and is_own(module, shares_this_machine=shares_this_machine):
+        is_top = isinstance(module, ModuleType) and "." not in name and name not in known
+        if is_top and is_own(module, shares_this_machine=shares_this_machine):
             cloudpickle.register_pickle_by_value(module)
             chosen.append(module)
     try:
@@ -121,7 +126,7 @@ def own_modules_by_value(*, shares_this_machine: bool) -> Iterator[None]:
 
 def is_own(module: ModuleType, *, shares_this_machine: bool) -> bool:
     """Whether only this process has a module: no cluster has its file, or its package."""
-    name, file = module.__name__, vars(module).get("__file__")
+    name, file = str(vars(module).get("__name__")), vars(module).get("__file__")
     path = file or next(iter(vars(module).get("__path__", ())), None)
     if name in ("__main__", "__mp_main__", "raytrain") or name in sys.stdlib_module_names or not isinstance(path, str):
         return False  # cloudpickle itself takes what `__main__` defines by its source
@@ -132,6 +137,10 @@ def is_own(module: ModuleType, *, shares_this_machine: bool) -> bool:
 
 def _from_config(kind: Any, config: dict[str, Any]) -> Any:
     return kind.from_config(config)
+
+
+def _wrapped(function: Any, name: str, dtype: Any, arguments: dict[str, Any]) -> keras.Metric:
+    return keras.metrics.MeanMetricWrapper(function, name=name, dtype=dtype, **arguments)
 
 
 def _says_how(kind: type) -> bool:

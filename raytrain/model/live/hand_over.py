@@ -11,13 +11,14 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import keras
 
 from raytrain.errors import Problem, SpecError, UsageError
 from raytrain.model.live import by_value, state
-from raytrain.model.live.own_names import own_names
+from raytrain.model.live.own_names import is_of_keras, own_names
 
 
 def check_model(model: Any, callbacks: Sequence[Any]) -> None:
@@ -73,15 +74,11 @@ def packed(
     """
     compiled = _compilation(model)
     names = own_names(model, compiled)
-    lambdas = {
-        number: layer.function
-        for number, layer in enumerate(model._flatten_layers(include_self=False))
-        if isinstance(layer, keras.layers.Lambda)
-    }
+    functions = _functions(model)
     with by_value.own_modules_by_value(shares_this_machine=shares_this_machine), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of lambdas in layers, which travel by their source
         yield "names.pkl", _dumped(names, "the classes of the model", {})
-        yield "functions.pkl", _dumped(lambdas, "the functions of Lambda layers", {})
+        yield "functions.pkl", _dumped(functions, "the functions of the layers", {})
         parts = by_value.parts_of(model)
         yield "optimizer.pkl", _dumped(compiled["optimizer"], "the optimizer", {})
         parts["optimizer"] = compiled["optimizer"]
@@ -97,6 +94,19 @@ def packed(
             yield "model.keras", saved.read_bytes()
             state.save(Path(folder) / "state.npz", state.values_of(model))
             yield "state.npz", (Path(folder) / "state.npz").read_bytes()
+
+
+def _functions(model: keras.Model) -> dict[int, dict[str, Any]]:
+    """Functions that layers hold, by the layer's number and the attribute; Keras saves none with what it refers to."""
+    found = {
+        number: {
+            name: value
+            for name, value in vars(layer).items()
+            if isinstance(value, FunctionType) and not hasattr(type(layer), name) and not is_of_keras(value)
+        }
+        for number, layer in enumerate(model._flatten_layers(include_self=False))
+    }
+    return {number: functions for number, functions in found.items() if functions}
 
 
 def _compilation(model: keras.Model) -> dict[str, Any]:
@@ -122,7 +132,8 @@ def _saved(model: keras.Model, path: Path, *, try_it: bool) -> Path:
     drawn, compiled = random.getstate(), model.compiled
     model.compiled = False
     try:
-        model.save(path)
+        with _without_lambdas(model):
+            model.save(path)
         if try_it:
             with keras.saving.custom_object_scope(own_names(model)):
                 keras.saving.load_model(path, compile=False, safe_mode=False)
@@ -139,6 +150,25 @@ def _saved(model: keras.Model, path: Path, *, try_it: bool) -> Path:
         model.compiled = compiled
         random.setstate(drawn)
     return path
+
+
+@contextlib.contextmanager
+def _without_lambdas(model: keras.Model) -> Iterator[None]:
+    """While the block runs, a function that Keras knows stands for each lambda that it could not load again."""
+    layers = list(model._flatten_layers(include_self=False))
+    replaced = [
+        (layers[number], name, function)
+        for number, functions in _functions(model).items()
+        for name, function in functions.items()
+        if function.__name__ == "<lambda>" and not isinstance(layers[number], keras.layers.Lambda)
+    ]
+    for layer, name, _ in replaced:
+        setattr(layer, name, keras.activations.linear)
+    try:
+        yield
+    finally:
+        for layer, name, function in replaced:
+            setattr(layer, name, function)
 
 
 def _path_resolver(*, shares_this_machine: bool) -> Callable[[str], str]:

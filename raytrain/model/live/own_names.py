@@ -54,7 +54,7 @@ def own_names(*roots: Any) -> dict[str, Any]:
 
 
 def _note(thing: type | FunctionType, found: dict[str, Any]) -> None:
-    if _is_of_keras(thing) or thing.__name__ == "<lambda>":
+    if is_of_keras(thing) or thing.__name__ == "<lambda>":
         return
     name = keras.saving.get_registered_name(thing)
     if found.setdefault(name, thing) is not thing:
@@ -68,5 +68,6 @@ def _note(thing: type | FunctionType, found: dict[str, Any]) -> None:
         )
 
 
-def _is_of_keras(thing: Any) -> bool:
+def is_of_keras(thing: Any) -> bool:
+    """Whether a class or function is found by its name wherever Keras is."""
     return str(getattr(thing, "__module__", "")).split(".")[0] in _OF_KERAS

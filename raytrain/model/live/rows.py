@@ -40,8 +40,9 @@ class Rows:
         return len(leaves(dict(self.parts))[0])
 
     def example(self) -> tuple[Any, ...]:
-        """The first row of each part, as `Model.fit` takes it."""
-        return tuple(_mapped(lambda array: _plain(array)[:1], part) for part in self.parts.values())
+        """The first row of each part, as a batch of tensors."""
+        rows = self.cut(0, 1)
+        return tuple(_mapped(lambda array: tf.convert_to_tensor(_plain(array)), part) for part in rows.parts.values())
 
     def cut(self, start: int, stop: int) -> Rows:
         def part_of(array: Any) -> Any:

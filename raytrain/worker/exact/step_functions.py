@@ -28,6 +28,7 @@ from raytrain.worker.exact import (
 from raytrain.worker.exact.idle_worker import kept_without_rows
 from raytrain.worker.exact.metric_pooling import plain_value
 from raytrain.worker.exact.metric_results import Logs
+from raytrain.worker.exact.replica import run_in_replica
 from raytrain.worker.exact.sparse_lookups import SparseLookups, Unmeasured
 from raytrain.worker.feed import Chunk
 from raytrain.worker.trainable_flags import flags_of, with_flags
@@ -135,7 +136,7 @@ def make_function(
                 beside: Logs = watcher.seen() if watcher else {}
                 return {name: plain_value(value) for name, value in (logs | beside).items()}
 
-        logs = strategy.run(in_replica, args=(data, share))
+        logs = run_in_replica(strategy, in_replica, (data, share))
         return dict(logs)
 
     def returned(logs: Logs, *, is_last: bool) -> Logs:

@@ -17,6 +17,7 @@ from raytrain.data.packed import Arrays, row_count
 from raytrain.worker.exact import step_functions
 from raytrain.worker.exact.metric_results import metrics_of
 from raytrain.worker.exact.moving_averages import StatisticsHook, moving_statistics
+from raytrain.worker.exact.replica import run_in_replica
 from raytrain.worker.exact.summed_gradients import Taken, behind, taken
 from raytrain.worker.feed import Feed
 from raytrain.worker.proof.mixing_calls import calls_of_own_layers, mixing_layers
@@ -84,7 +85,7 @@ class Trial:
             if from_other_statistics:
                 for variable in moving_statistics(self._model):
                     local(self._strategy, variable).assign_add(tf.ones(variable.shape, variable.dtype))
-            return self._observed(self._strategy.run(in_replica))
+            return self._observed(run_in_replica(self._strategy, in_replica))
 
     def as_workers(self, rows: Arrays, *, averaged: bool) -> Observed:
         """What it comes to where each worker has its part of them.
@@ -123,7 +124,7 @@ class Trial:
             return mixing_layers(calls, row_count(rows))
 
         with self._undone(), _functions_inlined():
-            return list(self._strategy.run(in_replica))
+            return list(run_in_replica(self._strategy, in_replica))
 
     def _observed(self, results: Mapping[str, Any]) -> Observed:
         compared = compared_variables(self._model)

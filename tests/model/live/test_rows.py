@@ -55,6 +55,13 @@ def test_rows_reach_a_worker_as_keras_feeds_them(given: Any, tmp_path: Any) -> N
         assert (tensor == theirs).all()
 
 
+def test_the_example_is_a_batch_of_tensors_that_keras_builds_a_model_from() -> None:
+    x, y = rows_given({"text": np.array(["a", "bc"], dtype=object), "number": X[:2]}, Y[:2], None).example()
+
+    assert x["text"].dtype == tf.string and x["number"].dtype == tf.float32
+    assert (x["number"].shape, y.shape) == ((1, 2), (1,))
+
+
 def test_a_dataset_of_batches_is_its_rows_in_order() -> None:
     dataset = tf.data.Dataset.from_tensor_slices(({"x": X}, Y)).batch(4)
 
