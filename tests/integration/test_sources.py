@@ -201,7 +201,7 @@ def test_an_error_in_a_task_of_the_users_dataset_names_its_line(tmp_path: Path) 
     [
         ({"parquet": "/nope/nope.parquet"}, "", "got /nope/nope.parquet, which does not exist on the cluster"),
         ({"csv": "ragged.csv"}, "ragged.csv:3", "got a row of 1 values, expected 2"),
-        ({"csv": ["number.csv", "text.csv"]}, "text.csv", "got string in column `x`, expected int64"),
+        ({"csv": ["number.csv", "text.csv"]}, "text.csv", "got string in column 1, `x`, expected int64"),
         ({"parquet": ["good.parquet", "corrupt.parquet"]}, "corrupt.parquet", "Parquet magic bytes not found"),
         ({"parquet": ["good.parquet", "spoilt.parquet"]}, "spoilt.parquet", "expected a parquet file"),
     ],
