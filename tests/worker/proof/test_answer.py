@@ -82,6 +82,22 @@ def test_require_computes_a_step_whole_where_nothing_less_will_do(name: str, poo
     assert is_equal(outcome, reference)
 
 
+MIXING = """\
+@register
+class Mixing(keras.layers.Layer):
+    def call(self, v):
+        return v / (1 + ops.sum(ops.abs(v), axis=0))
+
+def build_model"""
+
+
+def test_a_whole_step_hands_a_layer_that_mixes_rows_each_of_them_once(pools: Pools, tmp_path: Path) -> None:
+    model_py = COUPLED["step: pairs"].replace("# here", "x = Mixing()(x)").replace("def build_model", MIXING)
+    outcome, reference = trained(model_py, pools, tmp_path, "require")
+    assert outcome.of(events.AnswerProven)[0].over_all_rows == ["the whole step"]
+    assert is_equal(outcome, reference)
+
+
 def test_require_ends_what_does_not_give_the_answer_of_one(pools: Pools, tmp_path: Path) -> None:
     """Rows of texts cannot be sent."""
     of_texts = COUPLED["step: pairs"].replace("keras.Input((4,))", 'keras.Input((4,), dtype="string")')
