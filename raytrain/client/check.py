@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,8 +184,7 @@ def _error(stopped: Stopped, job: LoadedJob) -> Exception:
     )
     if problem.file or not problem.field:
         return UserCodeError(problem)
-    file, line = job.lines.of(re.sub(r"\[(\d+)\]", r".\1", problem.field))
-    return SpecError(replace(problem, file=file, line=line))
+    return SpecError(job.lines.located(problem, problem.field))
 
 
 def _raised(stopped: Stopped) -> str:

@@ -23,7 +23,7 @@ def build_layers(layers: Sequence[dict[str, dict[str, Any] | None]]) -> keras.Mo
     built = []
     for index, layer in enumerate(layers):
         [(name, arguments)] = layer.items()
-        built.append(_construct(keras.layers, name, arguments or {}, field=f"model.layers[{index}]"))
+        built.append(_construct(keras.layers, name, arguments or {}, field=f"model.layers.{index}"))
     try:
         return keras.Sequential(built)
     except ValueError as error:
@@ -67,7 +67,7 @@ def loss_or_metric(value: Any, module: ModuleType, folder: Path, *, field: str) 
     if isinstance(value, str):
         return _as_compile_takes_it(value, module, field)
     if isinstance(value, list):
-        return [loss_or_metric(item, module, folder, field=f"{field}[{index}]") for index, item in enumerate(value)]
+        return [loss_or_metric(item, module, folder, field=f"{field}.{index}") for index, item in enumerate(value)]
     if not isinstance(value, dict):
         raise UserCodeError(
             Problem(field=field, got=f"{value!r}", expected="a name in Keras, or {name: …} and arguments")
@@ -89,7 +89,7 @@ def callbacks(value: str | list[dict[str, dict[str, Any] | None]], folder: Path)
                 )
         return made
     return [
-        _construct(keras.callbacks, name, arguments or {}, field=f"callbacks[{index}]")
+        _construct(keras.callbacks, name, arguments or {}, field=f"callbacks.{index}")
         for index, item in enumerate(value)
         for name, arguments in item.items()
     ]

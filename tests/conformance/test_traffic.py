@@ -43,8 +43,8 @@ class Rows(keras.metrics.Metric):
     def result(self):
         return self.seen.value if self.name == "int32" else self.seen
 with strategy.scope():
-    layers = [keras.layers.Dense(3), keras.layers.Dropout(0.5), keras.layers.Dense(1)]
-    model = Counting([keras.Input((4,)), *layers])
+    layers = [keras.layers.Dense(3), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)]
+    model = Counting([keras.Input((4,)), *layers, keras.layers.Dense(1)])
     model.asked = keras.Variable(0, dtype="int32", trainable=False)
     model.compile("adam", "mse", metrics=["mae", keras.metrics.R2Score(), Rows("int32"), Rows("float32")])
 data = np.zeros((10, 4), "float32"), np.zeros((10, 1), "float32")

@@ -121,7 +121,7 @@ def test_a_step_on_a_column_that_no_step_made_is_refused(tmp_path: Path) -> None
     with pytest.raises(UserCodeError) as refused:
         features(spec, {"x": [1.0], "y": [1.0]}, folder=tmp_path)
     [problem] = refused.value.problems
-    assert (problem.field, problem.got) == ("data.preprocess[1].standardize", "column `y`")
+    assert (problem.field, problem.got) == ("data.preprocess.1.standardize", "column `y`")
 
 
 def test_options_of_columns_and_labels_reach_the_rows() -> None:

@@ -141,8 +141,8 @@ def test_an_unknown_name_is_refused_with_the_nearest(make: Any, value: Any, fix:
 
 
 def test_a_problem_names_the_place_in_a_list_or_map() -> None:
-    assert refusal(metric, ["mse", "nope"]).field == "compile.metrics[1]"
-    assert refusal(metric, {"out": ["mse"], "side": ["mae", "nope"]}).field == "compile.metrics.side[1]"
+    assert refusal(metric, ["mse", "nope"]).field == "compile.metrics.1"
+    assert refusal(metric, {"out": ["mse"], "side": ["mae", "nope"]}).field == "compile.metrics.side.1"
     assert refusal(metric, [3]).got == "3"
 
 
@@ -238,10 +238,10 @@ def test_callbacks_by_name() -> None:
 @pytest.mark.parametrize(
     ("value", "field", "words"),
     [
-        ([{"TerminateOnNaN": None}, {"EarlyStoping": {}}], "callbacks[1]", "did you mean `EarlyStopping`?"),
-        ([{"early_stopping": {}}], "callbacks[0]", "did you mean `EarlyStopping`?"),
-        ([{"EarlyStopping": {"patienc": 2}}], "callbacks[0]", "unexpected keyword argument 'patienc'"),
-        ([{"LearningRateScheduler": None}], "callbacks[0]", "'schedule'"),
+        ([{"TerminateOnNaN": None}, {"EarlyStoping": {}}], "callbacks.1", "did you mean `EarlyStopping`?"),
+        ([{"early_stopping": {}}], "callbacks.0", "did you mean `EarlyStopping`?"),
+        ([{"EarlyStopping": {"patienc": 2}}], "callbacks.0", "unexpected keyword argument 'patienc'"),
+        ([{"LearningRateScheduler": None}], "callbacks.0", "'schedule'"),
     ],
 )
 def test_callbacks_that_keras_does_not_have(value: Any, field: str, words: str) -> None:
@@ -282,7 +282,7 @@ def test_layers_make_a_sequential_model() -> None:
 )
 def test_a_layer_that_keras_does_not_take_is_refused_where_it_stands(layer: dict[str, Any], words: str) -> None:
     problem = refusal(keras_objects.build_layers, [{"Flatten": None}, layer])
-    assert problem.field == "model.layers[1]"
+    assert problem.field == "model.layers.1"
     assert words in str(problem)
 
 

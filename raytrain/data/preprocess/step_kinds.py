@@ -122,7 +122,7 @@ class Step:
 
     @property
     def _field(self) -> str:
-        return f"data.preprocess[{self.index}].{self.step.kind}"
+        return f"data.preprocess.{self.index}.{self.step.kind}"
 
     def _place(self, column: str) -> StepField:
         return StepField(self._field, column)

@@ -142,7 +142,10 @@ def _noted(call: Call, layer: Any, args: Any, kwargs: Any) -> Any:
 def _may_mix(operation: Any) -> bool:
     if ways.is_overruled(operation) or not isinstance(operation, keras.Layer):
         return True
-    if isinstance(operation, keras.layers.Lambda) or not is_of_keras(type(operation).call):
+    call = type(operation).call
+    if call is keras.layers.BatchNormalization.call:  # whose rows `batch_normalization` sees to
+        return False
+    if isinstance(operation, keras.layers.Lambda) or not is_of_keras(call):
         return True
     return 0 in tree.flatten(getattr(operation, "axis", None))
 

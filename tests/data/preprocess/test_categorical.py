@@ -36,7 +36,7 @@ def test_one_hot_of_whole_numbers_is_that_of_scikit_learn(dtype: Any) -> None:
     [([0, 3], "values from 0 to 3"), ([-1, 2], "values from -1 to 2"), ([0.5, 1.0], "values from 0.5 to 1.0")],
 )
 def test_one_hot_refuses_what_is_no_class(values: list[float], got: str) -> None:
-    assert refused({"one_hot": X | {"classes": 3}}, [0, 1], values) == ("data.preprocess[0].one_hot", got)
+    assert refused({"one_hot": X | {"classes": 3}}, [0, 1], values) == ("data.preprocess.0.one_hot", got)
 
 
 @pytest.mark.parametrize("values", [["b", "a", "c"], [7, -1, 9], [0.5, 0.25, 1.5], [True, False, True]])
@@ -64,9 +64,9 @@ def test_what_train_does_not_have_is_zeros_if_that_is_wanted() -> None:
 @pytest.mark.parametrize("kind", ["encode", "one_hot"])
 def test_what_train_does_not_have_is_refused_by_name(kind: str) -> None:
     got = "d, e in column `x`, which no train row has"
-    assert refused({kind: X}, ["a", "b"], ["a", "d", "e"]) == (f"data.preprocess[0].{kind}", got)
+    assert refused({kind: X}, ["a", "b"], ["a", "d", "e"]) == (f"data.preprocess.0.{kind}", got)
     assert refused({kind: X}, [1, 2], [2, 3]) == (
-        f"data.preprocess[0].{kind}",
+        f"data.preprocess.0.{kind}",
         "3 in column `x`, which no train row has",
     )
 
@@ -97,7 +97,7 @@ def test_lists_are_padded() -> None:
     lists = {"x": [[1.5], [2, 3]]}
     assert features(job({"pad": X | {"length": 2, "value": 9}}), lists).tolist() == [[1.5, 9], [2, 3]]
     assert refused({"pad": X | {"length": 1, "truncate": False}}, [[1], [2, 3]]) == (
-        "data.preprocess[0].pad",
+        "data.preprocess.0.pad",
         "a list of 2 elements in column `x`",
     )
 
@@ -125,7 +125,7 @@ def test_tokens_are_counted_by_their_hash() -> None:
 @pytest.mark.parametrize("kind", ["count", "hash", "tokenize"])
 def test_numbers_are_no_text(kind: str) -> None:
     step = {kind: X | ({"features": 4} if kind == "hash" else {})}
-    assert refused(step, [1, 2])[0] == f"data.preprocess[0].{kind}"
+    assert refused(step, [1, 2])[0] == f"data.preprocess.0.{kind}"
 
 
 def test_values_of_several_kinds_are_refused(tmp_path: Any) -> None:

@@ -138,7 +138,7 @@ def test_rows_without_a_gap_have_the_type_of_those_with_one() -> None:
 def test_columns_that_a_step_cannot_change(step: dict[str, Any], train: list[Any], got: str) -> None:
     with pytest.raises(UserCodeError) as refused:
         features(job(step), {"x": train})
-    assert refused.value.problems[0].field == f"data.preprocess[0].{next(iter(step))}"
+    assert refused.value.problems[0].field == f"data.preprocess.0.{next(iter(step))}"
     assert refused.value.problems[0].got == got
 
 
