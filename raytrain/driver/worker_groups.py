@@ -148,7 +148,7 @@ class WorkerGroups:
                     mailbox=self._mailbox,
                     group=self._group,
                     fall_backs=self._fall_backs,
-                    is_proven=self._is_proven(),
+                    proven=self._proven(),
                 ),
                 self._trainers,
             )
@@ -156,12 +156,9 @@ class WorkerGroups:
         steps_per_epoch = self._dataset.plans_for(self._workers)["train"].steps
         return _end(self._workers, result, reader, monitor, progress, steps_per_epoch)
 
-    def _is_proven(self) -> bool:
-        """Whether as many workers of this run have proven their answer before, as the job's code is computed anyway."""
-        proven = self._recorder.summary.answer
-        if not isinstance(proven, events.AnswerProven) or proven.over_all_rows:
-            return False
-        return proven.workers == self._workers
+    def _proven(self) -> events.AnswerProven | None:
+        answer = self._recorder.summary.answer
+        return answer if isinstance(answer, events.AnswerProven) else None
 
     def _serve(self) -> contextlib.AbstractContextManager[Shards]:
         def notice(text: str) -> None:

@@ -110,7 +110,8 @@ class AnswerProven(Event):
     """First steps of the workers came to what one process came to, on the same rows.
 
     `largest`: the largest difference, relative to the quantity's own size; `set_aside`: what was made equal for it;
-    `over_all_rows`: what every worker computes from all workers' rows, since they gave another answer without.
+    `over_all_rows`: what every worker computes from all workers' rows, since they gave another answer without;
+    `holds_for`: the versions, and a digest of what else decides a step, that it need not be proven for again.
     """
 
     type: ClassVar[str] = "answer_proven"
@@ -118,6 +119,7 @@ class AnswerProven(Event):
     workers: int
     set_aside: list[str] = field(default_factory=list)
     over_all_rows: list[str] = field(default_factory=list)
+    holds_for: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

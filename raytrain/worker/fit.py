@@ -35,7 +35,7 @@ from raytrain.worker.checkpoints.compile_state import CompileState
 from raytrain.worker.checkpoints.learning_rate_cut import FallBacks
 from raytrain.worker.checkpoints.object_storage import publish_checkpoint
 from raytrain.worker.checkpoints.restore_checkpoint import newest_checkpoint
-from raytrain.worker.exact.batch_normalization import plain_layers, synchronized
+from raytrain.worker.exact.batch_normalization import synchronized, tell_of_plain_layers
 from raytrain.worker.exact.keras_patches import build_if_possible, mend
 from raytrain.worker.feed import Feed
 from raytrain.worker.heartbeat import Position
@@ -43,6 +43,7 @@ from raytrain.worker.load_base import defined_in
 from raytrain.worker.open_feeds import make_feeds, set_steps_per_execution
 from raytrain.worker.own_steps import make_ready, refuse_without_train_function, use_own_steps
 from raytrain.worker.process_setup import own_address, release_port
+from raytrain.worker.proof.holds_for import holds_for
 from raytrain.worker.proof.verdict import prove_if_needed
 from raytrain.worker.reporting_hook import Channel, scalars
 from raytrain.worker.step_sync import TrainingLeft
@@ -62,7 +63,7 @@ class WorkerJob:
         base_model: the saved model to start from, if any.
         group: which worker group of the attempt this is.
         fall_backs: how often training has fallen back from a loss that was no finite number.
-        is_proven: as many workers have proven before that they give the answer of one.
+        proven: what workers of this run have proven before of their answer, if anything.
         position: where this rank is, for those who watch it.
         observers: called after all other callbacks; they change nothing.
     """
@@ -75,7 +76,7 @@ class WorkerJob:
     base_model: Path | None = None
     group: int = 0
     fall_backs: int = 0
-    is_proven: bool = False
+    proven: events.AnswerProven | None = None
     position: Position = field(default_factory=Position)
     observers: Sequence[keras.callbacks.Callback] = ()
 
@@ -109,8 +110,8 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
     told_of: list[keras.layers.Layer] = []
 
     def tell_of_plain() -> None:
-        if not told_of:
-            told_of.extend(_tell_of_plain(model, spec, strategy, notice))
+        if not told_of and not spec.fit.sync_batch_norm:
+            told_of.extend(tell_of_plain_layers(model, workers=strategy.num_replicas_in_sync, notice=notice))
 
     def before_tracing() -> None:
         fall_backs.lower_new(model)
@@ -137,10 +138,15 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
             _build(model, strategy, feeds["train"])
             tell_of_plain()
             _announce_model(model, job, channel)
-            if not job.is_proven:
-                prove_if_needed(
-                    model, spec, strategy, feeds, lambda event: _tell(channel, event) if rank == 0 else None
-                )
+            prove_if_needed(
+                model,
+                spec,
+                strategy,
+                feeds,
+                lambda event: _tell(channel, event) if rank == 0 else None,
+                holds_for=holds_for(spec, job.folder),
+                proven=job.proven,
+            )
             if snapshot is not None and rank == 0:
                 go_on_after(declared, snapshot.epoch)
             if snapshot is not None:
@@ -208,20 +214,6 @@ def _make_what_a_step_makes(model: keras.Model, feed: Feed, snapshot: checkpoint
         model.train_function.trace(feed.example_chunk())
     elif len(deciding(model)) != len(snapshot.variables):
         model.train_function(iter([feed.example_chunk()]))
-
-
-def _tell_of_plain(
-    model: keras.Model, spec: JobSpec, strategy: tf.distribute.Strategy, notice: Callable[[str], None]
-) -> list[keras.layers.BatchNormalization]:
-    """Tells what BatchNormalization does here where it is trained as it is; returns of which layers."""
-    plain = plain_layers(model)
-    if spec.fit.sync_batch_norm or not plain or strategy.num_replicas_in_sync == 1:
-        return []
-    notice(
-        f"BatchNormalization (layer {plain[0].name}) normalises each worker's part of a batch by itself, so the"
-        " result depends on the number of workers; fit.sync_batch_norm=true takes the whole batch"
-    )
-    return plain
 
 
 def _finish(

@@ -102,14 +102,17 @@ def write_summary(model: keras.Model, path: Path) -> None:
 
 def copy_code(folder: Path, target: Path) -> None:
     """Keeps the user's own Python files with the run: a saved model may need them to be loaded."""
-    for file in folder.rglob("*.py"):
-        if file.relative_to(folder).parts[0].startswith(PREFIX):
-            continue
+    for file in code_files(folder):
         place = target / file.relative_to(folder)
         place.parent.mkdir(parents=True, exist_ok=True)
         aside = place.with_name(f".{place.name}.tmp")
         shutil.copyfile(file, aside)
         aside.replace(place)
+
+
+def code_files(folder: Path) -> list[Path]:
+    """The user's own Python files."""
+    return [file for file in folder.rglob("*.py") if not file.relative_to(folder).parts[0].startswith(PREFIX)]
 
 
 def _make(model: keras.Model, folder: Path, paths: RunPaths, notice: Callable[[str], None]) -> Path:

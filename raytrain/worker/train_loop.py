@@ -21,7 +21,7 @@ from raytrain import protocol
 from raytrain.data.tiers.worker_shards import Shards
 from raytrain.errors import Problem, UserCodeError
 from raytrain.run.copy_output import copy_output
-from raytrain.run.events import Warned
+from raytrain.run.events import AnswerProven, Warned
 from raytrain.run.run_paths import RunPaths
 from raytrain.spec.request import JobRequest
 from raytrain.user_code import describe_failure
@@ -40,7 +40,7 @@ class LoopConfig:
         shards: where its rows are.
         group: which worker group of the attempt this is.
         fall_backs: how often training has fallen back from a loss that was no finite number.
-        is_proven: as many workers have proven before that they give the answer of one.
+        proven: what workers of this run have proven before of their answer, if anything.
     """
 
     request: str
@@ -50,7 +50,7 @@ class LoopConfig:
     mailbox: Any
     group: int
     fall_backs: int = 0
-    is_proven: bool = False
+    proven: AnswerProven | None = None
 
 
 class MailboxChannel:
@@ -122,7 +122,7 @@ def train_loop(config: dict[str, LoopConfig]) -> None:
                 base_model=folder / request.base_model if request.base_model else None,
                 group=loop.group,
                 fall_backs=loop.fall_backs,
-                is_proven=loop.is_proven,
+                proven=loop.proven,
                 position=position,
             ),
             channel,

@@ -35,7 +35,8 @@ class Case:
 
     `files`: what else lies in the job's folder, by path; `base`: the saved model that the model function is given.
     `fault`: as in RAYTRAIN_FAULT; `asks`: at which of the chief's questions to the driver it is asked for what;
-    `cached`: whether each worker has its own rows only, as in the sharded tier.
+    `proven`: what the run has proven of its answer before; `cached`: whether each worker has its own rows only, as in
+    the sharded tier.
     """
 
     model_py: str
@@ -46,6 +47,7 @@ class Case:
     fault: str = ""
     asks: dict[int, str] = field(default_factory=dict)
     fall_backs: int = 0
+    proven: events.AnswerProven | None = None
     cached: bool = False
 
     def job_spec(self, workers: int) -> JobSpec:
@@ -189,6 +191,7 @@ def _train(case: Case, root: Path, rank: int, workers: int) -> Outcome:
             paths=paths,
             base_model=case.base,
             fall_backs=case.fall_backs,
+            proven=case.proven,
         )
         history: list[dict[str, float]] = []
         with _noted(history):

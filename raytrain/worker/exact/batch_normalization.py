@@ -31,6 +31,19 @@ def synchronized_layers(model: keras.Model) -> list[keras.layers.BatchNormalizat
     return [layer for layer in _layers(model) if _is_synchronized(layer)]
 
 
+def tell_of_plain_layers(
+    model: keras.Model, *, workers: int, notice: Callable[[str], None]
+) -> list[keras.layers.BatchNormalization]:
+    """Tells what they do where several workers train; returns those that it was told of."""
+    plain = plain_layers(model) if workers > 1 else []
+    if plain:
+        notice(
+            f"BatchNormalization (layer {plain[0].name}) normalises each worker's part of a batch by itself, so the"
+            " result depends on the number of workers; fit.sync_batch_norm=true takes the whole batch"
+        )
+    return plain
+
+
 @contextlib.contextmanager
 def synchronized() -> Iterator[None]:
     """Every layer takes the global batch's statistics while the block runs; the saved model is the user's own."""

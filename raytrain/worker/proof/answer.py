@@ -16,7 +16,7 @@ from raytrain.data.packed import Arrays
 from raytrain.worker.feed import Feed
 from raytrain.worker.proof.observed import Difference, Observed, differences
 from raytrain.worker.proof.own_code import own_layers
-from raytrain.worker.proof.remedies import Remedy, remedies
+from raytrain.worker.proof.remedies import Remedy, named, remedies
 from raytrain.worker.proof.set_aside import set_aside
 from raytrain.worker.proof.telling_rows import batches_of
 from raytrain.worker.proof.trial import Trial
@@ -24,7 +24,6 @@ from raytrain.worker.strategy import sum_over_workers
 
 _ALLOWED = {"float16": 5e-2, "bfloat16": 5e-2}
 _ALLOWED_OF_OTHERS = 2e-4
-_STEPS = {"train": "train_step", "validation": "test_step"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +76,27 @@ def prove(
     )
 
 
+def take_again(
+    model: keras.Model, strategy: tf.distribute.Strategy, feeds: Mapping[str, Feed], names: Sequence[str]
+) -> bool:
+    """Computes over all rows what was seen before to need it; false where it cannot be told by the names."""
+    steps = _stepping(feeds)
+    batches = {name: batches_of(feed.example, feed.plan)[0] for name, feed in steps.items()}
+    with set_aside(model):
+        for name, feed in steps.items():
+            Trial(model, strategy, feed, step=name).make_variables(batches[name])
+    remedy = named(model, names, batches["train_step"])
+    if remedy is not None:
+        remedy.take()
+    return remedy is not None
+
+
+def _stepping(feeds: Mapping[str, Feed]) -> dict[str, Feed]:
+    """The model's methods that steps are taken by, and some rows for each."""
+    tested = feeds.get("validation", feeds.get("test"))
+    return {"train_step": feeds["train"]} | ({} if tested is None else {"test_step": tested})
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Step:
     """A training or a test step, the batches that it is tried on, and what one process makes of each.
@@ -97,10 +117,8 @@ class _Proof:
         self._allowed = allowed_for(model)
         self._steps: list[_Step] = []
         self.cannot_repeat: list[str] = []
-        for split, name in _STEPS.items():
-            feed = feeds.get(split)
-            if feed is not None:
-                self._begin(Trial(model, strategy, feed, step=name), batches_of(feed.example, feed.plan), name)
+        for name, feed in _stepping(feeds).items():
+            self._begin(Trial(model, strategy, feed, step=name), batches_of(feed.example, feed.plan), name)
 
     def _begin(self, trial: Trial, batches: list[Arrays], name: str) -> None:
         trial.make_variables(batches[0])

@@ -15,6 +15,9 @@ from raytrain.data.packed import Arrays, bytes_per_row
 from raytrain.worker.exact import ways, whole_step
 from raytrain.worker.exact.metric_pooling import alike, forget_alike
 from raytrain.worker.exact.ways import Reason, Way
+from raytrain.worker.proof.own_code import own_layers
+
+_WHOLE = "the whole step"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,7 @@ class Remedy:
 
     @property
     def names(self) -> list[str]:
-        return ["the whole step"] if self.is_whole else [_name(owner) for owner in self.owners]
+        return [_WHOLE] if self.is_whole else [_name(owner) for owner in self.owners]
 
     def take(self) -> Taken:
         """From the next tracing on, all of it is computed over all rows."""
@@ -72,13 +75,7 @@ def remedies(
         mixing: the layers that were seen to make something else of a row when it comes with other rows.
         rows: some of the run's.
     """
-    judging = [
-        choice.owner
-        for choice in ways.choices()
-        if choice.way is Way.OWN_ROWS
-        and choice.reason is not Reason.OF_KERAS
-        and not isinstance(choice.owner, keras.Layer)
-    ]
+    judging = _judging()
     together = [*mixing, *judging]
     for owners in (mixing, judging, together if mixing and judging else []):
         if owners:
@@ -86,6 +83,26 @@ def remedies(
             yield Remedy(owners=unique, row_bytes=_row_bytes(unique))
     if may_be_whole:
         yield Remedy(model=model, row_bytes=bytes_per_row(rows))
+
+
+def named(model: keras.Model, names: Sequence[str], rows: Arrays) -> Remedy | None:
+    """The one of these names, which was taken before; None where the names do not tell which it is."""
+    if names == [_WHOLE]:
+        return Remedy(model=model, row_bytes=bytes_per_row(rows))
+    every = {id(owner): owner for owner in (*own_layers(model), *_judging())}
+    owners = tuple(owner for owner in every.values() if _name(owner) in names)
+    return Remedy(owners=owners) if sorted(_name(owner) for owner in owners) == sorted(names) else None
+
+
+def _judging() -> list[Any]:
+    """The losses, metrics and regularizers that a worker computes from its own rows."""
+    return [
+        choice.owner
+        for choice in ways.choices()
+        if choice.way is Way.OWN_ROWS
+        and choice.reason is not Reason.OF_KERAS
+        and not isinstance(choice.owner, keras.Layer)
+    ]
 
 
 def _row_bytes(owners: Sequence[Any]) -> int | None:

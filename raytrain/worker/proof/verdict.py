@@ -16,7 +16,8 @@ from raytrain.formatting import size
 from raytrain.run import events
 from raytrain.spec.job import JobSpec
 from raytrain.worker.feed import Feed
-from raytrain.worker.proof.answer import Answer, prove
+from raytrain.worker.proof.answer import Answer, prove, take_again
+from raytrain.worker.proof.holds_for import is_proven
 from raytrain.worker.proof.own_code import own_parts
 from raytrain.worker.proof.remedies import Remedy
 
@@ -34,14 +35,23 @@ def prove_if_needed(
     strategy: tf.distribute.Strategy,
     feeds: Mapping[str, Feed],
     tell: Callable[[events.Event], None],
+    *,
+    holds_for: str = "",
+    proven: events.AnswerProven | None = None,
 ) -> None:
     """Proves the answer of several workers that train with code of the user's own, and tells what came of it.
+
+    Args:
+        holds_for: what the proof will hold for.
+        proven: what the run has proven before, which is not done again where it holds for the same.
 
     Raises:
         AnswerDiffers: they are not proven to give the answer of one process, and `fit.answer` requires that.
     """
     workers = strategy.num_replicas_in_sync
     if workers == 1 or spec.fit.answer == "any" or not own_parts(model):
+        return
+    if proven is not None and is_proven(proven, holds_for, workers) and _go_on(model, strategy, feeds, proven):
         return
     required = spec.fit.answer == "require"
     try:
@@ -61,11 +71,35 @@ def prove_if_needed(
         _tell_unproven(f"{answer.cannot_repeat[0]} draws random numbers of its own", spec, workers, tell)
     else:
         over = answer.remedy.names if answer.remedy else []
-        tell(events.AnswerProven(largest=answer.largest, workers=workers, set_aside=aside, over_all_rows=over))
+        tell(
+            events.AnswerProven(
+                largest=answer.largest, workers=workers, set_aside=aside, over_all_rows=over, holds_for=holds_for
+            )
+        )
     if answer.remedy is not None:
         tell(events.Warned(message=_cost(answer.remedy, workers, feeds["train"].plan.batch_rows(0))))
-        model.make_train_function(force=True)
-        model.make_test_function(force=True)
+        _trace_anew(model)
+
+
+def _go_on(
+    model: keras.Model, strategy: tf.distribute.Strategy, feeds: Mapping[str, Feed], proven: events.AnswerProven
+) -> bool:
+    """Whether what was proven before can be relied on; what it needs computed over all rows, is so again."""
+    if not proven.over_all_rows:
+        return True
+    try:
+        if not take_again(model, strategy, feeds, proven.over_all_rows):
+            return False
+    except Exception:  # noqa: BLE001  the user's code, which is tried anew
+        traceback.print_exc()  # into the rank's log
+        return False
+    _trace_anew(model)
+    return True
+
+
+def _trace_anew(model: keras.Model) -> None:
+    model.make_train_function(force=True)
+    model.make_test_function(force=True)
 
 
 def _tell_unproven(why: str, spec: JobSpec, workers: int, tell: Callable[[events.Event], None]) -> None:

@@ -65,6 +65,40 @@ def test_a_layer_that_is_seen_to_mix_rows_is_handed_all_of_them(pools: Pools, tm
     assert is_equal(outcome, reference)
 
 
+@pytest.mark.parametrize("name", ["layer: segments", "step: pairs"])
+def test_what_a_run_has_proven_before_is_not_proven_again(name: str, pools: Pools, tmp_path: Path) -> None:
+    """The second is one where the whole step is computed over all rows."""
+    tried = case(COUPLED[name], "require")
+    first = pools(2).run(tried, tmp_path / "first")[0]
+    [proven] = first.of(events.AnswerProven)
+    assert proven.over_all_rows
+    again = pools(2).run(replace(tried, proven=proven), tmp_path / "again")[0]
+    assert not again.of(events.AnswerProven) + again.of(events.Warned)
+    np.testing.assert_equal(again.weights, first.weights)
+    for other in (
+        replace(tried, model_py=tried.model_py + "# changed\n"),
+        replace(tried, proven=replace(proven, workers=3)),
+    ):
+        of_other = replace(other, proven=other.proven or proven)
+        assert pools(2).run(of_other, tmp_path / "other")[0].of(events.AnswerProven)
+
+
+TESTED = """
+    def test_step(self, data):
+        x, y = data
+        return {"pairs": of(self(x, training=False))}
+
+
+def build_model"""
+
+
+def test_a_test_step_is_proven_without_validation_rows_too(pools: Pools, tmp_path: Path) -> None:
+    model_py = COUPLED["step: pairs"].replace("\n\ndef build_model", TESTED, 1).replace(" * of(y_pred)", "")
+    only_tested = {"train": SPLITS["train"], "test": SPLITS["validation"]}
+    [differs] = pools(2).run(replace(case(model_py), splits=only_tested), tmp_path)[0].of(events.AnswerDiffers)
+    assert differs.what == ["result pairs"]
+
+
 def test_a_step_that_mixes_rows_is_named_and_the_run_goes_on(pools: Pools, tmp_path: Path) -> None:
     outcome, _ = trained(COUPLED["step: pairs"], pools, tmp_path)
     assert outcome.reason == "completed"
