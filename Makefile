@@ -29,8 +29,8 @@ test-all: install  ## run the rest: faults, conformance, every source and job
 search: install  ## try the tests of properties on thousands of new cases
 	$(PYTEST) -m "hypothesis and not thorough" --hypothesis-profile=search
 
-conformance: install  ## hold 1, 2 and 3 workers against plain Keras and print the table
-	CONFORMANCE_WORKERS=1,2,3 $(PYTEST) -q tests/conformance
+conformance: install  ## hold 1, 2 and 3 workers, and the proof, against plain Keras and print the table
+	CONFORMANCE_WORKERS=1,2,3 $(PYTEST) -q tests/conformance tests/worker/proof
 
 chaos: install  ## let every fault happen, about 90 minutes, and print what it came to
 	CHAOS=full $(PYTEST) -q -rN --tb=short tests/chaos

@@ -127,9 +127,6 @@ def test_noise_is_no_difference_and_the_jobs_folder_is_left_as_it_is(make_folder
         *(
             pytest.param(*case, marks=pytest.mark.thorough)
             for case in [
-                ("sgd", "sdg", 7, "compile.optimizer", "`sdg`", "SGD"),
-                ("[accuracy]", "[acuracy]", 9, "compile.metrics.0", "`acuracy`", "accuracy"),
-                ("Dense:", "Dens:", 5, "model.layers.1", "`Dens`", "Dense"),
                 ("monitor:", "monitr:", 11, "callbacks.0", "EarlyStopping with {'monitr': 'loss'}", ""),
                 ("[4]", "[5]", 12, "data.features", "features, rows of shape (4,)", "Input"),
                 ("2: 2.0", "12: 2.0", 15, "fit.class_weight", "a weight of class 12", ""),
