@@ -15,11 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from raytrain import formatting
-from raytrain.client.display.run_phrases import waiting_for
-from raytrain.client.display.terminal import clean, terminal_console
+from raytrain.clean_text import clean
+from raytrain.client.display.terminal import terminal_console
 from raytrain.client.watch import Idle, StatusChange
 from raytrain.run import events
 from raytrain.run.event_lines import event_line
+from raytrain.run.status_words import waiting_for
 from raytrain.run.summary import RunSummary
 
 _EPOCHS_SHOWN = 10
