@@ -29,6 +29,7 @@ VERBS = {
     "list": "List the runs submitted from this machine, newest first.",
     "logs": "Print the log of a run's driver or of one worker.",
     "metrics": "Print a run's metrics, one row an epoch.",
+    "report": "Write a run as one HTML page to keep.",
     "wait": "Wait until a run ends; the exit code tells how.",
     "stop": "Stop a run and wait until it has stopped.",
     "resume": "Take up a run that has ended or was lost.",

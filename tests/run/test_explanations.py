@@ -123,7 +123,10 @@ def test_epochs_that_become_slower() -> None:
 def test_workers_that_are_lost_again_and_again() -> None:
     head: dict[str, Any] = {"run": lives.RUN, "attempt": 1, "time": lives.SUBMITTED_AT}
     error = lives.Failure(kind="WorkerLost", message="gone")
-    lost = [events.WorkerLost(**head, message="gone", ranks=[1]), events.GroupFailed(**head, error=error, retrying=True)]
+    lost = [
+        events.WorkerLost(**head, message="gone", ranks=[1]),
+        events.GroupFailed(**head, error=error, retrying=True),
+    ]
     assert said(run_of(falling(3), more=lost)) == {}
     assert "2 times for rank 1" in said(run_of(falling(3), more=[*lost, *lost]))["restarting"]
 
