@@ -11,7 +11,7 @@ from raytrain.report.thinning import Point, is_finite, thin
 from raytrain.run.epoch_row import EpochRow
 
 WIDTH, HEIGHT = 560, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 14, 12, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 24, 12, 34
 _MOST_POINTS = 300
 _MOST_CHARTS = 12
 _DECADES = 3  # that values span on an axis that is logarithmic

@@ -77,6 +77,8 @@ class Accounting:
             case events.GroupFailed() | events.WorkerLost() | events.Hung():
                 self._spend(Spent.LOST, until=event.time)
                 self._failed = True
+            case events.RunFinished(status="FAILED"):
+                self._spend(Spent.LOST, until=event.time)
             case events.TestEnd() | events.ModelSaved() | events.RunFinished():
                 self._spend(Spent.ENDING, until=event.time)
 
