@@ -56,7 +56,9 @@ def charts(rows: Sequence[EpochRow], best: int | None) -> list[Chart]:
     names = list(dict.fromkeys(name.removeprefix("val_") for row in rows for name in row.metrics))
     drawn = []
     for name in names[:_MOST_CHARTS]:
-        series = {key: [(row.epoch, row.metrics.get(key)) for row in rows] for key in (name, f"val_{name}")}
+        series: dict[str, list[Point]] = {
+            key: [(row.epoch, row.metrics.get(key)) for row in rows] for key in (name, f"val_{name}")
+        }
         drawn.append(_chart(name, series, best))
     rates: list[Point] = [(row.epoch, row.learning_rate) for row in rows]
     drawn.append(_chart(LEARNING_RATE, {LEARNING_RATE: rates}, None))

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,7 +128,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "seconds": formatting.seconds,
         "metric": formatting.metric,
         "count": formatting.count,
@@ -136,6 +136,7 @@ def _template() -> jinja2.Template:
         "utc": _utc,
         "codes": _codes,
     }
+    environment.filters.update(filters)
     return environment.get_template("run.html")
 
 

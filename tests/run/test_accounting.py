@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from raytrain.errors import Failure
 from raytrain.run import events
 from raytrain.run.accounting import Accounting, Spent
 from raytrain.run.events import Event
@@ -58,7 +59,7 @@ def test_waiting_for_room_and_for_rows_is_told_from_work() -> None:
 
 
 def test_what_a_failure_cost() -> None:
-    error = lives.Failure(kind="WorkerLost", message="gone")
+    error = Failure(kind="WorkerLost", message="gone")
     again = lives.beginning()[0]
     spent = account(
         [

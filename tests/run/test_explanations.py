@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raytrain.errors import Failure
 from raytrain.run import events
 from raytrain.run.explanations import ONE_CLASS
 from raytrain.run.summary import RunSummary, summarize
@@ -122,7 +123,7 @@ def test_epochs_that_become_slower() -> None:
 
 def test_workers_that_are_lost_again_and_again() -> None:
     head: dict[str, Any] = {"run": lives.RUN, "attempt": 1, "time": lives.SUBMITTED_AT}
-    error = lives.Failure(kind="WorkerLost", message="gone")
+    error = Failure(kind="WorkerLost", message="gone")
     lost = [
         events.WorkerLost(**head, message="gone", ranks=[1]),
         events.GroupFailed(**head, error=error, retrying=True),
