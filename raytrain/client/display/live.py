@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from typing import TextIO
@@ -16,7 +15,9 @@ from rich.text import Text
 
 from raytrain import formatting
 from raytrain.clean_text import clean
-from raytrain.client.display.terminal import terminal_console
+from raytrain.client.display.pace import left_s, pace, within_epoch
+from raytrain.client.display.sparkline import sparkline
+from raytrain.client.display.terminal import can_draw_blocks, terminal_console
 from raytrain.client.watch import Idle, StatusChange
 from raytrain.run import events
 from raytrain.run.event_lines import event_line
@@ -24,7 +25,9 @@ from raytrain.run.status_words import waiting_for
 from raytrain.run.summary import RunSummary
 
 _EPOCHS_SHOWN = 10
-_BAR_WIDTH = 30
+_BAR_WIDTH = 24
+_METRIC_WIDTH, _BESIDE_METRICS = 9, 28
+_MOST_CURVES, _LEAST_CURVE, _WIDEST_CURVE = 6, 8, 60
 _REFRESH_PER_S = 4
 
 
@@ -33,6 +36,7 @@ class LiveDisplay:
 
     def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = terminal_console(stream)
+        self._blocks = can_draw_blocks(stream)
         self._clock = clock
         self._began_at = self._last_epoch_at = clock()
         self._job_message = ""
@@ -73,14 +77,32 @@ class LiveDisplay:
             waited_s=now - self._began_at,
             since_epoch_s=now - self._last_epoch_at,
             job_message=self._job_message,
+            width=self._console.width,
+            blocks=self._blocks,
         )
 
 
-def picture(summary: RunSummary, *, waited_s: float, since_epoch_s: float, job_message: str = "") -> RenderableType:
-    """The table as it stands: a head line, the last epochs, and what goes on now."""
+def picture(
+    summary: RunSummary,
+    *,
+    waited_s: float,
+    since_epoch_s: float,
+    job_message: str = "",
+    width: int = 120,
+    blocks: bool = True,
+) -> RenderableType:
+    """The table as it stands: a head line, the last epochs, their curves, and what goes on now.
+
+    Args:
+        width: letters that a line may have.
+        blocks: whether curves may be drawn of block characters.
+    """
     parts: list[RenderableType] = [_head(summary)]
     if summary.epochs:
-        parts.append(_epochs(summary))
+        parts.append(_epochs(summary, width))
+    if len(summary.epochs) > 1:
+        parts.append(_curves(summary, width, blocks))
+    parts += [Text(f"likely: {clean(cause.text)}", style="yellow") for cause in summary.explanations()]
     if not summary.status.is_terminal:
         now = _progress(summary, since_epoch_s) if summary.epochs else _waiting(summary, waited_s, job_message)
         parts.append(now)
@@ -101,9 +123,10 @@ def _waiting(summary: RunSummary, waited_s: float, job_message: str) -> Renderab
     return Spinner("line", Text(f"{clean(waiting_for(summary, job_message))}  {waited_s:.0f}s"))
 
 
-def _epochs(summary: RunSummary) -> Table:
+def _epochs(summary: RunSummary, width: int) -> Table:
+    """The last epochs, with as many metrics as there is room for; the curves below have the others, too."""
     rows = summary.epoch_rows()
-    names = summary.metric_names()
+    names = _fitting(summary.metric_names(), width - _BESIDE_METRICS)
     best = summary.best.epoch if summary.best else None
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("epoch", *names, "time", "rows/s"):
@@ -111,28 +134,58 @@ def _epochs(summary: RunSummary) -> Table:
     for row in rows[-_EPOCHS_SHOWN:]:
         number = f"{row.epoch + 1}/{summary.epochs_planned}" if summary.epochs_planned else str(row.epoch + 1)
         cells = [formatting.metric(row.metrics.get(name)) for name in names]
-        pace = [formatting.seconds(row.epoch_s), formatting.count(row.rows_per_s)]
-        table.add_row(number, *cells, *pace, style="green" if row.epoch == best else None)
+        pace_cells = [formatting.seconds(row.epoch_s), formatting.count(row.rows_per_s)]
+        table.add_row(number, *cells, *pace_cells, style="green" if row.epoch == best else None)
+    return table
+
+
+def _fitting(names: list[str], room: int) -> list[str]:
+    """As many of the names as fit beside each other, one at least."""
+    used, kept = 0, []
+    for name in names:
+        used += max(len(clean(name)), _METRIC_WIDTH) + 1
+        if kept and used > room:
+            break
+        kept.append(name)
+    return kept
+
+
+def _curves(summary: RunSummary, width: int, blocks: bool) -> Table:
+    """A curve a metric, from its first value to its last."""
+    rows = summary.epoch_rows()
+    table = Table.grid(padding=(0, 1))
+    for name in summary.metric_names()[:_MOST_CURVES]:
+        values = [row.metrics.get(name) for row in rows]
+        room = max(_LEAST_CURVE, min(_WIDEST_CURVE, width - max(len(clean(name)), 12) - 2 * _METRIC_WIDTH - 6))
+        ends = f"{formatting.metric(values[0])} to {formatting.metric(values[-1])}"
+        curve = sparkline(values, width=room, plain=not blocks)
+        table.add_row(Text(clean(name), style="bold"), Text(curve, style="cyan", no_wrap=True), Text(ends))
     return table
 
 
 def _progress(summary: RunSummary, since_epoch_s: float) -> RenderableType:
     planned = max(summary.epochs_planned or 0, len(summary.epochs))
     done = max(summary.epochs) + 1
-    epoch_s = statistics.median([row.epoch_s for row in summary.epoch_rows()[-5:]])
-    part = min(since_epoch_s / epoch_s, 1.0) if epoch_s and done < planned else 0.0
-    left_s = max(0.0, (planned - done - part) * epoch_s)
+    part = within_epoch(summary, since_epoch_s)
     line = Table.grid(padding=(0, 2))
+    left = formatting.seconds(left_s(summary, since_epoch_s))
     cells: list[RenderableType] = [
         ProgressBar(total=planned, completed=done + part, width=_BAR_WIDTH),
         Text(f"{done}/{planned}"),
-        Text(f"{formatting.seconds(left_s)} left" if done < planned else "evaluating and saving"),
+        Text(f"{left} left" if done < planned else "evaluating and saving"),
     ]
+    if done < planned:
+        cells.append(Text(f"{part:.0%} of epoch {done + 1}"))
+    line.add_row(*cells)
+    return Group(Text(_standing(summary), style="green"), Text(pace(summary)), line)
+
+
+def _standing(summary: RunSummary) -> str:
+    """`best val_loss 0.2250 (epoch 4)  patience 3`."""
+    parts = []
     if summary.best:
         best = summary.best
-        name = clean(best.monitor)
-        cells.append(Text(f"best {name} {formatting.metric(best.value)} (epoch {best.epoch + 1})", style="green"))
+        parts.append(f"best {clean(best.monitor)} {formatting.metric(best.value)} (epoch {best.epoch + 1})")
     if summary.patience_left is not None:
-        cells.append(Text(f"patience {summary.patience_left}"))
-    line.add_row(*cells)
-    return line
+        parts.append(f"patience {summary.patience_left}")
+    return "  ".join(parts)

@@ -17,6 +17,15 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
+def can_draw_blocks(stream: TextIO) -> bool:
+    """Whether the encoding of `stream` has the blocks that curves are drawn of."""
+    try:
+        "▁█".encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
 def terminal_console(stream: TextIO) -> Console:
     """A rich console on a terminal; honours NO_COLOR, interprets no markup."""
     from rich.console import Console
