@@ -58,7 +58,7 @@ Job = Annotated[str, typer.Argument(metavar="JOB", help="A folder with a job.yam
 Runs = Annotated[
     list[str],
     typer.Argument(
-        metavar="RUN...",
+        metavar="RUN",
         help="Ids of runs, unambiguous beginnings of them, @last, or directories.",
         autocompletion=_complete_run,
     ),

@@ -21,10 +21,10 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write a run as one HTML file to keep: verdict, curves, timing, events, rows, environment and job.
+    """Write a run as one HTML page to keep.
 
-    It opens from disk without a network. The run's directory has the same page as report.html, written anew while the
-    run goes on.
+    Verdict, curves, timing, events, rows, environment and job; it opens from disk without a network. The run's
+    directory has the same page as report.html, written anew while the run goes on.
     """
     out = Output(json=json, quiet=quiet)
     written = get(run, address=address, storage=storage).report(file)

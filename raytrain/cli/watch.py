@@ -24,12 +24,12 @@ def command(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> ExitCode:
-    """Follow a run until it ends, or several side by side.
+    """Follow a run until it ends, or several.
 
-    A live table on a terminal, a line an epoch elsewhere; with --json one event a line. Ctrl-C leaves the run alone.
-    A run whose driver is lost is submitted again while this watches, as often as restarts.driver says.
-    Exit code 0 SUCCEEDED, 10 FAILED, 11 STOPPED, 12 unknown, 124 when --timeout passed; of several runs, that of the
-    first which did not succeed.
+    A live table on a terminal, in which several stand side by side; a line an epoch elsewhere; with --json one event a
+    line. Ctrl-C leaves the runs alone. A run whose driver is lost is submitted again while this watches, as often as
+    restarts.driver says. Exit code 0 SUCCEEDED, 10 FAILED, 11 STOPPED, 12 unknown, 124 when --timeout passed; of
+    several runs, that of the first which did not succeed.
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
     view, *others = [RunView(find(name, address=address, storage=storage)) for name in dict.fromkeys(run)]

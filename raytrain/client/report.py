@@ -32,8 +32,8 @@ class WrittenReport:
         return {"schema_version": SCHEMA_VERSION, "run": self.run, "report": str(self.file), "bytes": size}
 
 
-def page_of(record: RunRecord) -> str:
-    """The run's page as it stands now.
+def page_of(record: RunRecord, *, nonce: str = "") -> str:
+    """The run's page as it stands now; `nonce` as for `run_page`.
 
     Raises:
         NotFound: nothing is known of the run but its name.
@@ -51,7 +51,7 @@ def page_of(record: RunRecord) -> str:
         got = f"no event of {record.run}"
         fix = "--storage names the directory that holds the runs' directories"
         raise NotFound(Problem(got=got, expected="its events.jsonl, or its cluster", fix=fix))
-    return run_page(view.summary, history, JobFiles.of(directory_of(record)), now=time.time())
+    return run_page(view.summary, history, JobFiles.of(directory_of(record)), now=time.time(), nonce=nonce)
 
 
 def write_report(record: RunRecord, file: str | os.PathLike[str] | None = None) -> WrittenReport:

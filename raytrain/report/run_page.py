@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup, escape
-
 from raytrain import __version__, formatting
-from raytrain.clean_text import clean
 from raytrain.report.chart import Chart, charts
 from raytrain.report.glance import did_it_learn, how_long, what_next, why_it_stopped
 from raytrain.report.history import History
 from raytrain.report.spec_text import spec_text
+from raytrain.report.templating import templates, utc
 from raytrain.report.thinning import thin
 from raytrain.run.accounting import Spent
 from raytrain.run.epoch_row import EpochRow
@@ -32,7 +26,6 @@ from raytrain.spec.job import JobSpec
 from raytrain.spec.request import JobRequest
 from raytrain.spec.tier_choice import Tier
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _MOST_EPOCHS = 40
 _MOST_RANKS = 256
 _GROUPS = {
@@ -77,7 +70,7 @@ class RankLine:
     wait_share: float
 
 
-def run_page(summary: RunSummary, history: History, files: JobFiles, *, now: float) -> str:
+def run_page(summary: RunSummary, history: History, files: JobFiles, *, now: float, nonce: str = "") -> str:
     """The page.
 
     Args:
@@ -85,76 +78,43 @@ def run_page(summary: RunSummary, history: History, files: JobFiles, *, now: flo
         history: of the same events.
         files: how it was submitted.
         now: the moment of writing, seconds since the epoch.
+        nonce: of the response with which a server sends the page, which then renews itself; empty for a file.
     """
     rows = summary.epoch_rows()
     best = summary.best.epoch if summary.best else None
     drawn: list[Chart] = charts(rows, best)
-    return _template().render(
-        summary=summary,
-        history=history,
-        now=now,
-        version=__version__,
-        glance={
-            "Did it learn?": did_it_learn(summary),
-            "How long did it take?": how_long(summary, now),
-            "Why did it stop?": why_it_stopped(summary),
-        },
-        causes=summary.explanations(),
-        advice=what_next(summary),
-        commands=next_commands(summary),
-        charts=drawn,
-        epochs=_shown(rows, best),
-        metric_names=summary.metric_names()[:8],
-        best=best,
-        spent=_spent(history),
-        ranks=_ranks(history)[:_MOST_RANKS],
-        ranks_left_out=max(0, len(history.ranks) - _MOST_RANKS),
-        environment=_environment(summary, history, files),
-        spec=spec_text(files.spec) if files.spec else "",
-        again=_again(summary, files),
-        promise=_promise(files, history),
-        answer=answer_in_words(summary.answer),
-        link=_link(summary.dashboard_url),
+    return (
+        templates()
+        .get_template("run.html")
+        .render(
+            nonce=nonce,
+            summary=summary,
+            history=history,
+            now=now,
+            version=__version__,
+            glance={
+                "Did it learn?": did_it_learn(summary),
+                "How long did it take?": how_long(summary, now),
+                "Why did it stop?": why_it_stopped(summary),
+            },
+            causes=summary.explanations(),
+            advice=what_next(summary),
+            commands=next_commands(summary),
+            charts=drawn,
+            epochs=_shown(rows, best),
+            metric_names=summary.metric_names()[:8],
+            best=best,
+            spent=_spent(history),
+            ranks=_ranks(history)[:_MOST_RANKS],
+            ranks_left_out=max(0, len(history.ranks) - _MOST_RANKS),
+            environment=_environment(summary, history, files),
+            spec=spec_text(files.spec) if files.spec else "",
+            again=_again(summary, files),
+            promise=_promise(files, history),
+            answer=answer_in_words(summary.answer),
+            link=_link(summary.dashboard_url),
+        )
     )
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalize,
-    )
-    filters: dict[str, Callable[..., str]] = {
-        "seconds": formatting.seconds,
-        "metric": formatting.metric,
-        "count": formatting.count,
-        "percent": lambda share: f"{share:.1%}",
-        "utc": _utc,
-        "codes": _codes,
-    }
-    environment.filters.update(filters)
-    return environment.get_template("run.html")
-
-
-def _finalize(value: Any) -> Any:
-    """Takes out of every text what turns words around or is invisible; escaping follows."""
-    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _codes(text: str) -> Markup:
-    """The text, what stands in backticks as code."""
-    parts = [escape(clean(part)) for part in text.split("`")]
-    return Markup("").join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))
-
-
-def _utc(moment: float | None) -> str:
-    if not moment:
-        return "unknown"
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _shown(rows: Sequence[EpochRow], best: int | None) -> list[EpochRow]:
@@ -199,7 +159,7 @@ def _environment(summary: RunSummary, history: History, files: JobFiles) -> dict
     scaling = request.spec.scaling if request else None
     listed = {
         "storage": summary.storage,
-        "submitted": _utc(summary.submitted_at),
+        "submitted": utc(summary.submitted_at),
         "workers": str(summary.workers or ""),
         "each with": f"{scaling.cpus_per_worker:g} CPU, {scaling.gpus_per_worker:g} GPU" if scaling else "",
         "nodes": ", ".join(dict.fromkeys(place.node for place in history.places)),

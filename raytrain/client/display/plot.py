@@ -11,6 +11,7 @@ from raytrain.run.epoch_row import EpochRow
 
 _TALL, _LEAST_WIDE = 14, 30
 _MOST_POINTS = 2000
+_TICKS = 5
 # What draws the frame, in ASCII.
 _FRAME = str.maketrans("│─┌┐└┘├┤┬┴┼", "|-+++++++++")
 
@@ -44,6 +45,8 @@ def _panel(rows: Sequence[EpochRow], name: str, width: int, blocks: bool) -> lis
             drawn += 1
     if not drawn:
         return []
+    first, last = rows[0].epoch + 1, rows[-1].epoch + 1
+    plot.xticks(sorted({first, last, *(first + (last - first) * at // _TICKS for at in range(_TICKS))}))
     plot.xlabel("epoch")
     text = clean(plot.uncolorize(plot.build()))
     return [line.rstrip() for line in (text if blocks else text.translate(_FRAME)).splitlines()]
