@@ -37,7 +37,7 @@ def take(run: Path) -> None:
     with tempfile.TemporaryDirectory() as folder, open_browser() as browser:
         file = Path(folder)
         (file / "watch.html").write_text(_terminal(run))
-        _draw(browser, (file / "watch.html").as_uri(), FOLDER / "watch.png", wide=860, tall=440)
+        _draw(browser, (file / "watch.html").as_uri(), FOLDER / "watch.png", wide=860, tall=320)
         report = raytrain.get(str(run)).report(file / "report.html").file
         _draw(browser, report.as_uri(), FOLDER / "report.png", wide=1100, tall=760)
         with raytrain.ui(storage=str(run.parent)) as pages:

@@ -9,6 +9,7 @@ from typing import TextIO
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.segment import Segments
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -41,6 +42,7 @@ class LiveDisplay:
         self._began_at = self._last_epoch_at = clock()
         self._job_message = ""
         self._summary: RunSummary | None = None
+        self._top: tuple[int, Segments] | None = None  # as drawn for a width; until something happens
         self._live = Live(
             console=self._console,
             get_renderable=self._picture,
@@ -52,6 +54,9 @@ class LiveDisplay:
 
     def show(self, item: events.Event | StatusChange | Idle, summary: RunSummary) -> None:
         self._summary = summary
+        if isinstance(item, Idle):
+            return
+        self._top = None
         if isinstance(item, StatusChange):
             self._job_message = item.message
             if item.silent:
@@ -71,15 +76,12 @@ class LiveDisplay:
     def _picture(self) -> RenderableType:
         if self._summary is None:
             return Text("")
-        now = self._clock()
-        return picture(
-            self._summary,
-            waited_s=now - self._began_at,
-            since_epoch_s=now - self._last_epoch_at,
-            job_message=self._job_message,
-            width=self._console.width,
-            blocks=self._blocks,
-        )
+        width, now = self._console.width, self._clock()
+        if self._top is None or self._top[0] != width:
+            top = Group(*standing(self._summary, width=width, blocks=self._blocks))
+            self._top = width, Segments(list(self._console.render(top)))
+        going = progress(self._summary, now - self._began_at, now - self._last_epoch_at, self._job_message)
+        return Group(self._top[1], *going)
 
 
 def picture(
@@ -91,9 +93,16 @@ def picture(
     width: int = 120,
     blocks: bool = True,
 ) -> RenderableType:
-    """The table as it stands: a head line, the last epochs, their curves, and what goes on now.
+    """The whole of it: how the run stands, and what goes on now."""
+    going = progress(summary, waited_s, since_epoch_s, job_message)
+    return Group(*standing(summary, width=width, blocks=blocks), *going)
+
+
+def standing(summary: RunSummary, *, width: int, blocks: bool) -> list[RenderableType]:
+    """What changes with events alone: a head line, the last epochs, their curves, and likely causes.
 
     Args:
+        summary: the run.
         width: letters that a line may have.
         blocks: whether curves may be drawn of block characters.
     """
@@ -103,10 +112,14 @@ def picture(
     if len(summary.epochs) > 1:
         parts.append(_curves(summary, width, blocks))
     parts += [Text(f"likely: {clean(cause.text)}", style="yellow") for cause in summary.explanations()]
-    if not summary.status.is_terminal:
-        now = _progress(summary, since_epoch_s) if summary.epochs else _waiting(summary, waited_s, job_message)
-        parts.append(now)
-    return Group(*parts)
+    return parts
+
+
+def progress(summary: RunSummary, waited_s: float, since_epoch_s: float, job_message: str = "") -> list[RenderableType]:
+    """What changes with time: how far the run is, and how long it takes yet; nothing of one that has ended."""
+    if summary.status.is_terminal:
+        return []
+    return [_progress(summary, since_epoch_s) if summary.epochs else _waiting(summary, waited_s, job_message)]
 
 
 def _head(summary: RunSummary) -> Text:
@@ -177,10 +190,10 @@ def _progress(summary: RunSummary, since_epoch_s: float) -> RenderableType:
     if done < planned:
         cells.append(Text(f"{part:.0%} of epoch {done + 1}"))
     line.add_row(*cells)
-    return Group(Text(_standing(summary), style="green"), Text(pace(summary)), line)
+    return Group(Text(_best(summary), style="green"), Text(pace(summary)), line)
 
 
-def _standing(summary: RunSummary) -> str:
+def _best(summary: RunSummary) -> str:
     """`best val_loss 0.2250 (epoch 4)  patience 3`."""
     parts = []
     if summary.best:

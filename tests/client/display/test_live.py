@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from rich.console import Console
 
 from raytrain.client.display.live import LiveDisplay, picture
+from raytrain.client.watch import Idle
 from raytrain.run import events
 from raytrain.run.summary import RunSummary, summarize
 from tests.cli.lives import RUN, beginning, epoch, whole_life
@@ -109,6 +111,22 @@ def test_draws_on_a_terminal_and_leaves_the_table_standing(monkeypatch: pytest.M
     assert "3/3" in text
     assert "mind  the [bold]gap" in text
     assert "a line of the job's log" in text
+
+
+def test_a_moment_without_news_draws_little_anew() -> None:
+    terminal = Terminal()
+    display = LiveDisplay(terminal)
+    display.close()
+    summary = summarize(RUN, [*beginning(epochs=900), *(epoch(number) for number in range(800))])
+
+    def cost_s(item: events.Event | Idle) -> float:
+        began = time.process_time()
+        for _ in range(20):
+            display.show(item, summary)
+            list(display._console.render(display._picture()))
+        return time.process_time() - began
+
+    assert cost_s(Idle()) < cost_s(epoch(800)) / 3
 
 
 def test_no_color_leaves_colours_out(monkeypatch: pytest.MonkeyPatch) -> None:
