@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from raytrain.client.api import submit as submit
     from raytrain.client.api import up as up
     from raytrain.client.api import validate as validate
+    from raytrain.client.compare import compare as compare
     from raytrain.client.fit_live import fit as fit
     from raytrain.client.job_in_python import JobSpec as JobSpec
     from raytrain.client.run import Run as Run
+    from raytrain.client.ui.serve import ui as ui
     from raytrain.errors import ClusterError as ClusterError
     from raytrain.errors import ClusterIncompatible as ClusterIncompatible
     from raytrain.errors import ClusterUnreachable as ClusterUnreachable
@@ -42,9 +44,11 @@ __version__ = "0.2.0"
 
 _DOOR = {
     "raytrain.client.api": ("submit", "plan", "validate", "check", "get", "runs", "up", "down"),
+    "raytrain.client.compare": ("compare",),
     "raytrain.client.fit_live": ("fit",),
     "raytrain.client.job_in_python": ("JobSpec",),
     "raytrain.client.run": ("Run",),
+    "raytrain.client.ui.serve": ("ui",),
     "raytrain.errors": (
         *("RaytrainError", "UsageError", "SpecError", "ClusterError", "ClusterUnreachable", "ClusterIncompatible"),
         *("UploadTooLarge", "NotFound", "RunError", "RunFailed", "RunStopped", "StateUnknown", "WaitTimedOut"),

@@ -24,19 +24,21 @@ ROOMS = {
     "run": (),
     "spec": ("run",),
     "cluster": ("run", "spec"),
+    "report": ("run", "spec"),
     "client": (
         "run",
         "spec",
         "cluster",
+        "report",
         "model",
     ),  # `model` within functions alone: the test of light modules sees to it
     "cli": ("run", "spec", "client"),
     "data": ("run", "spec"),
     "model": ("run", "spec", "data"),
     "worker": ("run", "spec", "data"),
-    "driver": ("run", "spec", "data", "worker"),
+    "driver": ("run", "spec", "data", "report", "worker"),
 }
-LIGHT = ("run", "spec", "cluster", "client", "cli")
+LIGHT = ("run", "spec", "cluster", "report", "client", "cli")
 
 TOP_LEVEL = {"pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "Makefile", "install.sh", "cluster.yaml"} | {
     "raytrain",

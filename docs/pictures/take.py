@@ -1,4 +1,4 @@
-"""Takes the pictures of a run anew: submits jobs/digits and keeps its curves, and its page in the Ray dashboard.
+"""Takes the pictures anew: submits jobs/digits, keeps its curves, its page in the Ray dashboard, and those of watching.
 
     python -m docs.pictures.take
 
@@ -13,6 +13,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from docs.pictures import watching
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]
@@ -29,6 +31,7 @@ def main() -> None:
     run = json.loads(subprocess.run(submit, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout)
     shutil.copyfile(Path(run["storage"]) / "curves.png", FOLDER / "curves.png")
     draw_page(browser, run["dashboard_url"], FOLDER / "dashboard.png")
+    watching.take(Path(run["storage"]))
 
 
 def draw_page(browser: str, url: str, picture: Path) -> None:

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from raytrain.clean_text import clean
 from raytrain.cli import options
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
 from raytrain.client.api import get
-from raytrain.client.display.terminal import clean
 
 
 def command(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import sys
 from typing import Annotated, Any
@@ -24,11 +25,14 @@ VERBS = {
     "check": "Train a few steps in one process and on workers, and compare.",
     "plan": "Show what submit would do: shards, resources, cluster, upload.",
     "submit": "Train a job on a Ray cluster and follow it to its end.",
-    "watch": "Follow a run until it ends.",
+    "watch": "Follow a run until it ends, or several.",
     "status": "Show where a run stands.",
     "list": "List the runs submitted from this machine, newest first.",
     "logs": "Print the log of a run's driver or of one worker.",
-    "metrics": "Print a run's metrics, one row an epoch.",
+    "metrics": "Print or plot a run's metrics, one row an epoch.",
+    "compare": "Compare runs: metrics, and what differs between them.",
+    "report": "Write a run as one HTML page to keep.",
+    "ui": "Show runs as pages on this machine: list, filter, compare.",
     "wait": "Wait until a run ends; the exit code tells how.",
     "stop": "Stop a run and wait until it has stopped.",
     "resume": "Take up a run that has ended or was lost.",
@@ -95,6 +99,7 @@ def root(
 def main() -> None:
     """Entry point of the console script and of `python -m raytrain`."""
     _open_closed_streams()
+    _show_what_can_be_shown()
     try:
         app()
     except SystemExit as leaving:
@@ -112,6 +117,13 @@ def _open_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+
+
+def _show_what_can_be_shown() -> None:
+    """A letter that the terminal's encoding has not becomes a question mark, instead of an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _leave(code: object) -> None:

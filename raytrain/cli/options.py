@@ -15,6 +15,14 @@ class Format(StrEnum):
     JSON = "json"
 
 
+class TableFormat(StrEnum):
+    """How a table is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    CSV = "csv"
+
+
 class Counts(tuple[int, ...]):
     """Numbers of workers, one or several."""
 
@@ -47,6 +55,14 @@ def _complete_run(incomplete: str) -> list[str]:
 
 
 Job = Annotated[str, typer.Argument(metavar="JOB", help="A folder with a job.yaml, a YAML file, or - for stdin.")]
+Runs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN",
+        help="Ids of runs, unambiguous beginnings of them, @last, or directories.",
+        autocompletion=_complete_run,
+    ),
+]
 Run = Annotated[
     str,
     typer.Argument(
@@ -98,6 +114,6 @@ Timeout = Annotated[
 ]
 
 
-def wants_json(json: bool, output: Format) -> bool:
+def wants_json(json: bool, output: Format | TableFormat) -> bool:
     """Whether results are JSON: `--json`, or `-o json`."""
-    return json or output is Format.JSON
+    return json or output == Format.JSON

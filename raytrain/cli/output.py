@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from raytrain.client.display.terminal import clean, is_terminal, terminal_console
+from raytrain.clean_text import clean
+from raytrain.client.display.terminal import is_terminal, terminal_console
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

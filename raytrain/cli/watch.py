@@ -1,4 +1,4 @@
-"""`raytrain watch`: follows a run until it ends."""
+"""`raytrain watch`: follows a run, or several, until it ends."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 
 from raytrain.cli import options
 from raytrain.cli.follow import follow_to_end, print_items
+from raytrain.cli.follow_several import follow_several
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
 from raytrain.client.find_run import find
@@ -14,7 +15,7 @@ from raytrain.errors import ExitCode
 
 
 def command(
-    run: options.Run,
+    run: options.Runs,
     address: options.Address = None,
     storage: options.Storage = None,
     timeout: options.Timeout = None,
@@ -23,14 +24,17 @@ def command(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> ExitCode:
-    """Follow a run until it ends.
+    """Follow a run until it ends, or several.
 
-    A live table on a terminal, a line an epoch elsewhere; with --json one event a line. Ctrl-C leaves the run alone.
-    A run whose driver is lost is submitted again while this watches, as often as restarts.driver says.
-    Exit code 0 SUCCEEDED, 10 FAILED, 11 STOPPED, 12 unknown, 124 when --timeout passed.
+    A live table on a terminal, in which several stand side by side; a line an epoch elsewhere; with --json one event a
+    line. Ctrl-C leaves the runs alone. A run whose driver is lost is submitted again while this watches, as often as
+    restarts.driver says. Exit code 0 SUCCEEDED, 10 FAILED, 11 STOPPED, 12 unknown, 124 when --timeout passed; of
+    several runs, that of the first which did not succeed.
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
-    view = RunView(find(run, address=address, storage=storage))
+    view, *others = [RunView(find(name, address=address, storage=storage)) for name in dict.fromkeys(run)]
+    if others:
+        return follow_several([view, *others], out, stream=sys.stdout, timeout_s=timeout)
     if out.json:
         return print_items(view, out, timeout_s=timeout)
     return follow_to_end(view, out, stream=sys.stdout, timeout_s=timeout, verbose=verbose, resubmits=True)

@@ -25,7 +25,7 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,6 +107,13 @@ def remember(record: RunRecord, environ: Mapping[str, str] | None = None) -> tup
     except sqlite3.Error as error:
         raise OSError(f"{path}: {error}") from error
     return ()
+
+
+def latest(known: RunRecord) -> RunRecord:
+    """The run as the last attempt of it that this machine knows of."""
+    alike = [item for item in remembered(beginning=known.run) if item.run == known.run]
+    last = max([known, *alike], key=lambda item: item.attempt)
+    return replace(known, attempt=last.attempt, address=last.address if last.attempt > known.attempt else known.address)
 
 
 def remembered(environ: Mapping[str, str] | None = None, *, beginning: str = "") -> list[RunRecord]:

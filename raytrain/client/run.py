@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from raytrain.client.display.show import shown
 from raytrain.client.outcome import succeeded
-from raytrain.client.registry import RunRecord, remembered
+from raytrain.client.registry import RunRecord, latest
 from raytrain.client.run_directory import directory_of
 from raytrain.client.run_view import RunView
 from raytrain.client.takeover import Deadline, Takeover, follow
 from raytrain.client.watch import Idle, StatusChange
 from raytrain.errors import RaytrainError, RunError
 from raytrain.run.events import Event
-from raytrain.run.run_paths import RunPaths
 from raytrain.run.summary import RunSummary
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from raytrain.client.logs import LogLine
     from raytrain.client.read_job import Overrides
+    from raytrain.client.report import WrittenReport
 
 
 class Run:
@@ -58,12 +58,7 @@ class Run:
     @property
     def record(self) -> RunRecord:
         """Where the run is to be found, as the last attempt that this machine knows of."""
-        known = self._known
-        alike = [item for item in remembered(beginning=known.run) if item.run == known.run]
-        last = max([known, *alike], key=lambda item: item.attempt)
-        return replace(
-            known, attempt=last.attempt, address=last.address if last.attempt > known.attempt else known.address
-        )
+        return latest(self._known)
 
     def summary(self) -> RunSummary:
         """How the run stands now: what `raytrain status RUN --json` prints, as an object.
@@ -244,14 +239,8 @@ class Run:
         from raytrain.client.read_job import as_arguments
         from raytrain.client.resume import resume
 
-        again = resume(
-            self.record,
-            job=job,
-            overrides=tuple(as_arguments(overrides or ())),
-            force=force,
-            address=address,
-            progress=progress,
-        )
+        changes = tuple(as_arguments(overrides or ()))
+        again = resume(self.record, job=job, overrides=changes, force=force, address=address, progress=progress)
         for warning in again.warnings:
             warnings.warn(warning, stacklevel=2)
         return Run(again.record)
@@ -267,15 +256,26 @@ class Run:
             >>> raytrain.get("@last").model().output_shape
             (None, 10)
         """
-        from raytrain.client.run_directory import pull
-        from raytrain.client.upload.base_model import saved_model
-        from raytrain.model.load_trained import load_model
+        from raytrain.client.trained_model import trained_model
 
-        saved_model(self._known)
-        paths = RunPaths.of(self._known.storage, self.id)
-        for file in (paths.spec, paths.package):
-            pull(paths, file)
-        return load_model(paths)
+        return trained_model(self._known)
+
+    def report(self, file: str | os.PathLike[str] | None = None) -> WrittenReport:
+        """Writes the run as one HTML file to keep, which needs no network.
+
+        Args:
+            file: where to; `RUN.html` in the current folder when left out.
+
+        Raises:
+            NotFound, UsageError: nothing of the run is in sight here, or the file cannot be written.
+
+        Example:
+            >>> raytrain.get("@last").report("run.html").file.name
+            'run.html'
+        """
+        from raytrain.client.report import write_report
+
+        return write_report(self.record, file)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Run) and (self.id, self._known.storage) == (other.id, other._known.storage)

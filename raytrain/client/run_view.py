@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from raytrain.client.cluster_runs import attempt_of, dashboard_page, jobs_of
 from raytrain.client.event_source import sees_log
 from raytrain.client.registry import RunRecord
@@ -49,10 +51,16 @@ class RunView:
 
     def look(self) -> RunSummary:
         """How the run stands now, after one look; UNKNOWN when it has not ended and its cluster does not answer."""
+        for _ in self.look_at_events():
+            pass
+        return self.summary
+
+    def look_at_events(self) -> Iterator[Event]:
+        """The events of one look, each once it is added to what is known."""
         events, self._verdict = look(self.gatherer)
         for event in events:
             self._summary.add(event)
-        return self.summary
+            yield event
 
     def take(self, item: Event | StatusChange | Idle) -> None:
         """Adds an item of the run's stream to what is known."""

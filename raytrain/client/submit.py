@@ -198,7 +198,12 @@ def _request(
         overrides=list(overrides),
         spec_file=spec_file_of(job),
         files=fingerprint(parcel.plan, spec_file_of(job)),
-        client={"raytrain": __version__, "python": this_python(), "ray": installed_ray()},
+        client={
+            "raytrain": __version__,
+            "python": this_python(),
+            "ray": installed_ray(),
+            "commit": commit_of(job.folder),
+        },
     )
 
 
@@ -212,7 +217,7 @@ def _send(job: LoadedJob, connection: Connection, request: JobRequest, parcel: U
         working_dir_uri=folder.uri,
         raytrain_uri=ourselves.uri,
         bin_dir=str(Path(sys.executable).parent) if connection.shares_this_machine else None,
-        commit=commit_of(job.folder),
+        commit=request.client.get("commit"),
     )
     tell(f"uploading {len(parcel.plan.files)} files, {len(folder.content) / 1024:,.0f} KiB")
     for package in (ourselves, folder):

@@ -19,7 +19,7 @@ from ray.data.block import BlockAccessor
 
 from raytrain.data.blocks import stored_rows
 from raytrain.data.columns.logical_columns import join_tables
-from raytrain.data.label_checks import unseen_classes
+from raytrain.data.label_checks import one_class, unseen_classes
 from raytrain.data.packed import Arrays, map_arrays
 from raytrain.data.pipeline import Pipeline
 from raytrain.data.sources import Read, explain, number_classes_alike, read_source, rows_per_file
@@ -222,9 +222,10 @@ def _load_shared(
     tables = {part: source.table(columns=_worth_choosing(source, pipeline, spec)) for part, source in sources.items()}
     packed = pack_tables(spec, tables, pipeline)
     others = {split: arrays for split, arrays in packed.splits.items() if split != "train"}
-    unseen = unseen_classes(packed.splits["train"], others, spec)
+    train = packed.splits["train"]
+    suspicious = (*one_class(train, spec), *unseen_classes(train, others, spec))
     refs = {split: ray.put(map_arrays(np.ascontiguousarray, arrays)) for split, arrays in packed.splits.items()}
-    notices = (*unseen, *spill_notices(spilled_bytes() - spilled_before))
+    notices = (*suspicious, *spill_notices(spilled_bytes() - spilled_before))
     return SharedDataset(spec=spec, counts=packed.counts, tier=tier, pipeline=pipeline, notices=notices, refs=refs)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from raytrain.data.columns.arrow_to_numpy import Array
 from raytrain.data.packed import Arrays
 from raytrain.errors import Problem, UserCodeError
+from raytrain.run.explanations import ONE_CLASS
 from raytrain.spec.job import JobSpec
 
 _CLASSES = ("sparse_categorical_crossentropy", "SparseCategoricalCrossentropy")
@@ -55,6 +56,17 @@ def unseen_classes(train: Arrays, others: Mapping[str, Arrays], spec: JobSpec) -
                 shown = ", ".join(map(str, unseen[:_SHOWN].tolist())) + (", …" if unseen.size > _SHOWN else "")
                 found.append(f"{split} has classes of `{name}` that no train row has: {shown}")
     return found
+
+
+def one_class(train: Arrays, spec: JobSpec) -> list[str]:
+    """In words, each label that is to tell classes apart and has one value in all train rows."""
+    if len(train) < 2:
+        return []
+    return [
+        f"{ONE_CLASS} in `{name}`: {column[0]}"
+        for name, column, loss in _with_losses(train[1], spec)
+        if loss in (*_CLASSES, *_ZERO_TO_ONE, *_VECTORS) and len(column) > 1 and (column == column[0]).all()
+    ]
 
 
 def _with_losses(labels: Any, spec: JobSpec) -> Iterator[tuple[str, Array, str | None]]:

@@ -17,6 +17,7 @@ from raytrain.driver.sinks.event_log_sink import EventLogSink
 from raytrain.driver.sinks.gauges import Gauges
 from raytrain.driver.sinks.job_log_lines import JobLogLines
 from raytrain.driver.sinks.metrics_file import MetricsFile
+from raytrain.driver.sinks.page_file import PageFile
 from raytrain.driver.sinks.sink import SinkThread
 from raytrain.driver.sinks.status_file import StatusFile
 from raytrain.run import events
@@ -123,6 +124,7 @@ def open_recorder(request: JobRequest, paths: RunPaths, *, mirror: Path | None, 
         SinkThread(StatusFile(paths.status), paths.status.name, newest_only=True),
         SinkThread(MetricsFile(paths.metrics), paths.metrics.name, keeps_all=True),
         SinkThread(JobLogLines(), "the job's log"),
+        SinkThread(PageFile(paths, earlier=earlier), paths.report.name, keeps_all=True),
     ]
     if mirror is not None:
         sinks.append(SinkThread(EventLogSink(mirror, earlier=earlier), "the mirror of the event log", keeps_all=True))

@@ -25,6 +25,7 @@ from raytrain.driver.rank_progress import RankProgress
 from raytrain.driver.recorder import Recorder
 from raytrain.driver.stop_signal import StopSignal
 from raytrain.driver.trainers import Trainers
+from raytrain.driver.versions import installed_versions
 from raytrain.driver.worker_group import GroupResult, run_group
 from raytrain.errors import Failure
 from raytrain.protocol import Pause
@@ -115,7 +116,8 @@ class WorkerGroups:
         request = _sized(self._request, self._workers)
         self._recorder.begin_group(self._workers)
         restart = self._past.restarts + self._past.startups
-        self._recorder.record(events.GroupStarted(workers=self._workers, restart=restart))
+        started = events.GroupStarted(workers=self._workers, restart=restart, versions=installed_versions())
+        self._recorder.record(started)
         ray.get(self._mailbox.begin.remote(self._group))
         progress = RankProgress(self._workers)
         monitor = GroupMonitor(

@@ -110,6 +110,11 @@ class RunPaths:
         return self.root / "curves.png"
 
     @property
+    def report(self) -> Path:
+        """The run as a page; written anew while it goes on."""
+        return self.root / "report.html"
+
+    @property
     def checkpoints(self) -> Path:
         return self.root / "checkpoints"
 

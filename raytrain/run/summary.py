@@ -12,27 +12,12 @@ from typing import Any
 
 from raytrain.errors import Failure
 from raytrain.run import events
+from raytrain.run.epoch_row import EpochRow as EpochRow
 from raytrain.run.events import SCHEMA_VERSION
+from raytrain.run.explanations import Explanation, explain
 from raytrain.run.run_status import RunStatus
 
 _SPLITS = ("train", "validation", "test")
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochRow:
-    """A finished epoch, counted from 0. `metrics` are pooled; `epoch_s` is the slowest rank's."""
-
-    epoch: int
-    metrics: events.Metrics
-    epoch_s: float
-    rows_per_s: float
-    learning_rate: float | None
-    attempt: int
-
-    def to_json(self) -> dict[str, Any]:
-        """One flat row: the epoch, every metric, then the rest."""
-        rest = {name: value for name, value in vars(self).items() if name not in ("epoch", "metrics")}
-        return {"epoch": self.epoch, **self.metrics, **rest}
 
 
 @dataclass(kw_only=True)
@@ -50,6 +35,7 @@ class RunSummary:
     global_batch_size: int | None = None
     steps_per_epoch: int | None = None
     parameters: int | None = None
+    trainable_parameters: int | None = None
     answer: events.AnswerProven | events.AnswerDiffers | None = None
     rows: dict[str, int] = field(default_factory=dict)
     epochs_planned: int | None = None
@@ -65,6 +51,7 @@ class RunSummary:
     finished_at: float | None = None
     phases: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    lost_ranks: dict[int, int] = field(default_factory=dict)
     error: Failure | None = None
 
     def copy(self) -> RunSummary:
@@ -75,6 +62,7 @@ class RunSummary:
             epochs=dict(self.epochs),
             phases=dict(self.phases),
             warnings=list(self.warnings),
+            lost_ranks=dict(self.lost_ranks),
         )
 
     def add(self, event: events.Event) -> None:
@@ -103,13 +91,15 @@ class RunSummary:
                 self.rows = {split: shards.rows for split, shards in event.splits.items()}
                 self.steps_per_epoch = event.splits["train"].steps
             case events.ModelBuilt():
-                self.parameters = event.parameters
+                self.parameters, self.trainable_parameters = event.parameters, event.trainable_parameters
             case events.AnswerProven() | events.AnswerDiffers():
                 self.answer = event
             case events.EpochEnd():
                 self._add_epoch(event)
             case events.Restored():
                 self._forget_after(event.epoch)
+            case events.WorkerLost():
+                self.lost_ranks |= {rank: self.lost_ranks.get(rank, 0) + 1 for rank in event.ranks}
             case events.GroupFailed():
                 self.error = event.error
                 self.status = RunStatus.RETRYING if event.retrying else RunStatus.FAILED
@@ -140,14 +130,7 @@ class RunSummary:
 
     def _add_epoch(self, event: events.EpochEnd) -> None:
         self._forget_after(event.epoch - 1)  # of a group that was lost before its first checkpoint
-        self.epochs[event.epoch] = EpochRow(
-            epoch=event.epoch,
-            metrics=event.metrics,
-            epoch_s=event.seconds,
-            rows_per_s=event.rows_per_s,
-            learning_rate=event.learning_rate,
-            attempt=event.attempt,
-        )
+        self.epochs[event.epoch] = EpochRow.of(event)
         self.last_metrics = event.metrics
         self.best, self.patience_left = event.best, event.patience_left
         if self.submitted_at is not None:
@@ -216,8 +199,13 @@ class RunSummary:
             "dashboard_url": self.dashboard_url,
             "timing": self._timing(),
             "warnings": self.warnings,
+            "explanations": [asdict(cause) for cause in self.explanations()],
             "error": error.to_json() if (error := self.error or self._why_stopped()) else None,
         }
+
+    def explanations(self) -> list[Explanation]:
+        """The likely causes of what a person would wonder at, in one sentence each."""
+        return explain(self)
 
     def _why_stopped(self) -> Failure | None:
         """A run that was stopped has no error of its own, and says the reason in its place."""

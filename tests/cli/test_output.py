@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raytrain import formatting
+from raytrain.clean_text import clean
 from raytrain.cli.output import Output
-from raytrain.client.display.terminal import clean, is_terminal
+from raytrain.client.display.terminal import is_terminal
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,16 @@ def test_curves_are_a_picture_and_metrics_are_lines(finished: dict[str, Any]) ->
     assert np.isfinite([row["val_loss"] for row in rows]).all()
 
 
+def test_the_page_of_the_run_was_written_by_its_driver(finished: dict[str, Any], cli: Cli, tmp_path: Path) -> None:
+    page = (Path(finished["storage"]) / "report.html").read_text()
+    for words in ("Did it learn?", "Yes: loss", "SUCCEEDED: all epochs done", "waiting for rows", "tensorflow 2."):
+        assert words in page, words
+    assert finished["explanations"] == [], "a run that goes well gives nothing to explain"
+    written = cli("report", finished["run"], "--output", tmp_path / "a.html", "--json")
+    assert json.loads(written.stdout)["run"] == finished["run"], written.stderr
+    assert "Yes: loss" in (tmp_path / "a.html").read_text()
+
+
 def test_every_question_is_answered_when_the_cluster_is_gone(finished: dict[str, Any], cli: Cli) -> None:
     gone = Cli(environment=cli.environment | {"RAYTRAIN_ADDRESS": "http://127.0.0.1:9"}, storage=cli.storage, url="")
     run = finished["run"]

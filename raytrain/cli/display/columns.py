@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from raytrain.client.display.terminal import clean
+from raytrain.clean_text import clean
 
 
 def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

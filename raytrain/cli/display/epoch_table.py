@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 from raytrain import formatting
 from raytrain.cli.display.columns import columns
+from raytrain.client.metrics import RunMetrics
 from raytrain.run.summary import RunSummary
 
 
@@ -22,3 +26,14 @@ def epoch_table(summary: RunSummary) -> list[str]:
         for row in summary.epoch_rows()
     ]
     return columns(["epoch", *names, "time", "rows/s", "attempt"], rows)
+
+
+def epoch_csv(metrics: RunMetrics) -> list[str]:
+    """A header and a line an epoch; the columns are the keys of the JSON's rows, what an epoch lacks is empty."""
+    rows = metrics.to_dict()["epochs"]
+    names = list(dict.fromkeys(name for row in rows for name in row)) or ["epoch"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().splitlines()

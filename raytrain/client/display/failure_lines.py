@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from raytrain.client.display.run_phrases import reason_in_words
 from raytrain.errors import ExitCode, Failure, Problem, RaytrainError
+from raytrain.run.status_words import reason_in_words
 from raytrain.run.summary import RunSummary
 
 _UNKNOWN = Failure(kind="", message="")

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from raytrain import formatting
-from raytrain.client.display.run_phrases import reason_in_words
-from raytrain.client.display.terminal import clean
+from raytrain.clean_text import clean
 from raytrain.run.run_status import RunStatus
+from raytrain.run.status_words import reason_in_words
 from raytrain.run.summary import RunSummary
 
 _COLOURS = {RunStatus.SUCCEEDED: "#188038", RunStatus.FAILED: "#d93025", RunStatus.STOPPED: "#e37400"}

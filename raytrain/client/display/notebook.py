@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from raytrain.client.display.html import run_html
-from raytrain.client.display.run_phrases import waiting_for
 from raytrain.client.watch import Idle, StatusChange
 from raytrain.run import events
 from raytrain.run.event_lines import event_line
+from raytrain.run.status_words import waiting_for
 from raytrain.run.summary import RunSummary
 
 _EVERY_S = 0.5  # a front end draws no faster, and keeps whatever it is sent

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 
 from raytrain import formatting
-from raytrain.client.display.run_phrases import waiting_for
 from raytrain.client.watch import Idle, StatusChange
 from raytrain.run import events
 from raytrain.run.event_lines import event_line
+from raytrain.run.status_words import waiting_for
 from raytrain.run.summary import RunSummary
 
 HEARTBEAT_S = 60.0

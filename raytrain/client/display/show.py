@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 
+from raytrain.clean_text import clean
 from raytrain.client.display.plain import PlainDisplay
 from raytrain.client.display.progress import Display
 from raytrain.client.display.run_phrases import takeover_lines
-from raytrain.client.display.terminal import clean, is_terminal
+from raytrain.client.display.terminal import is_terminal
 from raytrain.client.run_view import RunView
 from raytrain.client.takeover import Item, Takeover
 

@@ -1,37 +1,29 @@
 """What a terminal may be sent.
 
-Text that came from a cluster, a log or a file may hold escape sequences that rewrite a terminal; `clean` takes them
-out. Rich is imported only to draw, and interprets no markup in what it gets.
+Rich is imported only to draw, and interprets no markup in what it gets.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_ESCAPE_SEQUENCE = (
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
-    r"|(?:\x1b[PX^_\]]|[\x90\x98\x9d\x9e\x9f]).*?(?:\x07|\x1b\\|\x9c|$)"  # OSC, DCS and kin: titles, links, clipboard
-    r"|\x1b[ -/]*[0-~]"  # the short ones
-)
-# All of C0 and C1 but tab and newline, and the marks that turn the direction of text around.
-_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-
-
-def clean(text: str) -> str:
-    """`text` without escape sequences and control characters; tabs and newlines stay, `\\r\\n` becomes `\\n`."""
-    if not re.search(_CONTROL, text):
-        return text
-    return re.sub(_CONTROL, "", re.sub(_ESCAPE_SEQUENCE, "", text.replace("\r\n", "\n"), flags=re.DOTALL))
-
 
 def is_terminal(stream: TextIO) -> bool:
     """Whether a live display may be drawn on `stream`: a terminal that knows how to move its cursor."""
     return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+
+
+def can_draw_blocks(stream: TextIO) -> bool:
+    """Whether the encoding of `stream` has the blocks that curves are drawn of."""
+    try:
+        "▁█".encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def terminal_console(stream: TextIO) -> Console:

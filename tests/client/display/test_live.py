@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from rich.console import Console
 
 from raytrain.client.display.live import LiveDisplay, picture
+from raytrain.client.watch import Idle
 from raytrain.run import events
 from raytrain.run.summary import RunSummary, summarize
 from tests.cli.lives import RUN, beginning, epoch, whole_life
@@ -22,7 +24,9 @@ class Terminal(io.StringIO):
 
 def drawn(summary: RunSummary, width: int = 120, **how: float) -> str:
     console = Console(width=width, record=True, file=io.StringIO(), color_system=None)
-    console.print(picture(summary, waited_s=how.get("waited_s", 0.0), since_epoch_s=how.get("since_epoch_s", 0.0)))
+    waited_s, since_epoch_s = how.get("waited_s", 0.0), how.get("since_epoch_s", 0.0)
+    blocks = bool(how.get("blocks", True))
+    console.print(picture(summary, waited_s=waited_s, since_epoch_s=since_epoch_s, width=width, blocks=blocks))
     return console.export_text()
 
 
@@ -42,6 +46,32 @@ def test_shows_epochs_progress_best_and_patience() -> None:
     assert "2.26s left" in text
     assert "best val_loss 0.2250 (epoch 4)" in text
     assert "patience 3" in text
+
+
+def test_shows_curves_pace_and_a_likely_cause() -> None:
+    rising = [epoch(number, val_loss=0.2 + 0.1 * number) for number in range(5)]
+    text = drawn(summarize(RUN, [*beginning(epochs=10), *rising]), since_epoch_s=0.2)
+
+    assert "loss         █▃▂▁▁ 0.5000 to 0.1000" in text
+    assert "3,500 rows/s, skew 2%" in text
+    assert "49% of epoch 6" in text
+    assert "likely: val_loss is rising since epoch 1" in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_narrow_terminal_leaves_out_whole_metrics(width: int) -> None:
+    many = {f"metric_number_{number}": 0.5 for number in range(12)}
+    text = drawn(summarize(RUN, [*beginning(epochs=30), *(epoch(n, **many) for n in range(12))]), width=width)
+
+    assert max(map(len, text.splitlines())) <= width
+    assert "0.5000" in text and "12/30" in text
+    assert "…" not in text.split(RUN)[1].partition("loss")[2].partition("\n")[0]
+
+
+def test_a_dumb_encoding_gets_ascii() -> None:
+    text = drawn(summarize(RUN, [*beginning(epochs=10), *(epoch(number) for number in range(5))]), blocks=False)
+
+    assert "loss         ^.___ 0.5000 to 0.1000" in text
 
 
 def test_shows_the_last_ten_epochs_only() -> None:
@@ -81,6 +111,22 @@ def test_draws_on_a_terminal_and_leaves_the_table_standing(monkeypatch: pytest.M
     assert "3/3" in text
     assert "mind  the [bold]gap" in text
     assert "a line of the job's log" in text
+
+
+def test_a_moment_without_news_draws_little_anew() -> None:
+    terminal = Terminal()
+    display = LiveDisplay(terminal)
+    display.close()
+    summary = summarize(RUN, [*beginning(epochs=900), *(epoch(number) for number in range(800))])
+
+    def cost_s(item: events.Event | Idle) -> float:
+        began = time.process_time()
+        for _ in range(20):
+            display.show(item, summary)
+            list(display._console.render(display._picture()))
+        return time.process_time() - began
+
+    assert cost_s(Idle()) < cost_s(epoch(800)) / 3
 
 
 def test_no_color_leaves_colours_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from raytrain.client.display.run_phrases import next_steps, reason_in_words, verdict, waiting_for
+from raytrain.client.display.run_phrases import next_steps, verdict
 from raytrain.errors import Failure
 from raytrain.run.events import Phase
 from raytrain.run.run_status import Reason, RunStatus
+from raytrain.run.status_words import reason_in_words, waiting_for
 from raytrain.run.summary import RunSummary, summarize
 from tests.cli.lives import RUN, beginning, ending, epoch, whole_life
 

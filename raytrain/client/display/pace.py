@@ -1,0 +1,39 @@
+"""How fast a run goes and what it waits for, in words, and how much time is left."""
+
+from __future__ import annotations
+
+import statistics
+
+from raytrain import formatting
+from raytrain.run.summary import RunSummary
+
+_RECENT = 5
+
+
+def pace(summary: RunSummary) -> str:
+    """`3,500 rows/s, 2% waiting for rows (rank 1), skew 1%`, of the newest epoch; what was not measured is left out."""
+    row = summary.newest_row()
+    parts = [f"{formatting.count(row.rows_per_s)} rows/s"]
+    if row.wait_share is not None:
+        parts.append(f"{row.wait_share:.0%} waiting for rows (rank {row.wait_rank})")
+    if row.skew is not None:
+        parts.append(f"skew {row.skew:.0%}")
+    return ", ".join(parts)
+
+
+def epoch_s(summary: RunSummary) -> float:
+    """The seconds that an epoch takes now: the median of the newest ones."""
+    return statistics.median([row.epoch_s for row in summary.epoch_rows()[-_RECENT:]])
+
+
+def within_epoch(summary: RunSummary, since_epoch_s: float) -> float:
+    """How much of the epoch that runs now is done, 0 to 1, by the time that those before took."""
+    usual_s = epoch_s(summary)
+    done, planned = max(summary.epochs) + 1, summary.epochs_planned or 0
+    return min(since_epoch_s / usual_s, 1.0) if usual_s and done < planned else 0.0
+
+
+def left_s(summary: RunSummary, since_epoch_s: float) -> float:
+    """Seconds to the end of the last epoch."""
+    done, planned = max(summary.epochs) + 1, summary.epochs_planned or 0
+    return max(0.0, (planned - done - within_epoch(summary, since_epoch_s)) * epoch_s(summary))

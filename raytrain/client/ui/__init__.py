@@ -1,0 +1,1 @@
+"""All runs of a storage as pages of one small server on this machine."""
