@@ -81,7 +81,18 @@ BLOCKS = Use(
     ),
     without="rows take a way about through the process that deals them",
 )
-USES = (CONTROLLER, FAILURES, FREE_RESOURCES, DRAINING, SESSION_LOGS, SPILLING, BLOCKS)
+GPU_USAGE = Use(
+    places=(
+        "ray._private.thirdparty.pynvml:nvmlInit()",
+        "ray._private.thirdparty.pynvml:nvmlDeviceGetHandleByIndex(index)",
+        "ray._private.thirdparty.pynvml:nvmlDeviceGetHandleByUUID(uuid)",
+        "ray._private.thirdparty.pynvml:nvmlDeviceGetUtilizationRates(handle)",
+        "ray._private.thirdparty.pynvml:nvmlDeviceGetMemoryInfo(handle, ...)",
+        "ray._private.thirdparty.pynvml:NVMLError",
+    ),
+    without="how busy each worker's GPU is cannot be told",
+)
+USES = (CONTROLLER, FAILURES, FREE_RESOURCES, DRAINING, SESSION_LOGS, SPILLING, BLOCKS, GPU_USAGE)
 
 
 def is_there(use: Use) -> bool:

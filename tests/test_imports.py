@@ -29,14 +29,16 @@ ROOMS = {
         "spec",
         "cluster",
         "model",
+        "report",
     ),  # `model` within functions alone: the test of light modules sees to it
     "cli": ("run", "spec", "client"),
     "data": ("run", "spec"),
     "model": ("run", "spec", "data"),
     "worker": ("run", "spec", "data"),
-    "driver": ("run", "spec", "data", "worker"),
+    "driver": ("run", "spec", "data", "worker", "report"),
+    "report": ("run", "spec"),
 }
-LIGHT = ("run", "spec", "cluster", "client", "cli")
+LIGHT = ("run", "spec", "cluster", "client", "cli", "report")
 
 TOP_LEVEL = {"pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "Makefile", "install.sh", "cluster.yaml"} | {
     "raytrain",

@@ -135,8 +135,8 @@ class AnswerDiffers(Event):
 class EpochEnd(Event):
     """An epoch (counted from 0) is done. `metrics` are pooled over all workers and rows.
 
-    `rank_seconds`, `rank_rows_per_s` and `rank_wait_s` (seconds in which the training thread stood still for want of
-    rows) have one entry a rank; `best` is the best so far.
+    `rank_seconds`, `rank_rows_per_s`, `rank_wait_s` (seconds in which the training thread stood still for want of rows)
+    and `rank_train_s` (seconds before validation began) have one entry a rank; `best` is the best so far.
     """
 
     type: ClassVar[str] = "epoch_end"
@@ -147,6 +147,7 @@ class EpochEnd(Event):
     rank_seconds: list[float]
     rank_rows_per_s: list[float]
     rank_wait_s: list[float] = field(default_factory=list)
+    rank_train_s: list[float] = field(default_factory=list)
     learning_rate: float | None = None
     best: Best | None = None
     patience_left: int | None = None
