@@ -16,9 +16,7 @@ def command(
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where to write; else in raytrain's state directory.")
     ] = None,
-    serve: Annotated[
-        bool, typer.Option("--serve", help="Start this machine's Prometheus on it, until Ctrl-C.")
-    ] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Start this machine's Prometheus, until Ctrl-C.")] = False,
     port: Annotated[int, typer.Option(metavar="PORT", min=1, max=65535, help="Where it answers, with --serve.")] = 9090,
     address: options.Address = None,
     json: options.Json = False,

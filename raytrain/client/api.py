@@ -243,7 +243,7 @@ def monitor(output: Path | None = None, *, address: str | None = None) -> Monito
         address: as for `submit`; no cluster is started.
 
     Returns:
-        Its files `config` (a prometheus.yml), `rules` and `board`; its `serve()` runs this machine's Prometheus on them.
+        Its files `config` (a prometheus.yml), `rules` and `board`; `serve()` runs this machine's Prometheus on them.
 
     Raises:
         ClusterError: there is no cluster, or it does not answer.

@@ -11,6 +11,7 @@ from raytrain.report.queries import last, recorded
 
 _LOSSES = 'metric=~"loss|val_loss"'
 _STALLED_S = 300
+_RISE_OF_RESTARTS = f"max_over_time({exported.RESTARTS.series}[1h]) - min_over_time({exported.RESTARTS.series}[1h])"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ def _is_nan(series: str) -> str:
 
 
 def _grown() -> str:
-    """The train loss is twice its least of the last hour, and half of its most: noise near the end of training is not."""
+    """The train loss is twice its least of the last hour and half of its most, which noise around a low loss is not."""
     loss = f'{exported.METRIC.series}{{metric="loss"}}'
     least, most = f"min_over_time({loss}[1h])", f"max_over_time({loss}[1h])"
     return f"({loss} > 2 * {least} and {loss} > 0.5 * {most} and {least} > 0)"
@@ -71,11 +72,10 @@ ALERTS = (
     ),
     Alert(
         name="RaytrainRestarting",
-        expr=f"max by (run) (max_over_time({exported.RESTARTS.series}[1h]) - min_over_time({exported.RESTARTS.series}[1h]))"
-        " >= 2",
+        expr=f"max by (run) ({_RISE_OF_RESTARTS}) >= 2",
         lasting="0s",
         says="{{ $value }} restarts of its workers within an hour",
-        advice="raytrain logs {{ $labels.run }} has the reason of each; restarts.max ends the run when they are used up.",
+        advice="raytrain logs {{ $labels.run }} has the reason of each; restarts.max is how many a run survives.",
     ),
     Alert(
         name="RaytrainInputBound",

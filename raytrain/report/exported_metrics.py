@@ -75,7 +75,7 @@ INPUT_WAIT = ExportedMetric(
 )
 SKEW = ExportedMetric(
     name="raytrain_skew_seconds",
-    help="How much longer the newest epoch took the slowest rank than the fastest.",
+    help="How much longer the newest epoch took on the slowest rank than on the fastest.",
     unit="s",
 )
 ADVANCED = ExportedMetric(
@@ -94,7 +94,7 @@ CHECKPOINT_SECONDS = ExportedMetric(
 )
 CHECKPOINT_BLOCKED = ExportedMetric(
     name="raytrain_checkpoint_blocked_seconds",
-    help="How long training stood still for the newest checkpoint.",
+    help="Seconds for which training stood still for the newest checkpoint.",
     unit="s",
 )
 MEMORY = ExportedMetric(
