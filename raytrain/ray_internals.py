@@ -35,6 +35,7 @@ CONTROLLER = Use(
         f"{_TRAIN}.execution.controller:TrainController.get_result(self)",
         f"{_TRAIN}.execution.checkpoint.sync_actor:SynchronizationActor.options(actor_options)",
         f"{_TRAIN}.execution.worker_group.worker_group:SynchronizationActor",
+        f"{_TRAIN}.execution.worker_group.worker_group:WorkerGroup._worker_cls",
         f"{_TRAIN}.callbacks.datasets:DatasetsCallback",
         f"{_TRAIN}.callbacks.placement_group_callback:PlacementGroupCleanerCallback",
         f"{_TRAIN}.constants:get_env_vars_to_propagate()",
