@@ -30,6 +30,7 @@ from raytrain.cluster.grafana import grafana_url
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.preflight import check_cluster, installed_ray, this_python
 from raytrain.cluster.submission import build_submission
+from raytrain.errors import SpecError
 from raytrain.report.board import board_link
 from raytrain.run.object_store import is_object_store
 from raytrain.run.run_id import mint_run_id, submission_id
@@ -37,6 +38,7 @@ from raytrain.run.run_status import RunStatus
 from raytrain.run.summary import RunSummary
 from raytrain.spec.exclude import exclude_patterns
 from raytrain.spec.request import REQUEST_FILE, JobRequest, base_model_file
+from raytrain.spec.tracking import missing_packages
 
 if TYPE_CHECKING:
     from raytrain.spec.load import LoadedJob
@@ -152,6 +154,8 @@ def submit(
     connection = connect(address, environ=environ, progress=progress)
     tell(f"using {connection.address.url} ({connection.address.source})")
     warnings = check_cluster(connection.api, job.spec.scaling, environ, is_local=connection.is_ours)
+    if connection.shares_this_machine and (lacking := missing_packages(job.spec.tracking, job.spec.environment.pip)):
+        raise SpecError(*lacking)
     run = run or mint_run_id(job.spec.name, now=datetime.fromtimestamp(submitted_at))
     request = _request(job, connection, run, attempt, last_by_user or attempt, submitted_at, parcel, overrides)
     _send(job, connection, request, parcel, tell, grafana_url(connection.address.url, environ))

@@ -25,6 +25,7 @@ from raytrain.run import events
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.run_status import Reason, RunStatus
 from raytrain.spec.request import JobRequest
+from raytrain.spec.tracking import missing_packages
 from raytrain.user_code import describe_failure
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def storage_refused(request: JobRequest, recorder: Recorder, refusal: OSError) -
 
 
 def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: StopSignal, folder: Path) -> Outcome:
+    if lacking := missing_packages(request.spec.tracking, pip=()):
+        raise SpecError(*lacking)
     mailbox = start_mailbox(request.run)
     stop.reach(mailbox)
     ahead = ThreadPoolExecutor(1).submit(_start_ahead, request)
