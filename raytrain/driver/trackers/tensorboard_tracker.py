@@ -22,7 +22,7 @@ _SPLITS = ("train", "validation")
 
 
 class TensorBoardTracker:
-    """State: `next`, the epoch that follows those that are written."""
+    """State: `next`, the epoch that follows those that are written, and how many `files` were begun for them."""
 
     def __init__(self, run: TrackedRun) -> None:
         self._run = run
@@ -62,11 +62,12 @@ class TensorBoardTracker:
         from tensorboardX import SummaryWriter
 
         self.close()
-        written = self._folder.exists()
-        self._writers = {
-            split: SummaryWriter(str(self._folder / split), purge_step=epoch if written else None) for split in _SPLITS
-        }
-        if not written:
+        files = self._run.state.get("files", 0)
+        self._run.state["files"] = files + 1
+        # Files are told apart, and read in the order of their names, by the second in which they were begun alone.
+        options = {"filename_suffix": f".{files:06d}", "purge_step": epoch if self._folder.exists() else None}
+        self._writers = {split: SummaryWriter(str(self._folder / split), **options) for split in _SPLITS}
+        if not files:
             spec = yaml.safe_dump(self._run.spec.model_dump(mode="json", exclude_defaults=True), sort_keys=False)
             self._writers["train"].add_text("spec", f"```yaml\n{spec}\n```", 0)
 
