@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from raytrain.driver.trackers.follow import Follower
+from raytrain.driver.trackers.follower import Follower
 from raytrain.driver.trackers.tracker import TrackedRun
 from raytrain.driver.trackers.tracker import Tracker as OpenTracker
 from raytrain.run.run_paths import RunPaths

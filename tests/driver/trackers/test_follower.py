@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from raytrain.driver.trackers.follow import Follower, read_position
+from raytrain.driver.trackers.follower import Follower, read_position
 from raytrain.driver.trackers.tracker import TrackedRun, parameters
 from raytrain.run.events import EpochEnd, Event, Restored
 from tests.driver.trackers.tracked import FINISHED, SUBMITTED, Directory, epoch
