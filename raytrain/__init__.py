@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from raytrain.client.api import check as check
     from raytrain.client.api import down as down
     from raytrain.client.api import get as get
+    from raytrain.client.api import monitor as monitor
     from raytrain.client.api import plan as plan
     from raytrain.client.api import runs as runs
     from raytrain.client.api import submit as submit
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _DOOR = {
-    "raytrain.client.api": ("submit", "plan", "validate", "check", "get", "runs", "up", "down"),
+    "raytrain.client.api": ("submit", "plan", "validate", "check", "get", "runs", "monitor", "up", "down"),
     "raytrain.client.compare": ("compare",),
     "raytrain.client.fit_live": ("fit",),
     "raytrain.client.job_in_python": ("JobSpec",),

@@ -52,6 +52,7 @@ class Heartbeat(Message):
         stalled_s: for how long the training thread has not come to a new phase, epoch or step.
         step_s: the median time from one advance to the next while training, which is that of all the steps that one
             call of the train function runs; None before the first.
+        memory_bytes, gpu_utilization, gpu_memory_bytes: see `raytrain.worker.process_usage`.
     """
 
     phase: str
@@ -59,6 +60,9 @@ class Heartbeat(Message):
     step: int
     stalled_s: float
     step_s: float | None = None
+    memory_bytes: int = 0
+    gpu_utilization: float | None = None
+    gpu_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,7 @@ CONTROLLER = Use(
         f"{_TRAIN}.execution.controller:TrainController.get_result(self)",
         f"{_TRAIN}.execution.checkpoint.sync_actor:SynchronizationActor.options(actor_options)",
         f"{_TRAIN}.execution.worker_group.worker_group:SynchronizationActor",
+        f"{_TRAIN}.execution.worker_group.worker_group:WorkerGroup._worker_cls",
         f"{_TRAIN}.callbacks.datasets:DatasetsCallback",
         f"{_TRAIN}.callbacks.placement_group_callback:PlacementGroupCleanerCallback",
         f"{_TRAIN}.constants:get_env_vars_to_propagate()",
@@ -81,7 +82,18 @@ BLOCKS = Use(
     ),
     without="rows take a way about through the process that deals them",
 )
-USES = (CONTROLLER, FAILURES, FREE_RESOURCES, DRAINING, SESSION_LOGS, SPILLING, BLOCKS)
+GPU_USAGE = Use(
+    places=(
+        "ray._private.thirdparty.pynvml:nvmlInit()",
+        "ray._private.thirdparty.pynvml:nvmlDeviceGetHandleByIndex(index)",
+        "ray._private.thirdparty.pynvml:nvmlDeviceGetHandleByUUID(uuid)",
+        "ray._private.thirdparty.pynvml:nvmlDeviceGetUtilizationRates(handle)",
+        "ray._private.thirdparty.pynvml:nvmlDeviceGetMemoryInfo(handle, ...)",
+        "ray._private.thirdparty.pynvml:NVMLError",
+    ),
+    without="how busy each worker's GPU is cannot be told",
+)
+USES = (CONTROLLER, FAILURES, FREE_RESOURCES, DRAINING, SESSION_LOGS, SPILLING, BLOCKS, GPU_USAGE)
 
 
 def is_there(use: Use) -> bool:

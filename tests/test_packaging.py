@@ -64,9 +64,13 @@ def test_every_third_party_import_is_declared() -> None:
     provided = {"sklearn": "scikit-learn", "yaml": "pyyaml", "numpy": "tensorflow", "pandas": "ray", "h5py": "keras"}
     provided |= {"ml_dtypes": "tensorflow", "PIL": "pillow", "google": "tensorflow", "fsspec": "ray"}
     provided |= {"google_crc32c": "google-crc32c", "urllib3": "requests"}
-    provided |= {"pydantic_core": "pydantic"}
+    provided |= {"pydantic_core": "pydantic", "mlflow": "mlflow-skinny"}
     extras = PROJECT["optional-dependencies"]
-    sources = [Requirement(text).name for kind in ("delta", "iceberg", "lance", "huggingface") for text in extras[kind]]
+    sources = [
+        Requirement(text).name
+        for kind in ("delta", "iceberg", "lance", "huggingface", "mlflow", "wandb")
+        for text in extras[kind]
+    ]
     declared = {name.lower() for name in (*NEEDED, *sources)}
     for path in sorted((ROOT / "raytrain").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):

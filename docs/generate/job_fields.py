@@ -45,7 +45,7 @@ def sections() -> list[Section]:
     top = list(_fields("", SCHEMA))
     seen: set[str] = set()
     inner = [section for field in top for section in _sections(field, seen)]
-    return [Section(path="", about="", fields=top), *inner]
+    return [Section(path="", about="", fields=top), *(section for section in inner if section.fields)]
 
 
 def field_tables() -> str:

@@ -37,6 +37,7 @@ VERBS = {
     "stop": "Stop a run and wait until it has stopped.",
     "resume": "Take up a run that has ended or was lost.",
     "up": "Start a local Ray cluster, or find the one already up.",
+    "monitor": "Write what Prometheus and Grafana need to show runs.",
     "down": "Stop the local Ray cluster that raytrain started.",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 import time
@@ -25,15 +26,19 @@ from raytrain.client.upload.git_commit import commit_of
 from raytrain.client.upload.package import Package, pack_job, pack_raytrain
 from raytrain.client.upload.upload_plan import UploadPlan, check_size, list_upload
 from raytrain.cluster.connect import Connection, connect
+from raytrain.cluster.grafana import grafana_url
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.preflight import check_cluster, installed_ray, this_python
 from raytrain.cluster.submission import build_submission
+from raytrain.errors import SpecError
+from raytrain.report.board import board_link
 from raytrain.run.object_store import is_object_store
 from raytrain.run.run_id import mint_run_id, submission_id
 from raytrain.run.run_status import RunStatus
 from raytrain.run.summary import RunSummary
 from raytrain.spec.exclude import exclude_patterns
 from raytrain.spec.request import REQUEST_FILE, JobRequest, base_model_file
+from raytrain.spec.tracking import missing_packages
 
 if TYPE_CHECKING:
     from raytrain.spec.load import LoadedJob
@@ -149,9 +154,11 @@ def submit(
     connection = connect(address, environ=environ, progress=progress)
     tell(f"using {connection.address.url} ({connection.address.source})")
     warnings = check_cluster(connection.api, job.spec.scaling, environ, is_local=connection.is_ours)
+    if connection.shares_this_machine and (lacking := missing_packages(job.spec.tracking, job.spec.environment.pip)):
+        raise SpecError(*lacking)
     run = run or mint_run_id(job.spec.name, now=datetime.fromtimestamp(submitted_at))
     request = _request(job, connection, run, attempt, last_by_user or attempt, submitted_at, parcel, overrides)
-    _send(job, connection, request, parcel, tell)
+    _send(job, connection, request, parcel, tell, grafana_url(connection.address.url, environ))
     record = RunRecord(
         run=request.run,
         name=job.spec.name,
@@ -207,7 +214,9 @@ def _request(
     )
 
 
-def _send(job: LoadedJob, connection: Connection, request: JobRequest, parcel: Upload, tell: Progress) -> None:
+def _send(
+    job: LoadedJob, connection: Connection, request: JobRequest, parcel: Upload, tell: Progress, grafana: str | None
+) -> None:
     extra = [(REQUEST_FILE, request.model_dump_json(indent=2).encode())]
     if parcel.base_model:
         extra.append((base_model_file(parcel.base_model), parcel.base_model.read_bytes()))
@@ -218,12 +227,22 @@ def _send(job: LoadedJob, connection: Connection, request: JobRequest, parcel: U
         raytrain_uri=ourselves.uri,
         bin_dir=str(Path(sys.executable).parent) if connection.shares_this_machine else None,
         commit=request.client.get("commit"),
+        owner=_user(),
+        board=board_link(grafana, request.run) if grafana else None,
     )
     tell(f"uploading {len(parcel.plan.files)} files, {len(folder.content) / 1024:,.0f} KiB")
     for package in (ourselves, folder):
         _upload(connection.api, package)
     tell(f"submitting {submission.submission_id}")
     connection.api.submit(submission)
+
+
+def _user() -> str | None:
+    """Who submits, by the name of the account here; None where it has none, as in a container."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return None
 
 
 def _keep(record: RunRecord, request: JobRequest, environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -45,6 +45,14 @@ def find_token(environ: Mapping[str, str], *, home: Path | None = None) -> str |
         ) from None
 
 
+def token_file(environ: Mapping[str, str], *, home: Path | None = None) -> Path | None:
+    """The file that `find_token` reads; None where the token stands in the environment itself, or there is none."""
+    if find_token(environ, home=home) is None or environ.get("RAY_AUTH_TOKEN", "").strip():
+        return None
+    named = environ.get("RAY_AUTH_TOKEN_PATH", "").strip()
+    return (Path(named).expanduser() if named else (home or Path.home()) / ".ray" / "auth_token").absolute()
+
+
 def check_may_send(url: str) -> None:
     """Refuses to send a token where others could read it on the way.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from raytrain import __version__
 from raytrain.errors import SpecError
 from raytrain.run.run_id import submission_id
+from raytrain.run.run_paths import RunPaths
 from raytrain.spec.describe_job import data_words, model_words
 from raytrain.spec.secret_checks import secret_problems
 
@@ -65,6 +66,8 @@ def build_submission(
     raytrain_uri: str,
     bin_dir: str | None = None,
     commit: str | None = None,
+    owner: str | None = None,
+    board: str | None = None,
 ) -> Submission:
     """The submission of one attempt of a run.
 
@@ -74,7 +77,8 @@ def build_submission(
         raytrain_uri: `gcs://…` of the uploaded raytrain package.
         bin_dir: the folder of this process's `python`, where the cluster runs on this machine: a cluster started
             from an environment that was not activated finds its `python` there.
-        commit: the user's commit, for people to read.
+        commit, owner: the user's commit and the user, for people to read.
+        board: where Grafana shows the run, where that is known.
 
     Raises:
         SpecError: a secret's value stands in the job, which `load_job` refuses too.
@@ -97,13 +101,14 @@ def build_submission(
         submission_id=submission_id(request.run, request.attempt),
         entrypoint=ENTRYPOINT,
         runtime_env=runtime_env,
-        metadata=_metadata(request, commit) | {FINGERPRINT: _fingerprint(request, runtime_env)},
+        metadata=_metadata(request, commit, owner, board) | {FINGERPRINT: _fingerprint(request, runtime_env)},
     )
 
 
-def _metadata(request: JobRequest, commit: str | None) -> dict[str, str]:
+def _metadata(request: JobRequest, commit: str | None, owner: str | None, board: str | None) -> dict[str, str]:
     """What the dashboard's Jobs page shows of a run; strings only, for people."""
-    spec = request.spec
+    spec, paths = request.spec, RunPaths.of(request.storage, request.run)
+    links = {"report": paths.shown(paths.root / "report.html"), **({"board": board} if board else {})}
     return {
         "job_name": spec.name,
         "raytrain_run": request.run,
@@ -115,9 +120,10 @@ def _metadata(request: JobRequest, commit: str | None) -> dict[str, str]:
         "epochs": str(spec.fit.epochs),
         "global_batch_size": str(spec.fit.global_batch_size),
         "storage": request.storage,
+        "owner": owner or "unknown",
         "commit": commit or "none",
         "raytrain_version": __version__,
-    }
+    } | links
 
 
 def _resources(spec: JobSpec) -> str:

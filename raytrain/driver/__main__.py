@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raytrain.driver.trackers.trackers_process import TrackersProcess
 from raytrain.files import write_whole
 from raytrain.run.copy_output import copy_output
 from raytrain.run.job_log import say
@@ -69,7 +70,7 @@ def _claim_directory(request: JobRequest) -> tuple[RunPaths, Lease, OSError | No
     if refusal is None:
         try:
             lease = claim(paths, request.attempt)
-            _fetch(paths)
+            _fetch(request, paths)
             return paths, lease, None
         except OSError as error:
             refusal = error
@@ -115,11 +116,12 @@ def open_directory(paths: RunPaths) -> OSError | None:
     return None
 
 
-def _fetch(paths: RunPaths) -> None:
+def _fetch(request: JobRequest, paths: RunPaths) -> None:
     """Brings what this attempt goes on with from the store, now that no earlier one writes there any more."""
     if paths.uri is not None:
-        for file in (paths.events, paths.metrics, paths.status):
-            ObjectStore(paths.uri).pull(file.name, file)
+        trackers = [paths.tracker(tracker.kind) for tracker in request.spec.tracking]
+        for file in (paths.events, paths.metrics, paths.status, *trackers):
+            ObjectStore(paths.uri).pull(file.relative_to(paths.root).as_posix(), file)
 
 
 def _run(request: JobRequest, paths: RunPaths, folder: Path, refusal: OSError | None) -> RunStatus:
@@ -132,12 +134,20 @@ def _run(request: JobRequest, paths: RunPaths, folder: Path, refusal: OSError | 
 
     logs = session_logs()
     mirror = logs / f"raytrain-{submission_id(request.run, request.attempt)}.jsonl" if logs else None
-    with contextlib.closing(open_recorder(request, paths, mirror=mirror)) as recorder:
-        return _run_recorded(request, paths, recorder, folder, refusal)
+    with (
+        TrackersProcess(request, paths) as trackers,  # ended after the recorder, whose event log it reads
+        contextlib.closing(open_recorder(request, paths, mirror=mirror)) as recorder,
+    ):
+        return _run_recorded(request, paths, recorder, trackers, folder, refusal)
 
 
 def _run_recorded(
-    request: JobRequest, paths: RunPaths, recorder: Recorder, folder: Path, refusal: OSError | None
+    request: JobRequest,
+    paths: RunPaths,
+    recorder: Recorder,
+    trackers: TrackersProcess,
+    folder: Path,
+    refusal: OSError | None,
 ) -> RunStatus:
     from raytrain.driver.train_task import run_job, storage_refused
     from raytrain.run import events
@@ -159,6 +169,7 @@ def _run_recorded(
         refusal = refusal or error
     if refusal is not None:
         return storage_refused(request, recorder, refusal)
+    trackers.begin()
     recorder.phase("driver")
     return run_job(request, paths, recorder, folder)
 

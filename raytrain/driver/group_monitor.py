@@ -99,7 +99,9 @@ class GroupMonitor:
         if self._placed_at is None:
             self._look_for_workers()
             return
-        hang = find_hang(self._progress.states(), self._request.spec.watchdog)
+        states = self._progress.states()
+        self._recorder.ranks(states)
+        hang = find_hang(states, self._request.spec.watchdog)
         if hang is not None:
             self._end(hang)
             return

@@ -31,12 +31,17 @@ class Mailbox:
     Plain methods on two threads, one of them for whoever waits in `take`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, run: str = "") -> None:
+        self._run = run
         self._changed = threading.Condition()
         self._messages: list[Message] = []
         self._asked = ""
         self._group = 0
         self._placed: list[WorkerProcess] = []
+
+    def __repr__(self) -> str:
+        """How the dashboard's Actors page calls it."""
+        return f"mailbox of {self._run}"
 
     def begin(self, group: int) -> None:
         """From now on only messages of this worker group count: one that was lost may still have some on their way."""
@@ -80,9 +85,12 @@ class Mailbox:
             return self._placed
 
 
-def start_mailbox() -> Any:
+def start_mailbox(run: str = "") -> Any:
     """A mailbox actor on the driver's own node, taking no CPU from the workers."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     groups = {"concurrency_groups": {"waiting": 1}}
+    # Events of its calls would cost more than the calls.
     options = {"num_cpus": 0, "scheduling_strategy": here, "enable_task_events": False}
-    return ray.remote(**groups)(Mailbox).options(**options).remote()  # events of calls would cost more than the calls
+    return (
+        ray.remote(**groups)(Mailbox).options(**options).remote(run)
+    )  # events of calls would cost more than the calls

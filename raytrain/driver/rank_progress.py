@@ -27,6 +27,7 @@ class RankState:
         stalled_s: for how long it has not come to a new phase, epoch or step.
         silent_s: for how long nothing was heard of it.
         first_step_s: how long the group's first step took, in which steps are traced; 0 before it is done.
+        memory_bytes, gpu_utilization, gpu_memory_bytes: see `raytrain.worker.process_usage`.
     """
 
     rank: int
@@ -37,6 +38,9 @@ class RankState:
     stalled_s: float = 0.0
     silent_s: float = 0.0
     first_step_s: float = 0.0
+    memory_bytes: int = 0
+    gpu_utilization: float | None = None
+    gpu_memory_bytes: int | None = None
 
     @property
     def progress(self) -> tuple[int, int, int]:
@@ -129,6 +133,9 @@ class RankProgress:
             stalled_s=beat.stalled_s + silent_s,
             silent_s=silent_s,
             first_step_s=self._first_step_s,
+            memory_bytes=beat.memory_bytes,
+            gpu_utilization=beat.gpu_utilization,
+            gpu_memory_bytes=beat.gpu_memory_bytes,
         )
 
 

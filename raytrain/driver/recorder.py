@@ -13,6 +13,7 @@ from pathlib import Path
 from time import monotonic, time
 
 from raytrain import protocol
+from raytrain.driver.rank_progress import RankState
 from raytrain.driver.sinks.event_log_sink import EventLogSink
 from raytrain.driver.sinks.gauges import Gauges
 from raytrain.driver.sinks.job_log_lines import JobLogLines
@@ -38,9 +39,16 @@ class Recorder:
         summary: that, events of earlier attempts included.
     """
 
-    def __init__(self, request: JobRequest, earlier: Iterable[events.Event], sinks: Sequence[SinkThread]) -> None:
+    def __init__(
+        self,
+        request: JobRequest,
+        earlier: Iterable[events.Event],
+        sinks: Sequence[SinkThread],
+        *,
+        gauges: Gauges | None = None,
+    ) -> None:
         self._request = request
-        self._sinks = sinks
+        self._sinks, self._gauges = sinks, gauges
         self.summary: RunSummary = summarize(request.run, earlier)
         self._lock = threading.Lock()
         self._phase_ranks: dict[str, set[int]] = defaultdict(set)
@@ -83,6 +91,11 @@ class Recorder:
                 pass  # the driver says itself what follows
             case protocol.Happened():
                 self.record(replace(message.event, time=message.time))
+
+    def ranks(self, states: Sequence[RankState]) -> None:
+        """Exports where the ranks are, of which there is no event."""
+        if self._gauges is not None:
+            self._gauges.ranks(states)
 
     def begin_group(self, workers: int) -> None:
         """A worker group of this size begins."""
@@ -128,6 +141,7 @@ def open_recorder(request: JobRequest, paths: RunPaths, *, mirror: Path | None, 
     ]
     if mirror is not None:
         sinks.append(SinkThread(EventLogSink(mirror, earlier=earlier), "the mirror of the event log", keeps_all=True))
-    if exports:
-        sinks.append(SinkThread(Gauges(request.run), "the metrics that Ray exports"))
-    return Recorder(request, earlier, sinks)
+    gauges = Gauges(request.run) if exports else None
+    if gauges is not None:
+        sinks.append(SinkThread(gauges, "the metrics that Ray exports"))
+    return Recorder(request, earlier, sinks, gauges=gauges)

@@ -33,16 +33,26 @@ _ENVIRONMENT = {"RAY_WARN_BLOCKING_GET_INSIDE_ASYNC": "0"}
 class Controller(TrainController):  # type: ignore[misc]
     """Ray Train's controller in a process that may stand ready long before there is a group to control."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: str) -> None:
         """Starts what the group's barrier is; what the parent's does is left to `begin`."""
-        self._barrier = _Barrier()
+        self._run, self._barrier = run, _Barrier()
+
+    def __repr__(self) -> str:
+        """How the dashboard's Actors page calls it."""
+        return f"controller of {self._run}"
 
     async def begin(self, arguments: dict[str, Any]) -> Any:
         """Runs a worker group to its end; returns Ray Train's result."""
         worker_group.SynchronizationActor = self._barrier
+        worker_group.WorkerGroup._worker_cls = _named(worker_group.WorkerGroup._worker_cls, f"worker of {self._run}")
         super().__init__(**arguments)
         await self.run()
         return self.get_result()
+
+
+def _named(kind: type, name: str) -> type:
+    """The actor class, under a name by which the dashboard's Actors page can tell whose it is."""
+    return type(kind.__name__, (kind,), {"__repr__": lambda _: name})
 
 
 class _Barrier:
@@ -62,31 +72,32 @@ class _Barrier:
 class ReadyTrainers(Trainers):
     """Trainers whose controllers run already: the first from the making on, and another once that is called for."""
 
-    def __init__(self, *, queue_timeout_s: float | None) -> None:
+    def __init__(self, run: str, *, queue_timeout_s: float | None) -> None:
         super().__init__(queue_timeout_s=queue_timeout_s)
-        self._ready: Any = _start_controller()
+        self._run = run
+        self._ready: Any = _start_controller(run)
         self._taken: Any = None
 
     def make(self, *args: Any, **kwargs: Any) -> DataParallelTrainer:
-        self._taken, self._ready = self._ready or _start_controller(), None
+        self._taken, self._ready = self._ready or _start_controller(self._run), None
         try:
             ray.get(self._taken.__ray_ready__.remote())
         except ray.exceptions.RayActorError:  # it died while it stood by
-            self._taken = _start_controller()
+            self._taken = _start_controller(self._run)
         return _Trainer(*args, controller=self._taken, **kwargs)
 
     def prepare(self) -> None:
-        self._ready = self._ready or _start_controller()
+        self._ready = self._ready or _start_controller(self._run)
 
     def release(self) -> None:
         self._taken.__ray_terminate__.remote()  # what was raised may hold its handle, and with it what it started
         super().release()
 
 
-def _start_controller() -> Any:
+def _start_controller(run: str) -> Any:
     """A controller in a process of its own on this node; returns at once."""
     environment = {"env_vars": _ENVIRONMENT | get_env_vars_to_propagate()}
-    return ray.remote(num_cpus=0, scheduling_strategy=_here(), runtime_env=environment)(Controller).remote()
+    return ray.remote(num_cpus=0, scheduling_strategy=_here(), runtime_env=environment)(Controller).remote(run)
 
 
 def _here() -> NodeAffinitySchedulingStrategy:

@@ -24,8 +24,8 @@ from raytrain.files import write_whole
 from raytrain.run import events
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.run_status import Reason, RunStatus
-from raytrain.spec.job import ScalingSpec
 from raytrain.spec.request import JobRequest
+from raytrain.spec.tracking import missing_packages
 from raytrain.user_code import describe_failure
 
 if TYPE_CHECKING:
@@ -89,9 +89,11 @@ def storage_refused(request: JobRequest, recorder: Recorder, refusal: OSError) -
 
 
 def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: StopSignal, folder: Path) -> Outcome:
-    mailbox = start_mailbox()
+    if lacking := missing_packages(request.spec.tracking, pip=()):
+        raise SpecError(*lacking)
+    mailbox = start_mailbox(request.run)
     stop.reach(mailbox)
-    ahead = ThreadPoolExecutor(1).submit(_start_ahead, request.spec.scaling)
+    ahead = ThreadPoolExecutor(1).submit(_start_ahead, request)
     from raytrain.data.dataset import load_dataset
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # whose import has set it to talk
@@ -113,14 +115,15 @@ def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Sto
     return WorkerGroups(request, paths, recorder, dataset, mailbox, stop, trainers, folder).run()
 
 
-def _start_ahead(scaling: ScalingSpec) -> Trainers:
+def _start_ahead(request: JobRequest) -> Trainers:
     """Imports what is needed later while the data is read, and starts the first group's controller."""
     import raytrain.driver.worker_groups  # noqa: F401
 
+    queue_timeout_s = request.spec.scaling.queue_timeout
     if not ray_internals.is_there(ray_internals.CONTROLLER):
         from raytrain.driver.trainers import Trainers
 
-        return Trainers(queue_timeout_s=scaling.queue_timeout)
+        return Trainers(queue_timeout_s=queue_timeout_s)
     from raytrain.driver.train_controller import ReadyTrainers
 
-    return ReadyTrainers(queue_timeout_s=scaling.queue_timeout)
+    return ReadyTrainers(request.run, queue_timeout_s=queue_timeout_s)

@@ -1,1 +1,1 @@
-"""What people look at: a run as one page that can be kept, and its curves."""
+"""What people look at: the page of a run, its curves, and what Prometheus and Grafana are to show. Light."""

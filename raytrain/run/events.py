@@ -137,8 +137,8 @@ class AnswerDiffers(Event):
 class EpochEnd(Event):
     """An epoch (counted from 0) is done. `metrics` are pooled over all workers and rows.
 
-    `rank_seconds`, `rank_rows_per_s` and `rank_wait_s` (seconds in which the training thread stood still for want of
-    rows) have one entry a rank; `best` is the best so far.
+    `rank_seconds`, `rank_rows_per_s`, `rank_wait_s` (seconds in which the training thread stood still for want of rows)
+    and `rank_train_s` (seconds before validation began) have one entry a rank; `best` is the best so far.
     """
 
     type: ClassVar[str] = "epoch_end"
@@ -149,6 +149,7 @@ class EpochEnd(Event):
     rank_seconds: list[float]
     rank_rows_per_s: list[float]
     rank_wait_s: list[float] = field(default_factory=list)
+    rank_train_s: list[float] = field(default_factory=list)
     learning_rate: float | None = None
     best: Best | None = None
     patience_left: int | None = None
@@ -157,9 +158,8 @@ class EpochEnd(Event):
     def measured(cls, *, rank_seconds: list[float], rank_rows: Sequence[int], **fields: Any) -> EpochEnd:
         """Of what was measured: each rank's seconds, and the rows that it trained on in them."""
         speeds = [rows / took_s for rows, took_s in zip(rank_rows, rank_seconds, strict=True)]
-        seconds = max(rank_seconds)
-        rows_per_s = sum(rank_rows) / seconds
-        return cls(seconds=seconds, rows_per_s=rows_per_s, rank_seconds=rank_seconds, rank_rows_per_s=speeds, **fields)
+        took = {"seconds": max(rank_seconds), "rows_per_s": sum(rank_rows) / max(rank_seconds)}
+        return cls(**took, rank_seconds=rank_seconds, rank_rows_per_s=speeds, **fields)
 
 
 @dataclass(frozen=True, kw_only=True)

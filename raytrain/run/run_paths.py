@@ -119,6 +119,19 @@ class RunPaths:
         return self.root / "checkpoints"
 
     @property
+    def tensorboard(self) -> Path:
+        return self.root / "tensorboard"
+
+    @property
+    def wandb(self) -> Path:
+        return self.root / "wandb"
+
+    @property
+    def tracking(self) -> Path:
+        """One file a tracker: how much of the log it has been told."""
+        return self.root / "tracking"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 
@@ -126,6 +139,9 @@ class RunPaths:
     def code(self) -> Path:
         """A copy of the user's own files, so that the saved model can be loaded later."""
         return self.root / "code"
+
+    def tracker(self, kind: str) -> Path:
+        return self.tracking / f"{kind}.json"
 
     def attempt_logs(self, attempt: int) -> Path:
         return self.logs / f"attempt-{attempt}"
@@ -136,6 +152,10 @@ class RunPaths:
 
     def driver_log(self, attempt: int) -> Path:
         return self.attempt_logs(attempt) / "driver.log"
+
+    def trackers_log(self, attempt: int) -> Path:
+        """What the packages of the job's trackers print."""
+        return self.attempt_logs(attempt) / "trackers.log"
 
     def rank_log(self, attempt: int, rank: int) -> Path:
         return self.attempt_logs(attempt) / f"rank-{rank}.log"

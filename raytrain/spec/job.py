@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from raytrain.spec.data_spec import DataSpec
 from raytrain.spec.pydantic_bases import OneOf, StrictModel, custom_error
 from raytrain.spec.suggest import value_in_words
+from raytrain.spec.tracking import Tracker, each_once
 from raytrain.spec.value_types import CallbackName, ClassIndex, DurationS, EnvironmentValue, JobName, PythonRef
 
 UPLOADED = "RAY_RUNTIME_ENV_CREATE_WORKING_DIR"  # Ray's name for the job's folder while it installs packages
@@ -200,6 +201,9 @@ class JobSpec(StrictModel):
     divergence: DivergenceSpec = DivergenceSpec()
     storage: str = Field("~/raytrain", description="where runs' directories are: a path of every node, or a URI")
     environment: EnvironmentSpec = EnvironmentSpec()
+    tracking: Annotated[list[Tracker], AfterValidator(each_once)] = Field(
+        default_factory=list, description="a list of tensorboard, {mlflow: {uri: …}}, {wandb: {mode: …}}"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from raytrain.spec.job import JobSpec
 from raytrain.spec.pydantic_bases import OneOf
+from raytrain.spec.tracking import Tracker
 from raytrain.spec.value_types import PythonRef
 
 
@@ -25,6 +26,8 @@ def job_json_schema() -> dict[str, Any]:
         definitions[name] |= {"minProperties": 1, "maxProperties": 1}
         for kind in definitions[name]["properties"].values():
             _without_null(kind)
+    tracker = properties["tracking"]["items"]
+    properties["tracking"]["items"] = {"anyOf": [{"enum": sorted(Tracker.model_fields)}, tracker]}
     definitions["FitSpec"]["properties"]["class_weight"]["anyOf"][0]["propertyNames"] = {"pattern": r"^\d+$"}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "raytrain job"} | {
         key: value for key, value in schema.items() if key != "title"

@@ -16,6 +16,7 @@ from time import monotonic, perf_counter, time
 
 from raytrain import protocol
 from raytrain.periodic import Periodic
+from raytrain.worker.process_usage import ProcessUsage
 
 EVERY_S = 1.0
 STACKS_SIGNAL = signal.SIGUSR1
@@ -78,9 +79,10 @@ class Position:
 
 def beating(position: Position, send: Callable[[protocol.Message], None], *, rank: int) -> Periodic:
     """A context that sends a heartbeat about once a second."""
+    process = ProcessUsage()
 
     def beat() -> None:
-        now = position.now
+        now, usage = position.now, process.look()
         send(
             protocol.Heartbeat(
                 rank=rank,
@@ -90,6 +92,9 @@ def beating(position: Position, send: Callable[[protocol.Message], None], *, ran
                 step=now.step,
                 stalled_s=monotonic() - now.advanced_at,
                 step_s=position.step_s,
+                memory_bytes=usage.memory_bytes,
+                gpu_utilization=usage.gpu_utilization,
+                gpu_memory_bytes=usage.gpu_memory_bytes,
             )
         )
 

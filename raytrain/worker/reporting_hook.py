@@ -48,12 +48,14 @@ class _Agreed:
         is_best: whether the epoch is the best so far.
         seconds: of the epoch, one a rank.
         waited_s: seconds of the epoch without rows, one a rank.
+        train_s: seconds of the epoch before its validation began, one a rank.
     """
 
     reason: Reason | Pause | None
     is_best: bool
     seconds: list[float]
     waited_s: list[float]
+    train_s: list[float]
 
 
 class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
@@ -135,6 +137,7 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._feed.epoch = epoch
         self._epoch_began = perf_counter()
+        self._trained_s: float | None = None
         self._waited_before_s = self._feed.waited_s
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -155,6 +158,7 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
                 rank_seconds=agreed.seconds,
                 rank_rows=list(self._feed.rows_per_worker),
                 rank_wait_s=agreed.waited_s,
+                rank_train_s=agreed.train_s,
                 metrics=metrics,
                 learning_rate=learning_rate,
                 best=self.progress.best(self._rule.monitor),
@@ -209,8 +213,9 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
         votes = [1.0 if decision and decision.reason == reason else 0.0 for reason in early_stopping.DECISIONS]
         votes[early_stopping.DECISIONS.index(Reason.STOPPED_BY_CALLBACK)] += float(self.model.stop_training)
         workers = self._strategy.num_replicas_in_sync
-        clocks = np.zeros((2, workers))
-        clocks[:, self._rank] = self.clock["epoch_s"], self.clock["waited_s"]
+        clocks = np.zeros((3, workers))
+        epoch_s, waited_s = self.clock["epoch_s"], self.clock["waited_s"]
+        clocks[:, self._rank] = epoch_s, waited_s, epoch_s if self._trained_s is None else self._trained_s
         best = float(is_best and self._rank == 0)  # a metric that a callback adds may differ from rank to rank
         summed = sum_over_workers(self._strategy, [*votes, best, *clocks.ravel()])
         times = summed[len(votes) + 1 :]
@@ -220,7 +225,8 @@ class ReportingHook(keras.callbacks.Callback):  # type: ignore[misc]
             ),
             is_best=summed[len(votes)] > 0,
             seconds=times[:workers],
-            waited_s=times[workers:],
+            waited_s=times[workers : 2 * workers],
+            train_s=times[2 * workers :],
         )
 
     def _decide(self, epoch: int, metrics: Mapping[str, float]) -> early_stopping.Decision | None:

@@ -66,9 +66,16 @@ def test_the_whole_of_it() -> None:
         "epochs": "10",
         "global_batch_size": "32",
         "storage": "/runs",
+        "owner": "unknown",
         "commit": "55c694e",
         "raytrain_version": readable["raytrain_version"],
+        "report": "/runs/digits-20261120-0715-4f2a/report.html",
     }
+
+
+def test_owner_and_board_are_told_where_they_are_known() -> None:
+    metadata = build(owner="ada", board="http://grafana/d/raytrain").metadata
+    assert (metadata["owner"], metadata["board"]) == ("ada", "http://grafana/d/raytrain")
 
 
 def test_a_later_attempt_has_an_id_of_its_own() -> None:

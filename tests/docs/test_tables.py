@@ -14,6 +14,8 @@ from pydantic import BaseModel
 from raytrain.cli.main import VERBS
 from raytrain.cluster.local.cluster_processes import MARK
 from raytrain.errors import ExitCode
+from raytrain.report.alerts import ALERTS
+from raytrain.report.exported_metrics import METRICS
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.summary import RunSummary
 from raytrain.spec.data_spec import DataSpec
@@ -122,10 +124,12 @@ def _path(name: str) -> Any:
 
 
 def test_gauges_are_those_that_are_exported() -> None:
-    """Ray puts `ray_` before the names."""
-    named = re.findall(r"`ray_(raytrain_\w+)\{", PAGES["docs/watching.md"])
-    assert set(named) == set(re.findall(r'"(raytrain_\w+)"', CODE)) & set(named)
-    assert len(named) == 3
+    shown = [(codes(row[0])[0], row[1]) for row in table("docs/watching.md", "metric")]
+    assert shown == [(f"{metric.series}{{{','.join(metric.labels)}}}", metric.help) for metric in METRICS]
+
+
+def test_alerts_are_those_that_are_written() -> None:
+    assert [codes(row[0])[0] for row in table("docs/watching.md", "alert")] == [alert.name for alert in ALERTS]
 
 
 def test_the_matrix_of_exactness_is_the_one_that_is_run() -> None:

@@ -10,7 +10,7 @@ import pytest
 from raytrain.driver import elastic, group_monitor
 from raytrain.driver.group_monitor import GroupMonitor
 from raytrain.driver.mailbox import WorkerProcess
-from raytrain.driver.rank_progress import RankProgress
+from raytrain.driver.rank_progress import RankProgress, RankState
 from raytrain.protocol import Heartbeat
 from raytrain.run import events
 from raytrain.run.run_paths import RunPaths
@@ -75,6 +75,9 @@ class Case:
 
     def record(self, event: events.Event) -> None:
         self.events.append(event)
+
+    def ranks(self, states: list[RankState]) -> None:
+        self.exported = states
 
     def beat(self) -> None:
         for rank in (0, 1):

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("ray_cluster")
 @pytest.fixture
 def trainers(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadyTrainers]:
     monkeypatch.setenv("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "60")  # to be put back as it was
-    made = ReadyTrainers(queue_timeout_s=None)
+    made = ReadyTrainers("a-1", queue_timeout_s=None)
     yield made
     made.release()
 

@@ -88,7 +88,7 @@ def test_data_code_that_leaves_the_jobs_folder_takes_no_worker_along(
         return SimpleNamespace(plans={}, tier=SimpleNamespace(tier="shared"), pipeline=pipeline, notices=[])
 
     monkeypatch.setattr(train_task, "start_mailbox", lambda: None)
-    monkeypatch.setattr(train_task, "_start_ahead", lambda scaling: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(train_task, "_start_ahead", lambda request: SimpleNamespace(close=lambda: None))
     monkeypatch.setattr(dataset, "load_dataset", load)
     monkeypatch.setattr(
         worker_groups, "WorkerGroups", lambda *parts: SimpleNamespace(run=lambda: (Path.cwd(), parts[-1]))
