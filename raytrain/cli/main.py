@@ -31,6 +31,8 @@ VERBS = {
     "metrics": "Print a run's metrics, one row an epoch.",
     "wait": "Wait until a run ends; the exit code tells how.",
     "stop": "Stop a run and wait until it has stopped.",
+    "extend": "Go on from a finished run's whole state, as a new run.",
+    "export": "Write a run's model for another runtime.",
     "resume": "Take up a run that has ended or was lost.",
     "up": "Start a local Ray cluster, or find the one already up.",
     "down": "Stop the local Ray cluster that raytrain started.",

@@ -150,6 +150,8 @@ def _run_recorded(
         storage=paths.shown(),
         submitted_at=request.submitted_at,
         dashboard_url=request.dashboard_url,
+        extended_from=request.extended_from.run if request.extended_from else "",
+        initialised_from=request.initialised_from or "",
     )
     recorder.record(submitted)
     try:

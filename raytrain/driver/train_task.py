@@ -16,6 +16,7 @@ import ray
 
 from raytrain import ray_internals
 from raytrain.driver.curves import draw_curves
+from raytrain.driver.extension import begin_extension
 from raytrain.driver.mailbox import start_mailbox
 from raytrain.driver.recorder import Recorder
 from raytrain.driver.stop_signal import StopSignal
@@ -89,6 +90,7 @@ def storage_refused(request: JobRequest, recorder: Recorder, refusal: OSError) -
 
 
 def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: StopSignal, folder: Path) -> Outcome:
+    begin_extension(request, paths, recorder)
     mailbox = start_mailbox()
     stop.reach(mailbox)
     ahead = ThreadPoolExecutor(1).submit(_start_ahead, request.spec.scaling)

@@ -35,7 +35,10 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class Submitted(Event):
-    """First line of a run. `submitted_at`: when the user's command began, seconds since the epoch."""
+    """First line of a run. `submitted_at`: when the user's command began, seconds since the epoch.
+
+    `extended_from`: the run whose whole state it begins with; `initialised_from`: the run or file whose model it does.
+    """
 
     type: ClassVar[str] = "submitted"
     name: str
@@ -45,6 +48,8 @@ class Submitted(Event):
     storage: str
     submitted_at: float
     dashboard_url: str = ""
+    extended_from: str = ""
+    initialised_from: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +108,34 @@ class ModelBuilt(Event):
     type: ClassVar[str] = "model_built"
     parameters: int
     trainable_parameters: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extended(Event):
+    """The run begins after `epoch` (counted from 0) of run `extends`, with the state of the checkpoint at `path`.
+
+    That run's epochs stand before it in this log.
+    """
+
+    type: ClassVar[str] = "extended"
+    extends: str
+    epoch: int
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Initialised(Event):
+    """What the model has of the saved one that `init_from` names, layer by layer; layers without weights are left out.
+
+    `taken`: have its weights; `left`: begin with their own; `other_shape`: those of `left` whose namesakes in the saved
+    model have weights of another shape; `frozen`: weights that training leaves alone.
+    """
+
+    type: ClassVar[str] = "initialised"
+    taken: list[str]
+    left: list[str]
+    other_shape: list[str] = field(default_factory=list)
+    frozen: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,6 +76,8 @@ def verdict(summary: RunSummary) -> Iterator[str]:
         ("now", waiting_for(summary) if starting else ""),
         ("error", _error(summary.error)),
         ("answer", _answer(summary.answer)),
+        ("extends", summary.extended_from or ""),
+        ("began with", summary.initialised_from or ""),
         ("epochs", _epochs(summary)),
         ("metrics", formatting.metrics(summary.last_metrics)),
         ("best", _best(summary.best)),
