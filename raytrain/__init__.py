@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from raytrain.client.api import check as check
     from raytrain.client.api import down as down
+    from raytrain.client.api import fast_dev_run as fast_dev_run
     from raytrain.client.api import get as get
     from raytrain.client.api import plan as plan
     from raytrain.client.api import runs as runs
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _DOOR = {
-    "raytrain.client.api": ("submit", "plan", "validate", "check", "get", "runs", "up", "down"),
+    "raytrain.client.api": ("submit", "fast_dev_run", "plan", "validate", "check", "get", "runs", "up", "down"),
     "raytrain.client.fit_live": ("fit",),
     "raytrain.client.job_in_python": ("JobSpec",),
     "raytrain.client.run": ("Run",),

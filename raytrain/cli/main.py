@@ -34,6 +34,9 @@ VERBS = {
     "extend": "Go on from a finished run's whole state, as a new run.",
     "export": "Write a run's model for another runtime.",
     "resume": "Take up a run that has ended or was lost.",
+    "tag": "Name a run, such as digits:production.",
+    "fetch": "Copy a run's model, metrics, spec and logs to this machine.",
+    "delete": "Delete a run that has ended, or all but the newest.",
     "up": "Start a local Ray cluster, or find the one already up.",
     "down": "Stop the local Ray cluster that raytrain started.",
 }

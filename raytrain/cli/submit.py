@@ -23,6 +23,7 @@ def command(
     detach: options.Detach = False,
     attached: options.Attached = False,
     dry_run: options.DryRun = False,
+    fast_dev_run: options.FastDevRun = False,
     timeout: options.Timeout = None,
     yes: options.Yes = False,
     json: options.Json = False,
@@ -37,7 +38,6 @@ def command(
 
     With --no-wait stdout holds the run's id alone. Ctrl-C while waiting leaves the run alone; with --attached it stops
     the run. A run whose driver is lost is submitted again while this waits, as often as restarts.driver says.
-
     Exit code 0 SUCCEEDED, 3 job refused, 4 cluster unreachable, 10 FAILED, 11 STOPPED, 12 unknown, 124 timed out.
     """
     began, out = time.time(), Output(json=wants_json(json, output), quiet=quiet)
@@ -48,6 +48,12 @@ def command(
 
         print_plan(plan(checked, address=address), out)
         return None
+    if fast_dev_run:
+        from raytrain.cli.display.trial import print_trial
+        from raytrain.client.fast_dev_run import fast_dev_run as try_out
+
+        tried = try_out(checked, address=address, submitted_at=began, timeout_s=timeout, progress=out.say)
+        return print_trial(tried, out)
     from raytrain.cli.follow import follow_submitted
     from raytrain.client.submit import submit
 

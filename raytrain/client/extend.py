@@ -1,4 +1,4 @@
-"""Extends a run that has ended: a new run of its job goes on from its whole state, and has its history before its own."""
+"""Extends a run that has ended: a new run of its job goes on from its whole state, with its history."""
 
 from __future__ import annotations
 

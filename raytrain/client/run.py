@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from raytrain.client.display.show import shown
+from raytrain.client.kept_run import KeptRun
 from raytrain.client.outcome import succeeded
 from raytrain.client.registry import RunRecord, remembered
 from raytrain.client.run_directory import directory_of
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 
     from raytrain.client.logs import LogLine
     from raytrain.client.read_job import Overrides
-    from raytrain.export_protocol import Exported, Format
 
 
-class Run:
+class Run(KeptRun):
     """One submission of a job and all that becomes of it.
 
     Every question is asked anew, of the run's directory and, while it goes on, of its cluster; so one object may be
@@ -278,48 +277,6 @@ class Run:
         for file in (paths.spec, paths.package):
             pull(paths, file)
         return load_model(paths)
-
-    def export(
-        self,
-        format: Format = "keras",
-        *,
-        output: str | os.PathLike[str] | None = None,
-        without_preprocessing: bool = False,
-        overwrite: bool = False,
-        progress: Callable[[str], None] | None = None,
-    ) -> Exported:
-        """Writes the model for another runtime, its preprocessing inside, into a folder with a card.
-
-        Args:
-            format: `keras`, `tf_saved_model`, `onnx`, `litert` or `weights`.
-            output: the folder; in the run's directory when left out.
-            without_preprocessing: the model alone, fed what the preprocessing steps make.
-            overwrite: an export that is there is replaced, once the new one is proven.
-            progress: told in a few words what is being done.
-
-        Returns:
-            Its `.artifact`, `.inputs`, `.outputs`, and the `.largest_difference` between its answers and the model's.
-
-        Raises:
-            UsageError: the format cannot express the model, a package is missing, or the folder is there.
-            NotFound: the run has saved no model, or no rows of its data can be read here.
-            UserCodeError: Keras cannot load the model, or the export answers otherwise than the model.
-
-        Example:
-            >>> exported = raytrain.get("@last").export("tf_saved_model", overwrite=True)
-            >>> [each.name for each in exported.inputs], exported.largest_difference < 1e-5
-            (['image'], True)
-        """
-        from raytrain.client.export import export
-
-        return export(
-            self.record,
-            format=format,
-            output=output,
-            without_preprocessing=without_preprocessing,
-            overwrite=overwrite,
-            progress=progress,
-        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Run) and (self.id, self._known.storage) == (other.id, other._known.storage)

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ from raytrain.run.run_id import mint_run_id, submission_id
 from raytrain.run.run_status import RunStatus
 from raytrain.run.summary import RunSummary
 from raytrain.spec.exclude import exclude_patterns
+from raytrain.spec.few_rows import spec_of_trial
 from raytrain.spec.request import REQUEST_FILE, JobRequest, StoredRun, base_model_file
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def submit(
     begun_at: float | None = None,
     extended_from: StoredRun | None = None,
     initialised_from: str | None = None,
+    fast_dev_run: bool = False,
     overrides: Sequence[str] = (),
     submitted_at: float | None = None,
     environ: Mapping[str, str] | None = None,
@@ -151,6 +153,7 @@ def submit(
         begun_at: when the first attempt was submitted, where this is not the first.
         extended_from: the run whose whole state it begins with.
         initialised_from: the run or file that `base_model` is of, where that is known; found anew when left out.
+        fast_dev_run: one batch of each split is all that is read.
         overrides: the `--set` arguments that `job` has taken in, which a later attempt is to apply again.
         submitted_at: when the user's command began, seconds since the epoch; now when left out.
         environ: this process's own environment when left out.
@@ -162,6 +165,7 @@ def submit(
     environ = os.environ if environ is None else environ
     tell = progress or (lambda _: None)
     submitted_at = time.time() if submitted_at is None else submitted_at
+    job = replace(job, spec=spec_of_trial(job.spec)) if fast_dev_run else job
     parcel = prepare(job, environ, base_model=base_model)
     connection = connect(address, environ=environ, progress=progress)
     tell(f"using {connection.address.url} ({connection.address.source})")
@@ -169,7 +173,8 @@ def submit(
     run = run or mint_run_id(job.spec.name, now=datetime.fromtimestamp(submitted_at))
     request = _request(job, connection, run, attempt, last_by_user or attempt, submitted_at, parcel, overrides)
     origin = initialised_from or parcel.initialised_from
-    request = request.model_copy(update={"extended_from": extended_from, "initialised_from": origin})
+    beside = {"extended_from": extended_from, "initialised_from": origin, "fast_dev_run": fast_dev_run}
+    request = request.model_copy(update=beside)
     _send(job, connection, request, parcel, tell)
     record = RunRecord(
         run=request.run,

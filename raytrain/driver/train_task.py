@@ -25,6 +25,7 @@ from raytrain.files import write_whole
 from raytrain.run import events
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.run_status import Reason, RunStatus
+from raytrain.spec.few_rows import spec_of_few
 from raytrain.spec.job import ScalingSpec
 from raytrain.spec.request import JobRequest
 from raytrain.user_code import describe_failure
@@ -95,12 +96,16 @@ def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Sto
     stop.reach(mailbox)
     ahead = ThreadPoolExecutor(1).submit(_start_ahead, request.spec.scaling)
     from raytrain.data.dataset import load_dataset
+    from raytrain.data.few_batches import few_batches
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # whose import has set it to talk
     if request.spec.scaling.min_workers is not None:
         recorder.record(events.Warned(message=_ELASTIC_PROMISE))
     with contextlib.chdir(folder):  # and back to it
         dataset = load_dataset(request.spec, folder)
+    if request.fast_dev_run or request.spec.fit.overfit_batches is not None:
+        request = request.model_copy(update={"spec": spec_of_few(request.spec)})
+        dataset = few_batches(dataset, request.spec, one_of_each=request.fast_dev_run)
     recorder.phase("data")
     recorder.sharded(dataset.plans, dataset.tier.tier)
     try:

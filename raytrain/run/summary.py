@@ -55,6 +55,7 @@ class RunSummary:
     epochs_planned: int | None = None
     extended_from: str | None = None
     initialised_from: str | None = None
+    overfit_batches: int | None = None
     epochs: dict[int, EpochRow] = field(default_factory=dict)
     last_metrics: events.Metrics = field(default_factory=dict)
     test: events.Metrics | None = None
@@ -94,6 +95,7 @@ class RunSummary:
                 self.dashboard_url = event.dashboard_url or None
                 self.extended_from = event.extended_from or None
                 self.initialised_from = event.initialised_from or None
+                self.overfit_batches = event.overfit_batches or None
             case events.GroupStarted():
                 self.status, self.reason, self.error = RunStatus.RUNNING, None, None
                 self.attempts, self.workers = max(self.attempts, event.attempt), event.workers
@@ -214,6 +216,7 @@ class RunSummary:
             "epochs_planned": self.epochs_planned,
             "extended_from": self.extended_from,
             "initialised_from": self.initialised_from,
+            "overfit_batches": self.overfit_batches,
             "metrics": dict(self.last_metrics),
             "test": self.test,
             "best": asdict(self.best) if self.best else None,

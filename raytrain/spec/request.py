@@ -34,6 +34,7 @@ class JobRequest(StrictModel):
             `model.file` or `model.run` names; null when none does.
         initialised_from: the run, or the file as it was named, that this model is of.
         extended_from: the run whose whole state this one begins with.
+        fast_dev_run: one batch of each split is all that is read; the run is deleted when it has ended.
         overrides: the `--set` arguments that the spec has taken in, for a later attempt to apply again.
         spec_file: the name of the spec in the job's folder; empty when it came from standard input.
         files: what else the folder held: for each file uploaded, the beginning of its SHA-256.
@@ -52,6 +53,7 @@ class JobRequest(StrictModel):
     base_model: str | None = None
     initialised_from: str | None = None
     extended_from: StoredRun | None = None
+    fast_dev_run: bool = False
     dashboard_url: str = ""
     overrides: list[str] = Field(default_factory=list)
     spec_file: str = ""

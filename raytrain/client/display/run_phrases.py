@@ -78,6 +78,7 @@ def verdict(summary: RunSummary) -> Iterator[str]:
         ("answer", _answer(summary.answer)),
         ("extends", summary.extended_from or ""),
         ("began with", summary.initialised_from or ""),
+        ("overfit", _overfit(summary.overfit_batches)),
         ("epochs", _epochs(summary)),
         ("metrics", formatting.metrics(summary.last_metrics)),
         ("best", _best(summary.best)),
@@ -94,6 +95,14 @@ def verdict(summary: RunSummary) -> Iterator[str]:
             yield f"  {label:<10} {first}"
             yield from (f"  {'':<10} {line}" for line in more)
     yield from (f"  warning    {line}" for warning in summary.warnings for line in warning.splitlines())
+
+
+def _overfit(batches: int | None) -> str:
+    if batches is None:
+        return ""
+    return (
+        f"trained on the first {formatting.plural(batches, 'batch', 'batches')} alone, and validated on the same rows"
+    )
 
 
 def _answer(answer: AnswerProven | AnswerDiffers | None) -> str:

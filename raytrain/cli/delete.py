@@ -1,0 +1,56 @@
+"""`raytrain delete`: deletes runs that have ended, one by name, or all but the newest."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from raytrain import formatting
+from raytrain.cli import options
+from raytrain.cli.output import Output
+from raytrain.client.delete import Deletion, beyond, deletion_of
+from raytrain.client.find_run import find
+from raytrain.errors import Problem, UsageError
+
+
+def command(
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="As elsewhere; left out beside --keep.")] = None,
+    keep: Annotated[
+        int | None, typer.Option("--keep", metavar="N", min=0, help="All that have ended but the newest N of each job.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="With --keep: of this job alone.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "--dryrun", help="Tell what goes; delete nothing.")] = False,
+    yes: options.Yes = False,
+    address: options.Address = None,
+    storage: options.Storage = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Delete a run's directory, or with --keep all runs but the newest of each job.
+
+    A run that goes on, or has a tag, is never deleted. Asks first, unless --yes; --dry-run tells what would go.
+    """
+    out = Output(json=json, quiet=quiet)
+    if (run is None) == (keep is None):
+        raise UsageError(Problem(got="a run and --keep" if run else "neither", expected="a run, or --keep N"))
+    found = (
+        [deletion_of(find(run, address=address, storage=storage))]
+        if run is not None
+        else beyond(keep or 0, name=name, storage=storage)
+    )
+    if not dry_run and found and not yes:
+        out.say(*map(_line, found))
+        typer.confirm(f"delete {formatting.plural(len(found), 'run')}?", abort=True, err=True)
+    for deletion in () if dry_run else found:
+        deletion.carry_out()
+    if out.json:
+        out.result_json({"schema_version": 1, "dry_run": dry_run, "deleted": [each.to_dict() for each in found]})
+    else:
+        out.result(*map(_line, found))
+        out.say("nothing was deleted" if dry_run or not found else "deleted")
+
+
+def _line(found: Deletion) -> str:
+    where = f"{formatting.plural(found.files, 'file')}, {formatting.size(found.bytes)}, {found.directory}"
+    return f"{found.record.run}  {where if found.directory else 'nothing but what this machine remembers'}"
