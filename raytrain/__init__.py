@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from raytrain.client.api import check as check
     from raytrain.client.api import down as down
-    from raytrain.client.api import fast_dev_run as fast_dev_run
     from raytrain.client.api import get as get
     from raytrain.client.api import plan as plan
     from raytrain.client.api import runs as runs
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from raytrain.client.fit_live import fit as fit
     from raytrain.client.job_in_python import JobSpec as JobSpec
     from raytrain.client.run import Run as Run
+    from raytrain.client.try_job import fast_dev_run as fast_dev_run
     from raytrain.errors import ClusterError as ClusterError
     from raytrain.errors import ClusterIncompatible as ClusterIncompatible
     from raytrain.errors import ClusterUnreachable as ClusterUnreachable
@@ -42,10 +42,11 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _DOOR = {
-    "raytrain.client.api": ("submit", "fast_dev_run", "plan", "validate", "check", "get", "runs", "up", "down"),
+    "raytrain.client.api": ("submit", "plan", "validate", "check", "get", "runs", "up", "down"),
     "raytrain.client.fit_live": ("fit",),
     "raytrain.client.job_in_python": ("JobSpec",),
     "raytrain.client.run": ("Run",),
+    "raytrain.client.try_job": ("fast_dev_run",),
     "raytrain.errors": (
         *("RaytrainError", "UsageError", "SpecError", "ClusterError", "ClusterUnreachable", "ClusterIncompatible"),
         *("UploadTooLarge", "NotFound", "RunError", "RunFailed", "RunStopped", "StateUnknown", "WaitTimedOut"),

@@ -49,11 +49,9 @@ def command(
         print_plan(plan(checked, address=address), out)
         return None
     if fast_dev_run:
-        from raytrain.cli.display.trial import print_trial
-        from raytrain.client.fast_dev_run import fast_dev_run as try_out
+        from raytrain.cli.display.trial import try_out
 
-        tried = try_out(checked, address=address, submitted_at=began, timeout_s=timeout, progress=out.say)
-        return print_trial(tried, out)
+        return try_out(checked, out, address=address, submitted_at=began, timeout_s=timeout)
     from raytrain.cli.follow import follow_submitted
     from raytrain.client.submit import submit
 

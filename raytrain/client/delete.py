@@ -18,8 +18,10 @@ from raytrain.client.run_list import RunRow, list_runs
 from raytrain.client.run_view import RunView
 from raytrain.client.tags import tags_of
 from raytrain.errors import NotFound, Problem, UsageError
+from raytrain.run.lease import read_leases
 from raytrain.run.object_store import ObjectStore, split
 from raytrain.run.run_paths import RunPaths
+from raytrain.run.run_status import RunStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +131,11 @@ def _refuse_living(record: RunRecord) -> None:
         UsageError: the run goes on.
     """
     summary = RunView(record).look()
-    if not summary.status.is_terminal and summary.status != "UNKNOWN":
+    is_unknown, paths = summary.status is RunStatus.UNKNOWN, directory_of(record)
+    if not (summary.status.is_terminal or is_unknown):
         raise goes_on(record.run, f"which is {summary.status}")
+    if is_unknown and paths is not None and os.path.isdir(paths.root) and not read_leases(paths):
+        raise goes_on(record.run, "which may go on: neither its cluster nor a lease tells that it has ended")
     next_attempt(record, submitted=record.attempt, seen=summary.attempts)
 
 
