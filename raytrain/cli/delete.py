@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from raytrain.cli import options
 from raytrain.cli.output import Output
 from raytrain.client.delete import Deletion, beyond, deletion_of
 from raytrain.client.find_run import find
-from raytrain.errors import Problem, UsageError
+from raytrain.errors import ExitCode, Problem, UsageError
 
 
 def command(
@@ -26,31 +27,32 @@ def command(
     storage: options.Storage = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
-) -> None:
+) -> ExitCode | None:
     """Delete a run's directory, or with --keep all runs but the newest of each job.
 
-    A run that goes on, or has a tag, is never deleted. Asks first, unless --yes; --dry-run tells what would go.
+    A run that goes on, or has a tag, is never deleted. Asks first, unless --yes.
     """
     out = Output(json=json, quiet=quiet)
     if (run is None) == (keep is None):
         raise UsageError(Problem(got="a run and --keep" if run else "neither", expected="a run, or --keep N"))
-    found = (
-        [deletion_of(find(run, address=address, storage=storage))]
-        if run is not None
-        else beyond(keep or 0, name=name, storage=storage)
-    )
-    if not dry_run and found and not yes:
-        out.say(*map(_line, found))
-        typer.confirm(f"delete {formatting.plural(len(found), 'run')}?", abort=True, err=True)
+    if run is not None:
+        found = [deletion_of(find(run, address=address, storage=storage))]
+    else:
+        found = beyond(keep or 0, name=name, storage=storage)
+    if found and not (dry_run or yes or _agreed(found, out)):
+        return ExitCode.INTERRUPTED
     for deletion in () if dry_run else found:
         deletion.carry_out()
     if out.json:
         out.result_json({"schema_version": 1, "dry_run": dry_run, "deleted": [each.to_dict() for each in found]})
-    else:
-        out.result(*map(_line, found))
-        out.say("nothing was deleted" if dry_run or not found else "deleted")
+        return None
+    out.result(*map(str, found))
+    return out.say("nothing was deleted" if dry_run or not found else "deleted")
 
 
-def _line(found: Deletion) -> str:
-    where = f"{formatting.plural(found.files, 'file')}, {formatting.size(found.bytes)}, {found.directory}"
-    return f"{found.record.run}  {where if found.directory else 'nothing but what this machine remembers'}"
+def _agreed(found: list[Deletion], out: Output) -> bool:
+    if not sys.stdin.isatty():
+        got, fix = "nobody to ask", "--yes deletes without asking, --dry-run tells what goes"
+        raise UsageError(Problem(got=got, expected="a terminal", fix=fix))
+    out.warn(*map(str, found))
+    return typer.confirm(f"delete {formatting.plural(len(found), 'run')}?", err=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raytrain import formatting
 from raytrain.client.attempts import goes_on, next_attempt
 from raytrain.client.kept_requests import forget_request
 from raytrain.client.registry import RunRecord, forget
@@ -41,6 +42,11 @@ class Deletion:
     @property
     def directory(self) -> str:
         return self.paths.shown() if self.paths else ""
+
+    def __str__(self) -> str:
+        """`digits-… 31 files, 1.2 MiB, ~/raytrain/digits-…`."""
+        where = f"{formatting.plural(self.files, 'file')}, {formatting.size(self.bytes)}, {self.directory}"
+        return f"{self.record.run}  {where if self.directory else 'nothing but what this machine remembers'}"
 
     def to_dict(self) -> dict[str, Any]:
         return {"run": self.record.run, "directory": self.directory, "files": self.files, "bytes": self.bytes}
