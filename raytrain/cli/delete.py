@@ -28,9 +28,9 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> ExitCode | None:
-    """Delete a run's directory, or with --keep all runs but the newest of each job.
+    """Delete a run that has ended, or all but the newest.
 
-    A run that goes on, or has a tag, is never deleted. Asks first, unless --yes.
+    With --keep, the newest N of each job stay. A run that goes on, or has a tag, is never deleted. Asks first.
     """
     out = Output(json=json, quiet=quiet)
     if (run is None) == (keep is None):

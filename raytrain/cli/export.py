@@ -30,10 +30,11 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write a run's model for another runtime, its preprocessing inside.
+    """Write a run's model for another runtime.
 
-    A folder with the model and its card, README.md. The signature has the names of the data's columns. What was
-    written is run by its own runtime, and held against the model's answers on rows of the data, before it counts.
+    A folder with the model, its preprocessing inside, and its card, README.md. The signature has the names of the
+    data's columns. What was written is run by its own runtime, and held against the model's answers on rows of the
+    data, before it counts.
 
     What a format cannot express is refused by name; --without-preprocessing leaves the steps outside. onnx needs
     pip install 'raytrain[onnx]'. Exit code 10 when the export answers otherwise than the model.

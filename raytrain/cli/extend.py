@@ -29,11 +29,11 @@ def command(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> ExitCode | None:
-    """Go on from a finished run's whole state, as a new run: --set fit.epochs=50.
+    """Go on from a finished run's whole state, as a new run.
 
-    The new run is of the job as it was submitted. It begins with the run's weights, optimizer, callbacks and epoch
-    number, and its history has the run's epochs first; the run itself is left as it is. fit.epochs counts from the
-    first epoch of the run that is extended.
+    With --set fit.epochs=50, say, which counts from the first epoch of the run that is extended. The new run is of the
+    job as it was submitted. It begins with the run's weights, optimizer, callbacks and epoch number, and its history
+    has the run's epochs first; the run itself is left as it is.
 
     Exit code 2 for a run that goes on or has no epoch left, 3 for a change that decides the answer; else as submit.
     """

@@ -24,10 +24,10 @@ def command(
     output: options.OutputFormat = options.Format.TEXT,
     quiet: options.Quiet = False,
 ) -> None:
-    """Name a run: raytrain tag RUN production.
+    """Name a run, such as digits:production.
 
-    Wherever a run is named, NAME:production is then the run of job NAME with that tag. A tag has one run a job: given
-    to another, it moves there. Tags lie in the storage beside the runs; all who see it see them.
+    After raytrain tag RUN production, NAME:production stands wherever a run is named, for the run of job NAME. A tag
+    has one run a job: given to another, it moves there. Tags lie in the storage beside the runs, for all who see it.
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
     if remove and tag is None:

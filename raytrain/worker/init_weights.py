@@ -84,7 +84,7 @@ def _are_equal(now: Sequence[Any], before: Sequence[Any]) -> bool:
 
 def _layers(model: keras.Model) -> list[tuple[str, Any]]:
     """The innermost layers that have weights of their own, in order, each with its name; a namesake counts once."""
-    found = {}
+    found: dict[str, Any] = {}
     for layer in model._flatten_layers(include_self=False):
         has_own = layer._trainable_variables or layer._non_trainable_variables
         if has_own and not isinstance(layer, keras.Model):
