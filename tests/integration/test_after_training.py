@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from raytrain.export_protocol import FORMATS
 from raytrain.run.event_log import read_events
 from raytrain.run.events import EpochEnd, Extended
 from raytrain.run.run_paths import RunPaths
@@ -118,3 +119,17 @@ def test_a_trial_of_a_job_whose_code_fails_leaves_nothing_either(cli: Cli, tmp_p
 
     assert done.returncode == 10 and "ZeroDivisionError" in done.stderr
     assert json.loads(done.stdout)["status"] == "FAILED" and names_in(tmp_path / "runs") == []
+
+
+@pytest.mark.thorough
+def test_digits_in_every_format(cli: Cli, tmp_path: Path) -> None:
+    run = cli.submit(JOBS / "digits", *SMALL, "--set", "fit.epochs=1")["run"]
+    for format in FORMATS:
+        exported = answer(cli("export", run, "--format", format, "--json"))
+        inside = "outside" if format == "weights" else "inside"
+        assert (exported["preprocessing"], exported["of_data"], exported["rows"]) == (inside, True, 64), format
+        assert exported["largest_difference"] < 1e-5 and exported["outputs"] == ["digit"], format
+        assert Path(exported["artifact"]).parent.name == format and Path(exported["artifact"]).exists()
+    again = cli("export", run, "--format", "keras")
+    assert again.returncode == 2 and "--overwrite" in again.stderr
+    assert cli("export", run, "--format", "keras", "--overwrite").returncode == 0
