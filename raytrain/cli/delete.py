@@ -47,7 +47,8 @@ def command(
         out.result_json({"schema_version": 1, "dry_run": dry_run, "deleted": [each.to_dict() for each in found]})
         return None
     out.result(*map(str, found))
-    return out.say("nothing was deleted" if dry_run or not found else "deleted")
+    out.say("nothing was deleted" if dry_run or not found else "deleted")
+    return None
 
 
 def _agreed(found: list[Deletion], out: Output) -> bool:

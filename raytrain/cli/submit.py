@@ -41,20 +41,20 @@ def command(
     Exit code 0 SUCCEEDED, 3 job refused, 4 cluster unreachable, 10 FAILED, 11 STOPPED, 12 unknown, 124 timed out.
     """
     began, out = time.time(), Output(json=wants_json(json, output), quiet=quiet)
-    checked = read_job(job, overrides=set_, name=name, workers=workers, storage=storage)
+    given = read_job(job, overrides=set_, name=name, workers=workers, storage=storage)
     if dry_run:
         from raytrain.cli.display.plan_lines import print_plan
         from raytrain.client.plan import plan
 
-        return print_plan(plan(checked, address=address), out)
+        print_plan(plan(given, address=address), out)
+        return None
     if fast_dev_run:
         from raytrain.cli.display.fast_dev_lines import try_out
 
-        return try_out(checked, out, address=address, submitted_at=began, timeout_s=timeout)
+        return try_out(given, out, address=address, submitted_at=began, timeout_s=timeout)
     from raytrain.cli.follow import follow_submitted
     from raytrain.client.submit import submit
 
-    given = checked.overrides
-    submitted = submit(checked.loaded, address=address, overrides=given, submitted_at=began, progress=out.say)
+    submitted = submit(given.loaded, address=address, overrides=given.overrides, submitted_at=began, progress=out.say)
     stream = sys.stderr if wait and not detach else None
     return follow_submitted(submitted, out, stream=stream, timeout_s=timeout, verbose=verbose, attached=attached)

@@ -5,7 +5,7 @@ Runs in: the driver. The other run's directory is only read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def begin_extension(request: JobRequest, paths: RunPaths, recorder: Recorder) ->
     recorder.record(events.Extended(extends=origin.run, epoch=snapshot.epoch, path=before.shown(path)))
 
 
-def _of_last_life(history: list[events.Event], last: int) -> list[events.Event]:
+def _of_last_life(history: Sequence[events.Event], last: int) -> list[events.Event]:
     """The epochs up to the checkpoint, each as it was trained last, and the fall backs, in the order of their time."""
     epochs = {event.epoch: event for event in history if isinstance(event, events.EpochEnd) and event.epoch <= last}
     others = [event for event in history if isinstance(event, events.FellBack)]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from raytrain.client import delete, fetch
 from raytrain.client.delete import beyond, deletion_of
+from raytrain.client.fetch import fetch
 from raytrain.client.find_run import find_run
 from raytrain.client.registry import RunRecord, forget, remember, remembered
 from raytrain.client.tags import all_tags, tag_run, tags_of, untag_run
@@ -86,15 +86,13 @@ class TestTags:
 
 class TestFetching:
     def test_a_copy_is_a_run_itself(self, storage: Path, tmp_path: Path) -> None:
-        fetched = fetch.fetch(kept(storage), output=tmp_path / "copy")
+        fetched = fetch(kept(storage), output=tmp_path / "copy")
 
         copy = RunPaths(tmp_path / "copy")
         assert fetched.model == str(copy.model) and copy.driver_log(1).read_text() == "epoch 1/3\n"
         assert not copy.checkpoints.exists()
         assert find_run(str(tmp_path / "copy")).storage == str(tmp_path)
-        assert (
-            fetch.fetch(kept(storage, RUNS[1]), output=tmp_path / "whole", checkpoints=True).files == fetched.files + 1
-        )
+        assert fetch(kept(storage, RUNS[1]), output=tmp_path / "whole", checkpoints=True).files == fetched.files + 1
 
     def test_one_that_is_cut_off_leaves_nothing(
         self, storage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -107,18 +105,18 @@ class TestFetching:
                 raise OSError(28, "No space left on device")
             target.write_bytes(source.read_bytes())
 
-        monkeypatch.setattr(fetch.shutil, "copyfile", full)
+        monkeypatch.setattr("raytrain.client.fetch.shutil.copyfile", full)
         with pytest.raises(UsageError, match="No space left on device"):
-            fetch.fetch(record, output=tmp_path / "copy")
+            fetch(record, output=tmp_path / "copy")
 
         assert not (tmp_path / "copy").exists() and not list(tmp_path.glob(".copy*"))
 
     def test_refusals(self, storage: Path, tmp_path: Path) -> None:
         record = kept(storage)
         with pytest.raises(UsageError, match="there already"):
-            fetch.fetch(record, output=storage)
+            fetch(record, output=storage)
         with pytest.raises(NotFound, match="not in sight"):
-            fetch.fetch(RunRecord(run=RUNS[1], storage="/gone"), output=tmp_path / "copy")
+            fetch(RunRecord(run=RUNS[1], storage="/gone"), output=tmp_path / "copy")
 
 
 class TestDeleting:
@@ -150,12 +148,12 @@ class TestDeleting:
             if not ignore_errors:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(delete.shutil, "rmtree", cut)
+        monkeypatch.setattr("raytrain.client.delete.shutil.rmtree", cut)
         with pytest.raises(KeyboardInterrupt):
             deletion_of(record).carry_out()
         with pytest.raises(NotFound):
             find_run(record.run, environ={"RAYTRAIN_STATE_DIR": "/none"}, storage=str(storage))
-        monkeypatch.setattr(delete.shutil, "rmtree", remove)
+        monkeypatch.setattr("raytrain.client.delete.shutil.rmtree", remove)
 
     def test_retention_keeps_the_newest_and_those_with_tags(self, storage: Path) -> None:
         records = [kept(storage, run) for run in RUNS]

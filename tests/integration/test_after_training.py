@@ -41,6 +41,7 @@ def answer(done: Any) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_from_a_trained_run_to_a_longer_one_and_out_of_the_storage(cli: Cli, tmp_path: Path) -> None:
     short = cli.submit(JOBS / "digits", *SMALL, "--set", "fit.epochs=2")
