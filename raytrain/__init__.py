@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from raytrain.client.job_in_python import JobSpec as JobSpec
     from raytrain.client.run import Run as Run
     from raytrain.client.ui.serve import ui as ui
+    from raytrain.client.try_job import fast_dev_run as fast_dev_run
     from raytrain.errors import ClusterError as ClusterError
     from raytrain.errors import ClusterIncompatible as ClusterIncompatible
     from raytrain.errors import ClusterUnreachable as ClusterUnreachable
@@ -50,6 +51,7 @@ _DOOR = {
     "raytrain.client.job_in_python": ("JobSpec",),
     "raytrain.client.run": ("Run",),
     "raytrain.client.ui.serve": ("ui",),
+    "raytrain.client.try_job": ("fast_dev_run",),
     "raytrain.errors": (
         *("RaytrainError", "UsageError", "SpecError", "ClusterError", "ClusterUnreachable", "ClusterIncompatible"),
         *("UploadTooLarge", "NotFound", "RunError", "RunFailed", "RunStopped", "StateUnknown", "WaitTimedOut"),

@@ -47,9 +47,9 @@ def count(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f}"
 
 
-def plural(value: int, noun: str) -> str:
-    """`1 epoch`, `10 epochs`."""
-    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+def plural(value: int, noun: str, several: str = "") -> str:
+    """`1 epoch`, `10 epochs`; `several` is the noun's plural where that does not end in a mere s."""
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {several or noun + 's'}"
 
 
 def moment(timestamp: float | None) -> str:

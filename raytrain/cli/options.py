@@ -67,7 +67,7 @@ Run = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="A run's id, an unambiguous beginning of it, @last, or its directory.",
+        help="A run's id, an unambiguous beginning of it, @last, NAME:TAG, or its directory.",
         autocompletion=_complete_run,
     ),
 ]
@@ -105,7 +105,10 @@ Attached = Annotated[
     typer.Option("--attached", help="Ctrl-C stops the run politely, so that it can be resumed, instead of detaching."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", "--dryrun", help="Show the plan; start nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; submit asks nothing today.")]
+FastDevRun = Annotated[
+    bool, typer.Option("--fast-dev-run", help="Put one batch of each split through everything; keep nothing of it.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 Timeout = Annotated[
     float | None,
     typer.Option(

@@ -140,8 +140,8 @@ def compare(*runs: Run | str, address: str | None = None, storage: str | None = 
 def _told(history: History, files: JobFiles) -> dict[str, dict[str, Value]]:
     """What may differ, by kind."""
     request = files.request
-    client = dict(request.client) if request else {}
-    code: dict[str, Value] = {"commit": client.pop("commit", None)} | dict(request.files if request else {})
+    client = request.client if request else {}
+    code: dict[str, Value] = {"commit": request.commit, **request.files} if request else {}
     versions: dict[str, Value] = {**{f"{name} (client)": value for name, value in client.items()}, **history.versions}
     data: dict[str, Value] = {}
     for split, shards in history.splits.items():

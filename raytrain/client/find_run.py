@@ -1,4 +1,4 @@
-"""Finds the run that a user means: by its id, by a beginning of it, as `@last`, or by its directory."""
+"""Finds the run that a user means: by its id, a beginning of it, as `@last`, by its tag, or by its directory."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from raytrain.client.cluster_runs import runs_of_cluster
 from raytrain.client.registry import RunRecord, newest, remembered
 from raytrain.client.run_directory import refresh
 from raytrain.client.stored_runs import path_of, recalled, run_of_directory, runs_in
+from raytrain.client.tags import tagged
 from raytrain.cluster.connect import locate
 from raytrain.errors import ClusterError, NotFound, Problem, UsageError
 from raytrain.run.object_store import is_object_store
@@ -68,13 +69,15 @@ def find_run(
         NotFound: no run is named so; names the nearest. Or there is no such storage.
     """
     if not ref.strip():  # every id begins with it, and it is the path of the current folder
-        expected = "a run's id, a beginning of it, @last, or its directory"
+        expected = "a run's id, a beginning of it, @last, NAME:TAG, or its directory"
         fix = "a shell variable that is not set is empty"
         raise UsageError(Problem(got="an empty name of a run", expected=expected, fix=fix))
     if storage and not is_object_store(storage):
         path_of(storage)
     if ref == LAST:
         return _last(newest(1, environ)[0])
+    if (by_tag := tagged(ref, storage=storage, environ=environ)) is not None:
+        return by_tag
     if (directory := run_of_directory(ref)) is not None:
         return directory
     sources: list[Callable[[], Iterable[RunRecord]]] = [lambda: remembered(environ)]
@@ -132,5 +135,9 @@ def _not_found(ref: str, names: Sequence[str], unanswered: str) -> NotFound:
     hint = f"did you mean {' or '.join(near)}?" if near else "raytrain list shows the runs"
     also = f"; the cluster could not be asked: {unanswered}" if unanswered else ""
     return NotFound(
-        Problem(got=f"no run {ref}{also}", expected="a run's id, a beginning of it, @last, or its directory", fix=hint)
+        Problem(
+            got=f"no run {ref}{also}",
+            expected="a run's id, a beginning of it, @last, NAME:TAG, or its directory",
+            fix=hint,
+        )
     )

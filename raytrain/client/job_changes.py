@@ -12,7 +12,7 @@ from raytrain.errors import Problem, SpecError
 
 if TYPE_CHECKING:
     from raytrain.client.upload.upload_plan import UploadPlan
-    from raytrain.spec.load import LoadedJob
+    from raytrain.spec.job import JobSpec
     from raytrain.spec.request import JobRequest
 
 # What a run may be resumed with at will: it changes how long or where the run goes on, not what it computes.
@@ -44,19 +44,19 @@ def refuse_changes(problems: Sequence[Problem], *, force: bool) -> None:
         raise SpecError(*problems, message="the job is not the one that the run was submitted with")
 
 
-def changes(request: JobRequest, loaded: LoadedJob, files: Mapping[str, str]) -> list[Problem]:
+def changes(request: JobRequest, now: JobSpec, files: Mapping[str, str]) -> list[Problem]:
     """What is not as it was when the run was submitted, of all that decides its answer.
 
     Args:
         request: how the run was submitted.
-        loaded: the job as it is now.
+        now: the job as it is now.
         files: its files' fingerprints.
     """
     fix = "put it back, or --force resumes with it as it is now"
-    before, now = (_leaves(spec.model_dump(mode="json")) for spec in (request.spec, loaded.spec))
-    fields = [name for name in {**before, **now} if before.get(name) != now.get(name) and not _is_harmless(name)]
+    before, after = (_leaves(spec.model_dump(mode="json")) for spec in (request.spec, now))
+    fields = [name for name in {**before, **after} if before.get(name) != after.get(name) and not _is_harmless(name)]
     problems = [
-        Problem(got=_shown(now.get(name)), expected=f"{_shown(before.get(name))}, as submitted", fix=fix, field=name)
+        Problem(got=_shown(after.get(name)), expected=f"{_shown(before.get(name))}, as submitted", fix=fix, field=name)
         for name in fields
     ]
     for name in sorted({*request.files, *files}):

@@ -26,6 +26,11 @@ def keep_request(request: JobRequest, environ: Mapping[str, str]) -> None:
     write_whole(path, request.model_dump_json())
 
 
+def forget_request(run: str, environ: Mapping[str, str] | None = None) -> None:
+    """Raises OSError where it cannot be removed."""
+    _kept(run, os.environ if environ is None else environ).unlink(missing_ok=True)
+
+
 def submitted_request(record: RunRecord, environ: Mapping[str, str] | None = None) -> JobRequest:
     """How the run was submitted last.
 

@@ -141,6 +141,24 @@ def newest(limit: int | None, environ: Mapping[str, str] | None = None) -> tuple
     return records[:limit], len(records)
 
 
+def forget(run: str, environ: Mapping[str, str] | None = None) -> None:
+    """Takes a run off the record; one that is not there is left at that.
+
+    Raises:
+        OSError: it cannot be written, or others hold it for long.
+    """
+    import sqlite3
+
+    path = database_path(environ)
+    if not any(record.run == run for record in remembered(environ, beginning=run)):
+        return
+    try:
+        with _alone(path):
+            _put(path, [], gone=run)
+    except sqlite3.Error as error:
+        raise OSError(f"{path}: {error}") from error
+
+
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Holds the marker, so that no other raytrain writes, on whichever machine.
@@ -164,8 +182,8 @@ def _alone(path: Path) -> Iterator[None]:
         marker.release()
 
 
-def _put(path: Path, records: Iterable[RunRecord]) -> None:
-    """Takes in what is new in `runs.jsonl`, then these, all or nothing.
+def _put(path: Path, records: Iterable[RunRecord], *, gone: str = "") -> None:
+    """Takes in what is new in `runs.jsonl`, then these, and drops the run that is `gone`; all or nothing.
 
     Raises:
         sqlite3.Error: nothing was written; it is DatabaseError itself where the file is damaged.
@@ -185,6 +203,7 @@ def _put(path: Path, records: Iterable[RunRecord]) -> None:
         lines = text[: text.rfind(b"\n") + 1]  # the last may be half written
         database.execute("UPDATE taken_in SET bytes = ?", (start + len(lines),))
         database.executemany(_PUT, map(_columns, (*_records_of(lines), *records)))
+        database.execute("DELETE FROM runs WHERE run = ?", (gone,))
         database.execute("COMMIT")
 
 

@@ -69,10 +69,10 @@ def resume(
     attempt, answers = next_attempt(record, submitted=request.attempt, seen=seen)
     if after is not None and attempt > after + 1:
         raise overtaken(record, after + 1)
-    again = _job_again(record, request, job=job, overrides=overrides, as_submitted=after is not None)
+    again = job_again(record, request, job=job, overrides=overrides, as_submitted=after is not None)
     with again as (loaded, base_model, job_file):
         files = fingerprint(prepare(loaded, environ, base_model=base_model).plan, spec_file_of(loaded))
-        refuse_changes(changes(request, loaded, files), force=force)
+        refuse_changes(changes(request, loaded.spec, files), force=force)
         return submit(
             loaded,
             base_model=base_model,
@@ -82,6 +82,8 @@ def resume(
             attempt=attempt,
             last_by_user=attempt if after is None else request.last_by_user,
             begun_at=record.submitted_at or None,
+            extended_from=request.extended_from,
+            initialised_from=request.initialised_from,
             overrides=[*request.overrides, *overrides],
             submitted_at=submitted_at,
             environ=environ,
@@ -105,7 +107,7 @@ def _last_that_ended(record: RunRecord) -> int:
 
 
 @contextlib.contextmanager
-def _job_again(
+def job_again(
     record: RunRecord, request: JobRequest, *, job: str | None, overrides: Sequence[str], as_submitted: bool
 ) -> Iterator[tuple[LoadedJob, Path | None, str]]:
     """The job to be submitted again; from the run's own copy the model that it starts from, if any; and the job's file.

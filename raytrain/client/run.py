@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from raytrain.client.display.show import shown
+from raytrain.client.kept_run import KeptRun
 from raytrain.client.outcome import succeeded
 from raytrain.client.registry import RunRecord, latest
 from raytrain.client.run_directory import directory_of
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from raytrain.client.report import WrittenReport
 
 
-class Run:
+class Run(KeptRun):
     """One submission of a job and all that becomes of it.
 
     Every question is asked anew, of the run's directory and, while it goes on, of its cluster; so one object may be

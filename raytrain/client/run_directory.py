@@ -58,6 +58,19 @@ def put(paths: RunPaths, file: Path) -> None:
         ObjectStore(paths.uri).push(file, file.relative_to(paths.root).as_posix())
 
 
+def runs_checkpoints(record: RunRecord) -> list[str] | None:
+    """The names of the checkpoints in the run's directory; None where it is out of sight here."""
+    paths = directory_of(record)
+    if paths is None:
+        return None
+    with contextlib.suppress(OSError):
+        if paths.uri is not None:
+            return ObjectStore(paths.uri).folders(paths.checkpoints.name)
+        if paths.root.is_dir():
+            return sorted(path.name for path in paths.checkpoints.glob("epoch-*"))
+    return None
+
+
 def runs_of_store(storage: str) -> list[str]:
     """The runs in an object store.
 

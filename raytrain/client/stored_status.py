@@ -41,6 +41,7 @@ class StoredStatus:
     test: Metrics | None = None
     best: Best | None = None
     storage: str | None = None
+    model: str | None = None
     epoch_s: Sequence[float] = field(default_factory=list)
 
 

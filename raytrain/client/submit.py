@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,8 @@ from raytrain.run.run_id import mint_run_id, submission_id
 from raytrain.run.run_status import RunStatus
 from raytrain.run.summary import RunSummary
 from raytrain.spec.exclude import exclude_patterns
-from raytrain.spec.request import REQUEST_FILE, JobRequest, base_model_file
+from raytrain.spec.few_rows import spec_of_trial
+from raytrain.spec.request import REQUEST_FILE, JobRequest, StoredRun, base_model_file
 from raytrain.spec.tracking import missing_packages
 
 if TYPE_CHECKING:
@@ -80,10 +81,15 @@ class Submitted:
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """What of a job travels: the files of its folder and the model it starts from."""
+    """What of a job travels: the files of its folder and the model it starts from.
+
+    Attributes:
+        initialised_from: the run, or the file as the job names it, that this model is of.
+    """
 
     plan: UploadPlan
     base_model: Path | None
+    initialised_from: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As `plan --json` prints it."""
@@ -107,10 +113,18 @@ def prepare(job: LoadedJob, environ: Mapping[str, str] | None = None, *, base_mo
         SpecError, NotFound, UploadTooLarge: as `list_upload`, `base_model_of` and `check_size` say.
     """
     spec = job.spec
-    base_model = base_model or base_model_of(spec, job.folder, lambda ref: find_run(ref, environ=environ))
+    origin = spec.init_from or spec.model.run or spec.model.file
+
+    def find(ref: str) -> RunRecord:
+        nonlocal origin
+        record = find_run(ref, environ=environ)
+        origin = record.run
+        return record
+
+    base_model = base_model or base_model_of(spec, job.folder, find)
     plan = list_upload(job.folder, exclude_patterns(spec, job.folder))
     check_size(plan, more_bytes=base_model.stat().st_size if base_model else 0)
-    return Upload(plan=plan, base_model=base_model)
+    return Upload(plan=plan, base_model=base_model, initialised_from=origin)
 
 
 def submit(
@@ -123,6 +137,9 @@ def submit(
     attempt: int = 1,
     last_by_user: int | None = None,
     begun_at: float | None = None,
+    extended_from: StoredRun | None = None,
+    initialised_from: str | None = None,
+    fast_dev_run: bool = False,
     overrides: Sequence[str] = (),
     submitted_at: float | None = None,
     environ: Mapping[str, str] | None = None,
@@ -139,6 +156,9 @@ def submit(
         attempt: counted from 1.
         last_by_user: the last attempt that a user submitted; this one when left out.
         begun_at: when the first attempt was submitted, where this is not the first.
+        extended_from: the run whose whole state it begins with.
+        initialised_from: the run or file that `base_model` is of, where that is known; found anew when left out.
+        fast_dev_run: one batch of each split is all that is read.
         overrides: the `--set` arguments that `job` has taken in, which a later attempt is to apply again.
         submitted_at: when the user's command began, seconds since the epoch; now when left out.
         environ: this process's own environment when left out.
@@ -150,6 +170,7 @@ def submit(
     environ = os.environ if environ is None else environ
     tell = progress or (lambda _: None)
     submitted_at = time.time() if submitted_at is None else submitted_at
+    job = replace(job, spec=spec_of_trial(job.spec)) if fast_dev_run else job
     parcel = prepare(job, environ, base_model=base_model)
     connection = connect(address, environ=environ, progress=progress)
     tell(f"using {connection.address.url} ({connection.address.source})")
@@ -158,6 +179,9 @@ def submit(
         raise SpecError(*lacking)
     run = run or mint_run_id(job.spec.name, now=datetime.fromtimestamp(submitted_at))
     request = _request(job, connection, run, attempt, last_by_user or attempt, submitted_at, parcel, overrides)
+    origin = initialised_from or parcel.initialised_from
+    beside = {"extended_from": extended_from, "initialised_from": origin, "fast_dev_run": fast_dev_run}
+    request = request.model_copy(update=beside)
     _send(job, connection, request, parcel, tell, grafana_url(connection.address.url, environ))
     record = RunRecord(
         run=request.run,
@@ -205,12 +229,8 @@ def _request(
         overrides=list(overrides),
         spec_file=spec_file_of(job),
         files=fingerprint(parcel.plan, spec_file_of(job)),
-        client={
-            "raytrain": __version__,
-            "python": this_python(),
-            "ray": installed_ray(),
-            "commit": commit_of(job.folder),
-        },
+        commit=commit_of(job.folder),
+        client={"raytrain": __version__, "python": this_python(), "ray": installed_ray()},
     )
 
 
@@ -226,7 +246,7 @@ def _send(
         working_dir_uri=folder.uri,
         raytrain_uri=ourselves.uri,
         bin_dir=str(Path(sys.executable).parent) if connection.shares_this_machine else None,
-        commit=request.client.get("commit"),
+        commit=request.commit,
         owner=_user(),
         board=board_link(grafana, request.run) if grafana else None,
     )

@@ -50,7 +50,8 @@ def first_rows(spec: JobSpec, folder: Path, *, steps: int, tell: Callable[[str],
 
     packed = pack_tables(spec, tables, Pipeline(spec, folder))
     plans = plan_splits(spec, packed.counts)
-    return {split: _first(arrays, plans[split], spec, split, steps) for split, arrays in packed.splits.items()}
+    found = {split: arrays for split, arrays in packed.splits.items() if split in plans}
+    return {split: _first(arrays, plans[split], spec, split, steps) for split, arrays in found.items()}
 
 
 def _tables_without_ray(spec: JobSpec, folder: Path, tell: Callable[[str], None]) -> Mapping[str, pa.Table] | None:
@@ -110,7 +111,8 @@ def _by_ray(spec: JobSpec, folder: Path, steps: int) -> dict[str, Arrays]:
     dataset = load_dataset(spec.model_copy(update={"scaling": scaling, "data": data}), folder)
     if isinstance(dataset, SharedDataset):
         return {
-            split: _first(ray.get(ref), dataset.plans[split], spec, split, steps) for split, ref in dataset.refs.items()
+            split: _first(ray.get(dataset.refs[split]), plan, spec, split, steps)
+            for split, plan in dataset.plans.items()
         }
     assert isinstance(dataset, DealtDataset)
     return {split: dataset.head(split, rows_of(plan, steps)) for split, plan in dataset.plans.items()}

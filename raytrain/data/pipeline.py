@@ -8,7 +8,7 @@ treats each row by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,19 @@ class Pipeline:
         if len(packed) > 1:
             check_labels(packed[1], self._spec)
         return packed
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The spec's steps, in their order, each with what it has learned."""
+        return tuple(self._steps)
+
+    def columns_before(self, table: pa.Table) -> Columns:
+        """The columns that the first step is given, (rows, …).
+
+        Raises:
+            UserCodeError: the rows cannot be mapped.
+        """
+        return self._preprocessed(table, before=0)
 
     def columns(self, table: pa.Table) -> Columns:
         """Every column after the last step, (rows, …), those that only steps made among them.

@@ -160,6 +160,9 @@ def _run_recorded(
         storage=paths.shown(),
         submitted_at=request.submitted_at,
         dashboard_url=request.dashboard_url,
+        extended_from=request.extended_from.run if request.extended_from else "",
+        initialised_from=request.initialised_from or "",
+        overfit_batches=request.spec.fit.overfit_batches or 0,
     )
     recorder.record(submitted)
     try:

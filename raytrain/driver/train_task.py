@@ -16,6 +16,7 @@ import ray
 
 from raytrain import ray_internals
 from raytrain.driver.curves import draw_curves
+from raytrain.driver.extension import begin_extension
 from raytrain.driver.mailbox import start_mailbox
 from raytrain.driver.recorder import Recorder
 from raytrain.driver.stop_signal import StopSignal
@@ -24,6 +25,7 @@ from raytrain.files import write_whole
 from raytrain.run import events
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.run_status import Reason, RunStatus
+from raytrain.spec.few_rows import spec_of_few
 from raytrain.spec.request import JobRequest
 from raytrain.spec.tracking import missing_packages
 from raytrain.user_code import describe_failure
@@ -91,16 +93,21 @@ def storage_refused(request: JobRequest, recorder: Recorder, refusal: OSError) -
 def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: StopSignal, folder: Path) -> Outcome:
     if lacking := missing_packages(request.spec.tracking, pip=()):
         raise SpecError(*lacking)
+    begin_extension(request, paths, recorder)
     mailbox = start_mailbox(request.run)
     stop.reach(mailbox)
     ahead = ThreadPoolExecutor(1).submit(_start_ahead, request)
     from raytrain.data.dataset import load_dataset
+    from raytrain.data.few_batches import few_batches
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # whose import has set it to talk
     if request.spec.scaling.min_workers is not None:
         recorder.record(events.Warned(message=_ELASTIC_PROMISE))
     with contextlib.chdir(folder):  # and back to it
         dataset = load_dataset(request.spec, folder)
+    if request.fast_dev_run or request.spec.fit.overfit_batches is not None:
+        request = request.model_copy(update={"spec": spec_of_few(request.spec)})
+        dataset = few_batches(dataset, request.spec, one_of_each=request.fast_dev_run)
     recorder.phase("data")
     recorder.sharded(dataset.plans, dataset.tier.tier)
     try:

@@ -30,8 +30,17 @@ def load_model(paths: RunPaths) -> keras.Model:
     Raises:
         UserCodeError: Keras cannot load it.
     """
+    return load_with_names(paths)[0]
+
+
+def load_with_names(paths: RunPaths) -> tuple[keras.Model, dict[str, Any]]:
+    """The model, and what the job's files define by its names, where Keras does not load it without.
+
+    Raises:
+        UserCodeError: Keras cannot load it.
+    """
     try:
-        return keras.saving.load_model(paths.model)
+        return keras.saving.load_model(paths.model), {}
     except (TypeError, ValueError):
         names = _names_of_job(paths)
     for compiled in (True, False):
@@ -39,7 +48,7 @@ def load_model(paths: RunPaths) -> keras.Model:
             model = keras.saving.load_model(paths.model, custom_objects=names, compile=compiled, safe_mode=False)
             if isinstance(arrival := names.get("arrival"), Arrival):
                 arrival.give_functions(model)
-            return model
+            return model, names
         except (TypeError, ValueError) as error:
             failed = error
     why = str(failed).partition("\n")[0]

@@ -155,7 +155,6 @@ def _environment(summary: RunSummary, history: History, files: JobFiles) -> dict
     """What it ran on and with; what is unknown is left out."""
     request = files.request
     client = {name: value for name, value in (request.client if request else {}).items() if value}
-    commit = client.pop("commit", "")
     scaling = request.spec.scaling if request else None
     listed = {
         "storage": summary.storage,
@@ -165,7 +164,7 @@ def _environment(summary: RunSummary, history: History, files: JobFiles) -> dict
         "nodes": ", ".join(dict.fromkeys(place.node for place in history.places)),
         "on the workers": _listed(history.versions),
         "on the submitting machine": _listed(client),
-        "git commit of the job": commit,
+        "git commit of the job": (request.commit if request else None) or "",
         "parameters": formatting.count(summary.parameters) if summary.parameters is not None else "",
         "checkpoints": f"{history.checkpoints} saved, {formatting.seconds(history.checkpoint_s)} of writing",
         "model": summary.model,

@@ -23,6 +23,13 @@ def epoch_line(event: events.EpochEnd, planned: int | None) -> str:
     return f"epoch {event.epoch + 1}{of} {formatting.metrics(event.metrics)} {pace}"
 
 
+def initialised_line(event: events.Initialised) -> str:
+    """`of the saved model: taken a, b; left head (of another shape); frozen a`."""
+    left = [f"{name} (of another shape)" if name in event.other_shape else name for name in event.left]
+    parts = {"taken": event.taken, "left": left, "frozen": event.frozen}
+    return "layers: " + "; ".join(f"{what} {', '.join(names)}" for what, names in parts.items() if names)
+
+
 def event_line(event: events.Event, summary: RunSummary) -> str:
     """The line that an event is worth; empty for those that people need not see."""
     match event:
@@ -34,6 +41,10 @@ def event_line(event: events.Event, summary: RunSummary) -> str:
             return f"waiting for {event.needs}"
         case events.Submitted() if event.attempt > 1:
             return f"attempt {event.attempt} takes up the run"
+        case events.Extended():
+            return f"goes on after epoch {event.epoch + 1} of {event.extends}"
+        case events.Initialised():
+            return initialised_line(event)
         case events.Restored(step=0):
             return f"restored the checkpoint of epoch {event.epoch + 1}"
         case events.Restored():

@@ -10,32 +10,28 @@ Whoever sees something happen makes the event of it, a worker too; `run` and `at
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from raytrain.errors import Failure
+from raytrain.run.event_base import SCHEMA_VERSION as SCHEMA_VERSION
+from raytrain.run.event_base import Event as Event
+from raytrain.run.event_base import Metrics as Metrics
 from raytrain.run.event_values import Best as Best
 from raytrain.run.event_values import RankPlace as RankPlace
 from raytrain.run.event_values import SplitShards as SplitShards
-
-SCHEMA_VERSION = 1
-Metrics = Mapping[str, float | None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """Base of all events. `time` is when it happened; what makes an event may leave all three to the recorder."""
-
-    type: ClassVar[str] = ""
-    run: str = ""
-    attempt: int = 0
-    time: float = 0.0
+from raytrain.run.origin_events import Extended as Extended
+from raytrain.run.origin_events import Initialised as Initialised
 
 
 @dataclass(frozen=True, kw_only=True)
 class Submitted(Event):
-    """First line of a run. `submitted_at`: when the user's command began, seconds since the epoch."""
+    """First line of a run. `submitted_at`: when the user's command began, seconds since the epoch.
+
+    `extended_from`: the run whose whole state it begins with; `initialised_from`: the run or file whose model it does.
+    `overfit_batches`: it trains on so many batches alone; 0 where on all.
+    """
 
     type: ClassVar[str] = "submitted"
     name: str
@@ -45,6 +41,9 @@ class Submitted(Event):
     storage: str
     submitted_at: float
     dashboard_url: str = ""
+    extended_from: str = ""
+    initialised_from: str = ""
+    overfit_batches: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -125,6 +125,11 @@ class ObjectStore:
         base, found = self._found(under, recursive=True)
         return sorted(info.path.lstrip("/").removeprefix(base).lstrip("/") for info in found if info.is_file)
 
+    def sizes(self) -> list[int]:
+        """Bytes of each object, at any depth."""
+        _, found = self._found("", recursive=True)
+        return [int(info.size or 0) for info in found if info.is_file]
+
     def folders(self, under: str = "") -> list[str]:
         """The names of the folders that lie directly in one."""
         _, found = self._found(under, recursive=False)

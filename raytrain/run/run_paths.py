@@ -119,6 +119,11 @@ class RunPaths:
         return self.root / "checkpoints"
 
     @property
+    def exports(self) -> Path:
+        """The model in other formats, a folder each."""
+        return self.root / "export"
+
+    @property
     def tensorboard(self) -> Path:
         return self.root / "tensorboard"
 

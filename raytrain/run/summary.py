@@ -39,6 +39,9 @@ class RunSummary:
     answer: events.AnswerProven | events.AnswerDiffers | None = None
     rows: dict[str, int] = field(default_factory=dict)
     epochs_planned: int | None = None
+    extended_from: str | None = None
+    initialised_from: str | None = None
+    overfit_batches: int | None = None
     epochs: dict[int, EpochRow] = field(default_factory=dict)
     last_metrics: events.Metrics = field(default_factory=dict)
     test: events.Metrics | None = None
@@ -78,6 +81,9 @@ class RunSummary:
                 self.global_batch_size, self.epochs_planned = event.global_batch_size, event.epochs
                 self.storage = event.storage
                 self.dashboard_url = event.dashboard_url or None
+                self.extended_from = event.extended_from or None
+                self.initialised_from = event.initialised_from or None
+                self.overfit_batches = event.overfit_batches or None
             case events.GroupStarted():
                 self.status, self.reason, self.error = RunStatus.RUNNING, None, None
                 self.attempts, self.workers = max(self.attempts, event.attempt), event.workers
@@ -133,7 +139,7 @@ class RunSummary:
         self.epochs[event.epoch] = EpochRow.of(event)
         self.last_metrics = event.metrics
         self.best, self.patience_left = event.best, event.patience_left
-        if self.submitted_at is not None:
+        if self.submitted_at is not None and event.time >= self.submitted_at:  # else of the run that this one extends
             self.phases.setdefault("first_epoch", event.time - self.submitted_at)
 
     def _forget_after(self, epoch: int) -> None:
@@ -191,6 +197,9 @@ class RunSummary:
             "rows": dict.fromkeys(_SPLITS, 0) | self.rows if self.rows else {},
             "epochs": len(self.epochs),
             "epochs_planned": self.epochs_planned,
+            "extended_from": self.extended_from,
+            "initialised_from": self.initialised_from,
+            "overfit_batches": self.overfit_batches,
             "metrics": dict(self.last_metrics),
             "test": self.test,
             "best": asdict(self.best) if self.best else None,

@@ -10,6 +10,7 @@ from raytrain.errors import Problem, SpecError
 from raytrain.spec.code_checks import code_problems
 from raytrain.spec.column_checks import column_problems
 from raytrain.spec.data_spec import DataSpec
+from raytrain.spec.few_rows import rows_of_few
 from raytrain.spec.job import JobSpec
 from raytrain.spec.left_behind import left_behind
 from raytrain.spec.line_numbers import LineNumbers
@@ -157,6 +158,7 @@ def _step_problems(spec: JobSpec) -> Iterator[Problem]:
 
 
 def _plans(spec: JobSpec, rows: dict[str, int]) -> dict[str, ShardPlan]:
+    rows = rows_of_few(spec, rows) if "train" in rows else rows
     batch = spec.fit.global_batch_size
     sizes = {"train": batch, "validation": spec.fit.validation_batch_size or batch, "test": batch}
     return {

@@ -73,6 +73,9 @@ class FitSpec(StrictModel):
         "warn",
         description="code of your own is held against one process first: go on with a warning, fail, or do not look",
     )
+    overfit_batches: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="train on the first so many batches alone, again and again, and validate on the same rows"
+    )
     time_limit: DurationS | None = Field(None, description="stop after the first epoch that ends past it")
 
     @model_validator(mode="after")
@@ -186,6 +189,9 @@ class JobSpec(StrictModel):
     model_args: dict[str, Any] = Field(default_factory=dict, description="{argument of the model function: value}")
     init_from: str | None = Field(
         None, description="a run, or a .keras or .h5 file; reaches the model function as `base`"
+    )
+    freeze: list[str] = Field(
+        default_factory=list, description="a list of layers that training leaves as they are: names, or as in conv*"
     )
     compile: CompileSpec | None = Field(None, description="FILE.py:FUNCTION, or a map with optimizer, loss, metrics")
     callbacks: PythonRef | list[dict[CallbackName, dict[str, Any] | None]] = Field(

@@ -15,6 +15,13 @@ REQUEST_FILE = ".raytrain/job.json"
 _BASE_MODEL_FILE = ".raytrain/base"
 
 
+class StoredRun(StrictModel):
+    """A run, and the directory that holds its own, as the cluster sees it."""
+
+    run: str
+    storage: str
+
+
 class JobRequest(StrictModel):
     """The content of `REQUEST_FILE` in the job's working directory on the cluster.
 
@@ -25,9 +32,13 @@ class JobRequest(StrictModel):
         storage: the directory that holds all runs, as the cluster sees it; `~` is the cluster's.
         base_model: path, relative to the working directory, of the uploaded model that `init_from`,
             `model.file` or `model.run` names; null when none does.
+        initialised_from: the run, or the file as it was named, that this model is of.
+        extended_from: the run whose whole state this one begins with.
+        fast_dev_run: one batch of each split is all that is read; the run is deleted when it has ended.
         overrides: the `--set` arguments that the spec has taken in, for a later attempt to apply again.
         spec_file: the name of the spec in the job's folder; empty when it came from standard input.
         files: what else the folder held: for each file uploaded, the beginning of its SHA-256.
+        commit: of the job's folder, in git's words; null when it is in no checkout, or an earlier version sent it.
         client: versions on the submitting machine: `raytrain`, `python`, `ray` (null when Ray is not installed).
     """
 
@@ -40,10 +51,14 @@ class JobRequest(StrictModel):
     spec: JobSpec
     storage: str
     base_model: str | None = None
+    initialised_from: str | None = None
+    extended_from: StoredRun | None = None
+    fast_dev_run: bool = False
     dashboard_url: str = ""
     overrides: list[str] = Field(default_factory=list)
     spec_file: str = ""
     files: dict[str, str] = Field(default_factory=dict)
+    commit: str | None = None
     client: dict[str, str | None] = Field(default_factory=dict)
 
 

@@ -19,6 +19,7 @@ name: NAME
 model: model.py:build_model
 model_args: {hidden: 128}              # given to the function by name
 # init_from: base.keras                # transfer learning: a saved model, given to the function as `base`
+# freeze: [base, "conv*"]              # layers that training leaves as they are, by name
 
 # The arguments of keras.Model.compile; leave the section out when build_model compiles the model itself.
 compile:

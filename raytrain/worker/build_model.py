@@ -6,31 +6,41 @@ Runs in: every Train worker.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from raytrain.errors import Problem, UserCodeError
+from raytrain.run.events import Initialised
 from raytrain.spec.job import CompileSpec, JobSpec
 from raytrain.user_code import call_reference, check_takes, load_reference
 from raytrain.worker import keras_objects
+from raytrain.worker.init_weights import SavedLayers, freeze, initialised
 from raytrain.worker.load_base import load_base
 
 
 def build_model(
-    spec: JobSpec, folder: Path, strategy: tf.distribute.Strategy, *, base_model: Path | None
+    spec: JobSpec,
+    folder: Path,
+    strategy: tf.distribute.Strategy,
+    *,
+    base_model: Path | None,
+    tell: Callable[[Initialised], None] | None = None,
 ) -> keras.Model:
     """The compiled model.
 
     Args:
         folder: the job's own folder, where FILE.py references are found.
         base_model: the saved model that `init_from`, `model.file` or `model.run` names.
+        tell: told what each layer begins with, where `init_from` or `freeze` says.
 
     Raises:
         UserCodeError: what the user's code returned is not a model that can be trained here.
     """
     base = load_base(spec, folder, base_model, strategy) if base_model else None
+    saved = SavedLayers.of(base) if base is not None and spec.init_from else None
     with strategy.scope():
         model = make_and_compile(spec, folder, base)
     if model._distribute_strategy is not strategy:
@@ -43,6 +53,8 @@ def build_model(
             )
         )
     _refuse_stateful(model)
+    if tell is not None and (saved is not None or spec.freeze):
+        tell(initialised(model, saved))
     return model
 
 
@@ -53,6 +65,7 @@ def make_and_compile(spec: JobSpec, folder: Path, base: keras.Model | None) -> k
         UserCodeError: as `build_model` says.
     """
     model = _make(spec, folder, base)
+    freeze(model, spec.freeze)
     if spec.compile is not None:
         _compile(model, spec.compile, folder)
     if not model.compiled:

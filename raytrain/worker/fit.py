@@ -95,7 +95,9 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
     keras.utils.set_random_seed(spec.fit.seed)
     feeds = make_feeds(spec, job.splits, rank=rank, workers=strategy.num_replicas_in_sync)
     snapshot = newest_checkpoint(job.paths, channel, strategy, rank=rank, steps_per_epoch=feeds["train"].num_batches)
-    model = build_model(spec, job.folder, strategy, base_model=job.base_model)
+    tell = _chief_tells(channel, rank)
+    fresh = tell if snapshot is None else None
+    model = build_model(spec, job.folder, strategy, base_model=job.base_model, tell=fresh)
     adapt_layers(model, spec, feeds["train"].all_rows, strategy)
     notice = _chief_notice(channel, rank)
     declared = keras_objects.callbacks(spec.callbacks, job.folder)
@@ -139,13 +141,7 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
             tell_of_plain()
             _announce_model(model, job, channel)
             prove_if_needed(
-                model,
-                spec,
-                strategy,
-                feeds,
-                lambda event: _tell(channel, event) if rank == 0 else None,
-                holds_for=holds_for(spec, job.folder),
-                proven=job.proven,
+                model, spec, strategy, feeds, tell, holds_for=holds_for(spec, job.folder), proven=job.proven
             )
             if snapshot is not None and rank == 0:
                 go_on_after(declared, snapshot.epoch)
@@ -275,12 +271,12 @@ def _tensors(variables: list[keras.Variable]) -> list[tf.Variable]:
 
 def _chief_notice(channel: Channel, rank: int) -> Callable[[str], None]:
     """A way to tell the user something once."""
+    tell = _chief_tells(channel, rank)
+    return lambda text: tell(events.Warned(message=text))
 
-    def notice(text: str) -> None:
-        if rank == 0:
-            _tell(channel, events.Warned(message=text))
 
-    return notice
+def _chief_tells(channel: Channel, rank: int) -> Callable[[events.Event], None]:
+    return lambda event: _tell(channel, event) if rank == 0 else None
 
 
 def _tell(channel: Channel, event: events.Event) -> None:

@@ -6,8 +6,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 
+from raytrain.run.events import Initialised
 from tests.conformance.cases import BCE, Row, make
 from tests.conformance.test_matrix import WORKERS, compare
 from tests.worker.conftest import Pools
@@ -126,3 +129,26 @@ def test_what_cannot_be_loaded_is_refused_in_words(
     assert "init_from" in problem
     assert "saved by Keras 3." in problem
     assert re.search(said, problem), problem
+
+
+HEAD = f"""
+def build_model(base):
+    model = keras.Sequential([keras.Input((6,)), base, keras.layers.Dense(1, "sigmoid", name="head")])
+    model.compile(optimizer=keras.optimizers.SGD(0.1), {BCE})
+    return model
+"""
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_what_each_layer_begins_with_is_told_and_frozen_ones_stay(pools: Pools, tmp_path: Path) -> None:
+    base = saved(pools, tmp_path, "import keras\n", 'keras.layers.Dense(4, name="conv1")')["keras"]
+    case = replace(make("import keras\n" + HEAD, init_from=base.name, freeze=["conv*"]), base=base)
+    before = keras.saving.load_model(base).get_weights()
+
+    outcomes = pools(2).run(case, tmp_path / "run")
+
+    assert not outcomes[0].error, outcomes[0].error
+    [told] = outcomes[0].of(Initialised)
+    assert len(told.taken) == 3 and (told.left, told.frozen) == (["head"], ["conv1"])
+    moved = [not np.array_equal(*pair) for pair in zip(outcomes[0].weights, before, strict=False)]
+    assert moved == [True, True, False, False, True, True]

@@ -69,6 +69,9 @@ def _shard_lines(plan: Plan) -> Iterator[Line]:
         known.append(f"{', '.join(unknown)}: unknown until the cluster has read the source")
     yield "rows", ", ".join(known)
     yield "batch", f"{spec.fit.global_batch_size} rows, {_per_worker(plan.per_worker_batch_sizes)}"
+    if spec.fit.overfit_batches is not None:
+        batches = formatting.plural(spec.fit.overfit_batches, "batch", "batches")
+        yield "overfit", f"the first {batches} alone, in their order; validation on the same rows, no test"
     yield "tier", f"{plan.tier} ({plan.tier_reason})" if plan.tier else plan.tier_reason
     yield "answer", plan.promise
     if spec.scaling.workers > 1:

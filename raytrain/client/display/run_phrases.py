@@ -27,6 +27,9 @@ def verdict(summary: RunSummary) -> Iterator[str]:
         ("error", _error(summary.error)),
         *(("likely" if number == 0 else "", cause.text) for number, cause in enumerate(summary.explanations())),
         ("answer", answer_in_words(summary.answer)),
+        ("extends", summary.extended_from or ""),
+        ("began with", summary.initialised_from or ""),
+        ("overfit", _overfit(summary.overfit_batches)),
         ("epochs", _epochs(summary)),
         ("metrics", formatting.metrics(summary.last_metrics)),
         ("best", _best(summary.best)),
@@ -43,6 +46,14 @@ def verdict(summary: RunSummary) -> Iterator[str]:
             yield f"  {label:<10} {first}"
             yield from (f"  {'':<10} {line}" for line in more)
     yield from (f"  warning    {line}" for warning in summary.warnings for line in warning.splitlines())
+
+
+def _overfit(batches: int | None) -> str:
+    if batches is None:
+        return ""
+    return (
+        f"trained on the first {formatting.plural(batches, 'batch', 'batches')} alone, and validated on the same rows"
+    )
 
 
 def takeover_lines(item: Takeover) -> Iterator[str]:
