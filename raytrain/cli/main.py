@@ -32,6 +32,8 @@ VERBS = {
     "wait": "Wait until a run ends; the exit code tells how.",
     "stop": "Stop a run and wait until it has stopped.",
     "resume": "Take up a run that has ended or was lost.",
+    "evaluate": "Hold a run's model against its test rows, or others.",
+    "predict": "Let a run's model answer rows, into files.",
     "up": "Start a local Ray cluster, or find the one already up.",
     "down": "Stop the local Ray cluster that raytrain started.",
 }

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from raytrain.run.object_store import is_object_store, join
 
+# Where the results of a run's tasks are kept, beside what training left.
+TASK_FOLDERS = {"evaluate": "evaluations", "predict": "predictions"}
 # What the folders of processes' own copies of runs in object stores begin with.
 COPIES = "raytrain-run-"
 
@@ -121,6 +123,10 @@ class RunPaths:
     def code(self) -> Path:
         """A copy of the user's own files, so that the saved model can be loaded later."""
         return self.root / "code"
+
+    def task(self, task: str, moment: str) -> Path:
+        """What one evaluation or prediction of the run leaves behind, a folder of its own: no event, no status."""
+        return self.root / TASK_FOLDERS[task] / moment
 
     def attempt_logs(self, attempt: int) -> Path:
         return self.logs / f"attempt-{attempt}"
