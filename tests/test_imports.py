@@ -34,7 +34,7 @@ ROOMS = {
     "data": ("run", "spec"),
     "model": ("run", "spec", "data"),
     "worker": ("run", "spec", "data"),
-    "driver": ("run", "spec", "data", "worker"),
+    "driver": ("run", "spec", "data", "worker", "model"),
 }
 LIGHT = ("run", "spec", "cluster", "client", "cli")
 

@@ -20,7 +20,8 @@ def reference() -> str:
     """All names, each under a heading of its own."""
     logging.getLogger("griffe").setLevel(logging.ERROR)  # of parameters that a line documents together
     parts = [_entry(f"raytrain.{name}", getattr(raytrain, name)) for name in (*_FUNCTIONS, *_CLASSES)]
-    for name, value in vars(raytrain.Run).items():
+    named = {name: value for kind in raytrain.Run.__mro__ for name, value in vars(kind).items()}
+    for name, value in named.items():
         if not name.startswith("_") and inspect.isfunction(value):
             parts.append(_entry(f"run.{name}", value))
     return "\n".join(parts)

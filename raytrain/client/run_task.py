@@ -29,7 +29,15 @@ from raytrain.cluster.submission import TASK_OUTPUT, build_task_submission
 from raytrain.errors import Failure, NotFound, Problem, RunFailed, RunStopped, SpecError, UsageError, WaitTimedOut
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.run_status import RunStatus
-from raytrain.run.task_result import RESULT_FILE, RESULT_MIRROR, Evaluation, Prediction, TaskResult, read_result
+from raytrain.run.task_result import (
+    PROGRESS,
+    RESULT_FILE,
+    RESULT_MIRROR,
+    Evaluation,
+    Prediction,
+    TaskResult,
+    read_result,
+)
 from raytrain.spec.request import REQUEST_FILE, JobRequest
 from raytrain.spec.task_requests import EvaluateRequest, PredictRequest
 
@@ -179,10 +187,11 @@ def _result(run: TaskRun, request: EvaluateRequest | PredictRequest, api: JobsAp
 
 
 def _tell_new(api: JobsApi, submission_id: str, said: int, tell: Progress) -> int:
-    """Tells the new whole lines of the driver's log; how many there are now."""
+    """Tells what the driver has said since; how many lines its log has now."""
     lines = api.logs(submission_id).split("\n")[:-1]
     for line in lines[said:]:
-        tell(line)
+        if line.startswith(PROGRESS):
+            tell(line.removeprefix(PROGRESS))
     return max(said, len(lines))
 
 

@@ -138,7 +138,7 @@ def chunk_rows(first_rows: pa.Table, *, rows: int | None, workers: int, batch_si
         rows: of the whole source, where that is known.
     """
     row_bytes = max(1, first_rows.nbytes // max(1, first_rows.num_rows))
-    most = max(1, _CHUNK_BYTES // row_bytes)
+    most: int = max(1, _CHUNK_BYTES // row_bytes)
     if rows is not None:
         most = min(most, max(batch_size, -(-rows // (4 * workers))))
     return most if most < batch_size else most // batch_size * batch_size

@@ -27,10 +27,18 @@ _PLAN, _STATE, _ERRORS = "plan.json", "_state", "_errors.jsonl"
 
 @dataclass(frozen=True, kw_only=True)
 class PartState:
-    """What a part came to. `errors`: the rows that were set aside, `{"file", "row", "error"}`."""
+    """What a part came to.
+
+    Attributes:
+        rows: that are in it.
+        columns: of its file.
+        classes: the names of classes, of each output that tells some.
+        errors: the rows that were set aside, `{"file", "row", "error"}`.
+    """
 
     rows: int
     columns: list[str]
+    classes: dict[str, list[Any]] = field(default_factory=dict)
     errors: list[dict[str, Any]] = field(default_factory=list)
 
 

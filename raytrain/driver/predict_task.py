@@ -23,7 +23,7 @@ from raytrain.driver.task_workers import TaskWorkers, task_workers
 from raytrain.errors import Problem, UserCodeError
 from raytrain.model.part_predictor import PartPredictor, PartSettings
 from raytrain.run.job_log import say
-from raytrain.run.task_result import Prediction
+from raytrain.run.task_result import PROGRESS, Prediction
 from raytrain.spec.task_requests import PredictRequest
 
 _SAY_EVERY_S = 2.0
@@ -48,11 +48,10 @@ def predict(request: PredictRequest, run: FinishedRun) -> Prediction:
     rows = chunk_rows(
         source.first_rows, rows=source.rows, workers=workers.workers, batch_size=request.batch_size or _BATCH_ROWS
     )
-    plan = {"same": _same(request, run, source, carried), "rows": rows}
-    plan = dict(folder.open(plan, overwrite=request.overwrite))
+    plan = folder.open({"same": _same(request, run, source, carried), "rows": rows}, overwrite=request.overwrite)
     done = folder.done()
     if done:
-        say(f"going on: {formatting.plural(len(done), 'part')} are there already")
+        say(f"{PROGRESS}going on: {formatting.plural(len(done), 'part')} are there already")
     settings = PartSettings(
         paths=run.paths,
         spec=run.spec,
@@ -85,11 +84,13 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
-def _run(source: PredictionSource, rows: int, settings: PartSettings, workers: TaskWorkers, done: set[str]) -> None:
+def _run(source: PredictionSource, rows: int, settings: PartSettings, workers: TaskWorkers, done: set[str]) -> int:
+    """Predicts the parts that are not done; the rows of a batch, 0 where there was nothing to do."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = False  # a part's name has its place
     context.wait_for_min_actors_s = _ACTORS_WITHIN_S
+    context.target_max_block_size = 1  # a block for each chunk, so that every actor gets its share
     written = chunk_dataset(source.units, rows, done).map_batches(
         PartPredictor,
         fn_constructor_args=(settings,),
@@ -107,7 +108,7 @@ def _run(source: PredictionSource, rows: int, settings: PartSettings, workers: T
             batch_size = max([batch_size, *table.column("batch_size").to_pylist()])
             if monotonic() - said > _SAY_EVERY_S:
                 said = monotonic()
-                say(f"{formatting.count(answered)} rows in {formatting.plural(parts, 'part')}")
+                say(f"{PROGRESS}{formatting.count(answered)} rows in {formatting.plural(parts, 'part')}")
     except Exception as error:
         raise source.source.explain(error) from error
     return batch_size
@@ -138,10 +139,11 @@ def _finish(
         workers=workers.workers,
         batch_size=batch_size,
         columns=next(state.columns for state in states.values() if state.rows),
+        classes=next(state.classes for state in states.values() if state.rows),
         notices=_notices(run),
     )
     folder.finish(states, prediction.to_dict(), overwrite=request.overwrite)
-    say(f"{formatting.count(answered)} rows in {request.output}")
+    say(f"{PROGRESS}{formatting.count(answered)} rows in {request.output}")
     return prediction
 
 

@@ -21,7 +21,7 @@ from raytrain.run.copy_output import copy_output
 from raytrain.run.job_log import say
 from raytrain.run.object_store import ObjectStore
 from raytrain.run.run_paths import RunPaths
-from raytrain.run.task_result import RESULT_FILE, RESULT_MIRROR, TaskResult, result_text
+from raytrain.run.task_result import PROGRESS, RESULT_FILE, RESULT_MIRROR, TaskResult, result_text
 from raytrain.spec.job import JobSpec
 from raytrain.spec.task_requests import EvaluateRequest, PredictRequest
 from raytrain.user_code import describe_failure
@@ -51,7 +51,9 @@ def run_task(request: Task, folder: Path) -> int:
 
     logging.getLogger("ray").setLevel(logging.ERROR)
     ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    import ray.data
+
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # whose import has set it to talk
     paths = RunPaths.of(request.storage, request.run)
     results = paths.task(request.task, request.moment)
     with contextlib.ExitStack() as stack:
@@ -75,7 +77,7 @@ def _result(request: Task, paths: RunPaths, folder: Path, results: Path) -> Task
         done = task(request, run)
     except BaseException as error:  # noqa: BLE001  the boundary: what the job's code or the data raises
         failure = _failure(error, request, folder)
-        say(f"failed: {failure.message}")
+        say(f"{PROGRESS}failed: {failure.message}")
         return failure
     assert not isinstance(done, Failure)
     return replace(done, directory=paths.shown(results), seconds=round(monotonic() - began, 3))
@@ -170,6 +172,6 @@ def _keep(result: TaskResult, request: Task, paths: RunPaths, results: Path) -> 
     try:
         write_whole(results / RESULT_FILE, text)
         for file in sorted(results.iterdir()) if paths.uri is not None else ():
-            ObjectStore(paths.uri).push(file, file.relative_to(paths.root).as_posix())
+            ObjectStore(str(paths.uri)).push(file, file.relative_to(paths.root).as_posix())
     except OSError as error:
-        say(f"warning: {paths.shown(results)} cannot be written: {error}")
+        say(f"{PROGRESS}warning: {paths.shown(results)} cannot be written: {error}")

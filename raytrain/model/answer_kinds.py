@@ -111,7 +111,7 @@ def _name(loss: Any) -> str:
         loss = loss.get("name")
     if not isinstance(loss, str):
         loss = getattr(loss, "__name__", type(loss).__name__)
-    return loss.replace("_", "").lower()
+    return str(loss).replace("_", "").lower()
 
 
 def _last_layer(model: keras.Model, name: str, index: int) -> tuple[int | None, str]:
@@ -131,4 +131,5 @@ def _last_layer(model: keras.Model, name: str, index: int) -> tuple[int | None, 
 
 def _softmax(output: Array) -> Array:
     raised = np.exp(output.astype(np.float64) - output.max(axis=-1, keepdims=True))
-    return (raised / raised.sum(axis=-1, keepdims=True)).astype(output.dtype)
+    scaled: Array = (raised / raised.sum(axis=-1, keepdims=True)).astype(output.dtype)
+    return scaled

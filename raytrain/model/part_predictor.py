@@ -62,6 +62,7 @@ class PartPredictor:
         self._model = load_model(settings.paths)
         self._kinds: list[AnswerKind] = answer_kinds(self._model, settings.spec, settings.whole_pipeline)
         self._batches: Any = None
+        self._classes: dict[str, list[Any]] = {}
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         """Writes the part of each chunk; returns how many rows each came to."""
@@ -73,7 +74,9 @@ class PartPredictor:
         tables, errors = self._answered(chunk, chunk.table, 0)
         filled = [table for table in tables if table.num_rows]
         answers = join_tables(filled) if filled else pa.table({})
-        state = PartState(rows=answers.num_rows, columns=list(answers.column_names), errors=errors)
+        state = PartState(
+            rows=answers.num_rows, columns=list(answers.column_names), classes=self._classes, errors=errors
+        )
         folder = self._settings.folder
         try:
             folder.write(chunk.part, answers, state)
@@ -81,7 +84,7 @@ class PartPredictor:
             got = f"{folder.output}, which cannot be written: {error.strerror or error}"
             fix = "make room and run the same command again: it goes on where it stopped"
             raise UserCodeError(Problem(field="--output", got=got, expected="room for it", fix=fix)) from error
-        return answers.num_rows
+        return state.rows
 
     def _answered(self, chunk: Chunk, table: pa.Table, first: int) -> tuple[list[pa.Table], list[dict[str, Any]]]:
         """The answers to rows of a chunk, from its row `first` on; those that fail are found by halving.
@@ -120,6 +123,9 @@ class PartPredictor:
         assert row_count((features,)) == table.num_rows
         carried = table.select(settings.carried) if settings.carried else None
         outputs = self._batches.answer(features)
+        for kind, output in zip(self._kinds, outputs, strict=True):
+            if kind.kind != "values":
+                self._classes[kind.name] = kind.class_names(2 if kind.kind == "binary" else output.shape[-1])
         return answer_table(
             outputs, self._kinds, carried=carried, flat=settings.folder.kind == "csv", asked=settings.asked
         )

@@ -12,6 +12,8 @@ from raytrain.errors import Failure
 RESULT_FILE = "result.json"
 # Where the driver mirrors it in the session's log folder, for clients that cannot see the run's directory.
 RESULT_MIRROR = "raytrain-{submission_id}.json"
+# What the lines of a task's log begin with that are for whoever waits for it; the others are of the libraries.
+PROGRESS = "progress: "
 _SCHEMA_VERSION = 1
 
 

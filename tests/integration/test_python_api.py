@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import inspect
 import json
 import pickle
 import re
@@ -45,7 +46,8 @@ def check_examples(thing: Any, names: dict[str, Any]) -> int:
 
 def public() -> list[Any]:
     functions = [raytrain.plan, raytrain.validate, raytrain.get, raytrain.runs, raytrain.up, raytrain.down]
-    methods = [value for name, value in vars(raytrain.Run).items() if not name.startswith("_") and callable(value)]
+    named = {name: value for kind in raytrain.Run.__mro__ for name, value in vars(kind).items()}
+    methods = [value for name, value in named.items() if not name.startswith("_") and inspect.isfunction(value)]
     return [*functions, raytrain.JobSpec, raytrain.Run, *methods]
 
 

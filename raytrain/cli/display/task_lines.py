@@ -18,6 +18,7 @@ def prediction_lines(done: Prediction) -> Iterator[str]:
 def evaluation_lines(done: Evaluation) -> Iterator[str]:
     yield f"{formatting.plural(done.rows, 'row')} of {done.data}: {formatting.metrics(done.metrics)}"
     for part in done.slices:
-        yield f"  {done.by}={part['value']}  {formatting.plural(part['rows'], 'row')}  {formatting.metrics(part['metrics'])}"
+        rows = formatting.plural(part["rows"], "row")
+        yield f"  {done.by}={part['value']}  {rows}  {formatting.metrics(part['metrics'])}"
     yield from (f"note: {notice}" for notice in done.notices)
     yield f"more in {done.directory}"
