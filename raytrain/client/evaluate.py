@@ -7,7 +7,7 @@ from datetime import datetime
 
 from raytrain.client.registry import RunRecord
 from raytrain.client.run_task import Progress, TaskRun, connect_for, send_task, wait_for_task
-from raytrain.client.task_source import Given, check_columns, task_source
+from raytrain.client.task_source import Given, check_columns, check_there, task_source
 from raytrain.errors import Problem, UsageError
 from raytrain.run.run_id import task_moment
 from raytrain.run.task_result import Evaluation
@@ -43,6 +43,8 @@ def evaluate(
     else:
         check_columns(source, spec, field="--data", labels=True)
     connection, warnings = connect_for(run, address, os.environ, progress)
+    if source is not None and connection.shares_this_machine:
+        check_there(source, field="--data")
     request = EvaluateRequest(
         run=record.run,
         moment=task_moment(datetime.now()),

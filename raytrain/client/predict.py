@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from raytrain.client.registry import RunRecord
 from raytrain.client.run_task import Progress, TaskRun, connect_for, send_task, wait_for_task
-from raytrain.client.task_source import Given, check_columns, task_source
+from raytrain.client.task_source import Given, check_columns, check_there, task_source
 from raytrain.errors import Problem, UsageError
 from raytrain.file_systems import is_uri
 from raytrain.run.run_id import task_moment
@@ -53,6 +53,8 @@ def predict(
         raise UsageError(Problem(field="--output", got=repr(name), expected="a file or a folder"))
     name = name if is_uri(name) else os.path.normpath(Path.cwd() / Path(name).expanduser())
     connection, warnings = connect_for(run, address, os.environ, progress)
+    if connection.shares_this_machine:
+        check_there(source, field="--input")
     if not overwrite:
         _check_free(name, connection)
     request = PredictRequest(

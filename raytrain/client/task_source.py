@@ -18,7 +18,7 @@ from raytrain.errors import Problem, SpecError
 from raytrain.file_systems import is_uri
 from raytrain.spec.job import JobSpec
 from raytrain.spec.peek.inspect_source import source_columns
-from raytrain.spec.peek.named_files import FILE_NAMES, is_wild
+from raytrain.spec.peek.named_files import FILE_NAMES, find_files, is_wild
 from raytrain.spec.source_kinds import Source
 from raytrain.spec.strict_yaml import read_yaml
 from raytrain.spec.suggest import did_you_mean
@@ -73,6 +73,23 @@ def check_columns(source: Source, spec: JobSpec, *, field: str, labels: bool) ->
         what = "the columns that the model was trained on"
         fix = did_you_mean(missing[0], list(offered))
         raise SpecError(Problem(field=field, got=f"{got} among {', '.join(offered)}", expected=what, fix=fix))
+
+
+def check_there(source: Source, *, field: str) -> None:
+    """Refuses files that are not on this machine, where the cluster has no other disks than this one's.
+
+    Raises:
+        SpecError: a path leads nowhere.
+    """
+    if source.kind not in FILE_NAMES or source.paths is None:
+        return
+    paths = source.paths
+    names = [paths] if isinstance(paths, str) else list(paths.values() if isinstance(paths, Mapping) else paths)
+    missing = next(
+        (name for name in names if not is_uri(name) and find_files(name, Path("/"), kind=source.kind) is None), None
+    )
+    if missing is not None:
+        raise SpecError(Problem(field=field, got=f"{missing}, which is not there", expected="files to read"))
 
 
 def _validated(value: Any, field: str) -> Source:

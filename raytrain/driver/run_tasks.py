@@ -129,7 +129,7 @@ def _failure(error: BaseException, request: Task, folder: Path) -> Failure:
         again = "make room and run the same command again: it goes on where it stopped"
         problem = Problem(got=f"{place}: {full.strerror or full}", expected="storage that takes files", fix=again)
         ours = UserCodeError(problem)
-    failure = describe_failure(ours or error, folder)
+    failure = describe_failure(ours or getattr(error, "cause", None) or error, folder)
     if ours is None:
         return failure
     problem = ours.problems[0]

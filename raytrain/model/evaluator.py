@@ -80,7 +80,8 @@ class Evaluator:
         self._kinds = answer_kinds(self._model, settings.spec, settings.pipeline)
         self._asked: dict[str, Any] = {}
         self._watch_answers()
-        self._step = self._test if self._model.run_eagerly else tf.function(self._test, reduce_retracing=True)
+        step = lambda batch: self._test(batch)  # noqa: E731  Ray gives an actor's methods a parameter of its own
+        self._step = step if self._model.run_eagerly else tf.function(step, reduce_retracing=True)
         self._states: dict[Any, States] = {}
         self._current: Any = None
 
