@@ -131,16 +131,15 @@ def file_units(listing: Listing, form: Format) -> list[FileUnit]:
     ]
 
 
-def chunk_rows(first_rows: pa.Table, *, rows: int | None, workers: int, batch_size: int) -> int:
+def chunk_rows(first_rows: pa.Table, *, rows: int, workers: int, batch_size: int) -> int:
     """How many rows a chunk has: some bytes' worth, and fewer where all workers would not have some chunks each.
 
     Args:
-        rows: of the whole source, where that is known.
+        rows: of the whole source, about.
     """
     row_bytes = max(1, first_rows.nbytes // max(1, first_rows.num_rows))
     most: int = max(1, _CHUNK_BYTES // row_bytes)
-    if rows is not None:
-        most = min(most, max(batch_size, -(-rows // (4 * workers))))
+    most = min(most, max(batch_size, -(-rows // (4 * workers))))
     return most if most < batch_size else most // batch_size * batch_size
 
 

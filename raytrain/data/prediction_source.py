@@ -41,6 +41,14 @@ class PredictionSource:
     rows: int | None
     fingerprint: list[str]
 
+    @property
+    def about_rows(self) -> int:
+        """How many there may be: of text, what its bytes come to."""
+        if self.rows is not None:
+            return self.rows
+        row_bytes = max(1, self.first_rows.nbytes // self.first_rows.num_rows)
+        return max(self.first_rows.num_rows, sum(unit.bytes for unit in self.units) // row_bytes)
+
 
 def open_prediction_source(
     source: Source, folder: Path, part: str, options: Mapping[str, ColumnSpec]

@@ -46,7 +46,10 @@ def predict(request: PredictRequest, run: FinishedRun) -> Prediction:
     features.columns_to_read(source.first_rows.column_names)
     carried = carried_columns(source.first_rows, request.columns)
     rows = chunk_rows(
-        source.first_rows, rows=source.rows, workers=workers.workers, batch_size=request.batch_size or _BATCH_ROWS
+        source.first_rows,
+        rows=source.about_rows,
+        workers=workers.workers,
+        batch_size=request.batch_size or _BATCH_ROWS,
     )
     plan = folder.open({"same": _same(request, run, source, carried), "rows": rows}, overwrite=request.overwrite)
     done = folder.done()

@@ -70,13 +70,13 @@ def test_large_files_are_units_of_their_own(unit: FileUnit, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("rows", "workers", "batch", "expected"),
     [
-        (None, 1, 100, 4_194_300),  # 32 MiB of 8 bytes, in whole batches
+        (10**9, 1, 100, 4_194_300),  # 32 MiB of 8 bytes, in whole batches
         (8_000, 2, 100, 1_000),  # four chunks for each worker
         (50, 8, 100, 100),  # of at least a batch
     ],
 )
 def test_a_chunk_has_some_bytes_and_every_worker_some_chunks(
-    rows: int | None, workers: int, batch: int, expected: int
+    rows: int, workers: int, batch: int, expected: int
 ) -> None:
     import pyarrow as pa
 
