@@ -46,8 +46,8 @@ class PredictionSource:
         """How many there may be: of text, what its bytes come to."""
         if self.rows is not None:
             return self.rows
-        row_bytes = max(1, self.first_rows.nbytes // self.first_rows.num_rows)
-        return max(self.first_rows.num_rows, sum(unit.bytes for unit in self.units) // row_bytes)
+        row_bytes: int = max(1, self.first_rows.nbytes // self.first_rows.num_rows)
+        return max(int(self.first_rows.num_rows), sum(unit.bytes for unit in self.units) // row_bytes)
 
 
 def open_prediction_source(

@@ -17,7 +17,7 @@ from raytrain import formatting
 from raytrain.data.evaluation_rows import EvaluationRows
 from raytrain.data.packed import bytes_per_row
 from raytrain.driver.figure_pictures import draw_figures
-from raytrain.driver.run_tasks import FinishedRun
+from raytrain.driver.finished_run import FinishedRun
 from raytrain.driver.task_workers import task_workers
 from raytrain.driver.whole_batches import BatchStream, Call, call_rows
 from raytrain.errors import Problem, UsageError

@@ -18,7 +18,7 @@ from raytrain.data.carried_columns import carried_columns
 from raytrain.data.prediction_chunks import chunk_dataset, chunk_rows
 from raytrain.data.prediction_folder import PartState, PredictionFolder
 from raytrain.data.prediction_source import PredictionSource, open_prediction_source
-from raytrain.driver.run_tasks import FinishedRun
+from raytrain.driver.finished_run import FinishedRun
 from raytrain.driver.task_workers import TaskWorkers, task_workers
 from raytrain.errors import Problem, UserCodeError
 from raytrain.model.part_predictor import PartPredictor, PartSettings

@@ -6,43 +6,25 @@ Runs in: the driver. The run's event log, its status and its lease are left alon
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from raytrain.data.pipeline import Pipeline
-from raytrain.errors import Failure, NotFound, Problem, RaytrainError, UserCodeError
+from raytrain.driver.finished_run import FinishedRun, open_run
+from raytrain.errors import Failure, Problem, RaytrainError, UserCodeError
 from raytrain.files import write_whole
 from raytrain.run.copy_output import copy_output
 from raytrain.run.job_log import say
 from raytrain.run.object_store import ObjectStore
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.task_result import PROGRESS, RESULT_FILE, RESULT_MIRROR, TaskResult, result_text
-from raytrain.spec.job import JobSpec
 from raytrain.spec.task_requests import EvaluateRequest, PredictRequest
 from raytrain.user_code import describe_failure
 
 Task = EvaluateRequest | PredictRequest
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinishedRun:
-    """What a task works with.
-
-    Attributes:
-        folder: the job's files, on every node.
-        results: where the task's files are kept.
-    """
-
-    paths: RunPaths
-    spec: JobSpec
-    pipeline: Pipeline
-    folder: Path
-    results: Path
 
 
 def run_task(request: Task, folder: Path) -> int:
@@ -81,43 +63,6 @@ def _result(request: Task, paths: RunPaths, folder: Path, results: Path) -> Task
         return failure
     assert not isinstance(done, Failure)
     return replace(done, directory=paths.shown(results), seconds=round(monotonic() - began, 3))
-
-
-def open_run(paths: RunPaths, folder: Path, results: Path) -> FinishedRun:
-    """What the run left, brought here from its store.
-
-    Raises:
-        NotFound: it has no model, or its preprocessing is not kept.
-    """
-    fetch(paths, paths.model, paths.spec, paths.preprocessing, paths.package)
-    if not paths.model.is_file():
-        got = f"run {paths.run}, which has no model at {paths.shown(paths.model)}"
-        if paths.weights.is_file():
-            got = f"run {paths.run}, of which Keras could save the weights alone, {paths.shown(paths.weights)}"
-        fix = f"raytrain status {paths.run} tells how it ended"
-        raise NotFound(Problem(got=got, expected="a run that has saved its model", fix=fix))
-    spec = JobSpec.model_validate_json(paths.spec.read_text())
-    if spec.data.train.arrays is not None:
-        fix = "raytrain.get(RUN).model() is the model, whose own evaluate and predict take arrays"
-        raise NotFound(Problem(got=f"{paths.run}, a run of arrays", expected="a run whose data has columns", fix=fix))
-    return FinishedRun(paths=paths, spec=spec, pipeline=_pipeline(paths, spec, folder), folder=folder, results=results)
-
-
-def fetch(paths: RunPaths, *files: Path) -> None:
-    """Brings files of a run in an object store here; of any other they are where they are."""
-    for file in files if paths.uri is not None else ():
-        ObjectStore(str(paths.uri)).pull(file.relative_to(paths.root).as_posix(), file)
-
-
-def _pipeline(paths: RunPaths, spec: JobSpec, folder: Path) -> Pipeline:
-    try:
-        learned = json.loads(paths.preprocessing.read_text())
-    except (OSError, ValueError) as error:
-        if not spec.data.preprocess:
-            return Pipeline(spec, folder)
-        got = f"{paths.shown(paths.preprocessing)}, which cannot be read: {error}"
-        raise NotFound(Problem(got=got, expected="what the run's preprocessing has learned")) from error
-    return Pipeline.from_json(learned, spec, folder)
 
 
 def _failure(error: BaseException, request: Task, folder: Path) -> Failure:

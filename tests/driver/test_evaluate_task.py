@@ -17,7 +17,7 @@ from raytrain.driver.evaluate_task import evaluate
 from raytrain.errors import UsageError
 from raytrain.run.task_result import read_result, result_text
 from raytrain.spec.task_requests import EvaluateRequest
-from tests.finished_run import KINDS, Made, flower_rows, flower_spec, make_run
+from tests.flowers import KINDS, Made, flower_rows, flower_spec, make_run
 
 pytestmark = [
     pytest.mark.usefixtures("ray_cluster"),

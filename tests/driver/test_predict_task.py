@@ -18,7 +18,7 @@ from raytrain.data.packed import leaves
 from raytrain.driver.predict_task import predict
 from raytrain.errors import RaytrainError, UsageError, UserCodeError
 from raytrain.spec.task_requests import PredictRequest
-from tests.finished_run import KINDS, Made, flower_rows, make_run
+from tests.flowers import KINDS, Made, flower_rows, make_run
 
 pytestmark = [
     pytest.mark.usefixtures("ray_cluster"),

@@ -15,7 +15,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from tests.finished_run import KINDS, flower_rows, flower_spec
+from tests.flowers import KINDS, flower_rows, flower_spec
 from tests.integration.conftest import Cli
 
 

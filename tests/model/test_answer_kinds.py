@@ -15,7 +15,7 @@ from raytrain.errors import UsageError, UserCodeError
 from raytrain.model.answer_kinds import AnswerKind, answer_kinds, outputs_of
 from raytrain.model.answer_table import answer_table
 from raytrain.model.fixed_batches import FixedBatches, batch_rows
-from tests.finished_run import flower_spec
+from tests.flowers import flower_spec
 
 
 def model_of(units: int, activation: str | None, loss: Any) -> keras.Model:

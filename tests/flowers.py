@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from raytrain.data.dataset import PackedSplits, pack_tables
 from raytrain.data.pipeline import Pipeline
-from raytrain.driver.run_tasks import FinishedRun, open_run
+from raytrain.driver.finished_run import FinishedRun, open_run
 from raytrain.run.run_paths import RunPaths
 from raytrain.spec.job import JobSpec
 from raytrain.spec.request import JobRequest
