@@ -120,4 +120,6 @@ def _layer(layer: dict[str, dict[str, Any] | None]) -> Any:
     import keras
 
     [(kind, arguments)] = layer.items()
-    return keras.layers.Input(**arguments) if kind == "Input" else getattr(keras.layers, kind)(**(arguments or {}))
+    return (
+        keras.layers.Input(**(arguments or {})) if kind == "Input" else getattr(keras.layers, kind)(**(arguments or {}))
+    )

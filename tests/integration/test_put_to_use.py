@@ -108,8 +108,8 @@ def test_a_prediction_that_is_killed_goes_on_without_a_row_lost_or_doubled(
     rows = flower_rows(40_000, seed=6)
     for number in range(8):
         rows[number * 5_000 : (number + 1) * 5_000].to_parquet(tmp_path / f"in-{number}.parquet")
-    asked = ("predict", run["run"], "--input", f"{tmp_path}/in-*.parquet", "--output", str(tmp_path / "out"))
-    asked = (*asked, "--workers", "1", "--batch-size", "8", "--columns", "id", "--json")
+    paths = ("--input", f"{tmp_path}/in-*.parquet", "--output", str(tmp_path / "out"))
+    asked = ("predict", run["run"], *paths, "--workers", "1", "--batch-size", "8", "--columns", "id", "--json")
     hidden = tmp_path / ".out.unfinished"
 
     parts: set[str] = set()

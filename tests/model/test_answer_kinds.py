@@ -71,7 +71,8 @@ def test_batches_of_one_shape_answer_as_the_model_does() -> None:
         batches = FixedBatches(model, kinds, size)
         [found] = batches.answer(rows)
         np.testing.assert_allclose(found, model.predict(rows, verbose=0), atol=1e-6)
-        assert batches._step.experimental_get_tracing_count() == 1
+        step: Any = batches._step
+        assert step.experimental_get_tracing_count() == 1
     with pytest.raises(UserCodeError, match="got rows of 5 numbers for the model's input, expected 3"):
         batches.answer(np.ones((2, 5), np.float32))
     assert batch_rows((np.ones((1, 3)),)) == 1024
