@@ -26,7 +26,17 @@ from raytrain.client.upload.package import Package, pack_files, pack_raytrain
 from raytrain.cluster.connect import Connection, connect
 from raytrain.cluster.preflight import check_cluster
 from raytrain.cluster.submission import TASK_OUTPUT, build_task_submission
-from raytrain.errors import Failure, NotFound, Problem, RunFailed, RunStopped, SpecError, UsageError, WaitTimedOut
+from raytrain.errors import (
+    Failure,
+    NotFound,
+    Problem,
+    RaytrainError,
+    RunFailed,
+    RunStopped,
+    SpecError,
+    UsageError,
+    WaitTimedOut,
+)
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.run_status import RunStatus
 from raytrain.run.task_result import (
@@ -156,11 +166,12 @@ def wait_for_task(
         last = api.logs(request.submission_id).strip().splitlines()[-1:]
         raise RunFailed(message=f"{request.submission_id} ended without a result: {' '.join([job.message, *last])}")
     if isinstance(result, Failure):
-        raise _raised(result)
+        raise raised(result)
     return result
 
 
-def _raised(failure: Failure) -> Exception:
+def raised(failure: Failure) -> RaytrainError:
+    """The error that a failure on the cluster is here, with its exit code."""
     if (refusal := _REFUSALS.get(failure.kind)) is not None:
         problem = Problem(
             got=failure.got or failure.message,

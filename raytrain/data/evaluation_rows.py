@@ -18,7 +18,7 @@ import ray.data
 
 from raytrain.data.blocks import stored_rows
 from raytrain.data.lazy_source import EXAMPLE_ROWS, LazySource
-from raytrain.data.packed import Arrays, to_block
+from raytrain.data.packed import Arrays, bytes_per_row, to_block
 from raytrain.data.pipeline import Pipeline
 from raytrain.data.sources import number_classes_alike
 from raytrain.data.splits import Splitter, key_columns, make_splitter, read_key
@@ -85,9 +85,15 @@ class EvaluationRows:
         return cls(lazy=lazy, pipeline=pipeline, split=split, splitter=splitter, example=pipeline.apply(first), by=by)
 
     @property
-    def count(self) -> int:
-        """How many rows count."""
-        return self.lazy.rows() if self.splitter is None else int(getattr(self.splitter.counts, self.split))
+    def count(self) -> int | None:
+        """How many rows count, where that is known before all are read."""
+        return self.lazy.read.rows if self.splitter is None else int(getattr(self.splitter.counts, self.split))
+
+    @property
+    def about(self) -> int:
+        """How many rows there may be."""
+        known = self.count
+        return known if known is not None else max(1, (self.lazy.read.bytes or 0) // bytes_per_row(self.example))
 
     def blocks(self) -> Iterator[EvaluatedBlock]:
         """All rows, once, in their source's order.
@@ -118,7 +124,7 @@ class EvaluationRows:
                     yield EvaluatedBlock(ref=block.ref, rows=rows, groups=self._groups(block.ref, rows))
         except Exception as error:
             raise self.lazy.explain(error) from error
-        if counted != self.count:
+        if self.count is not None and counted != self.count:
             got, expected = f"{counted} rows", f"{self.count}, as were counted before"
             fix = "leave the source alone while it is read; a function must give the same rows each time"
             raise UserCodeError(Problem(field=self.lazy.field, got=got, expected=expected, fix=fix))

@@ -89,6 +89,7 @@ class PredictionFolder:
             fix = "--overwrite begins anew, another --output leaves it alone"
             raise UsageError(Problem(field="--output", got=got, expected=f"the same {differ}", fix=fix))
         if earlier is not None and earlier["same"] == plan["same"]:
+            self._check_free(overwrite=overwrite, going_on=True)
             return earlier
         self._check_free(overwrite=overwrite)
         if earlier is not None:
@@ -121,6 +122,8 @@ class PredictionFolder:
     def finish(self, states: Mapping[str, PartState], summary: Mapping[str, Any], *, overwrite: bool) -> None:
         """Gives all parts, and the errors, the output's name."""
         system, output = self._open()
+        self._check_free(overwrite=overwrite, going_on=True)
+        self._remove_asides()
         errors = [error for _, state in sorted(states.items()) for error in state.errors]
         lines = "".join(f"{json.dumps(error)}\n" for error in errors)
         if self.is_file:
@@ -168,28 +171,43 @@ class PredictionFolder:
             sink.write(json.dumps(summary).encode())
         system.delete_dir(self._hidden)
 
-    def _check_free(self, *, overwrite: bool) -> None:
-        """Refuses an output that is there; with `overwrite`, one that no prediction has written."""
+    def _remove_asides(self) -> None:
+        """What processes that were killed had not renamed yet."""
+        system, _ = self._open()
+        for info in system.get_file_info(fs.FileSelector(self._hidden)):
+            if info.base_name.endswith(".tmp"):
+                system.delete_file(info.path)
+
+    def _check_free(self, *, overwrite: bool, going_on: bool = False) -> None:
+        """Refuses an output that is there, and with `overwrite` one that no prediction has written.
+
+        Args:
+            going_on: parts may have been moved there already, as in an object store.
+        """
         system, output = self._open()
         kind = system.get_file_info(output).type
         if kind == fs.FileType.NotFound:
             return
-        names = (
-            []
-            if kind == fs.FileType.File
-            else [info.base_name for info in system.get_file_info(fs.FileSelector(output))]
-        )
-        if kind == fs.FileType.Directory and not names:
+        names = self._names(output) if kind == fs.FileType.Directory else []
+        if kind == fs.FileType.Directory and not names and not self.is_file:
             return
+        is_ours = self.is_file and kind == fs.FileType.File
+        if not self.is_file and kind == fs.FileType.Directory:
+            is_ours = all(name.startswith("part-") or name in (SUCCESS, _ERRORS) for name in names)
+            if is_ours and going_on and SUCCESS not in names and not isinstance(system, fs.LocalFileSystem):
+                return
+        if not is_ours:
+            got = f"{self.output}, which no prediction has written"
+            raise UsageError(Problem(field="--output", got=got, expected="a new name, or an earlier prediction's"))
         if not overwrite:
             fix = "--overwrite replaces it"
             raise UsageError(
                 Problem(field="--output", got=f"{self.output}, which is there", expected="a new name", fix=fix)
             )
-        is_ours = kind == fs.FileType.File if self.is_file else SUCCESS in names
-        if not is_ours:
-            got = f"{self.output}, which no prediction has written"
-            raise UsageError(Problem(field="--output", got=got, expected="an earlier prediction to overwrite"))
+
+    def _names(self, folder: str) -> list[str]:
+        system, _ = self._open()
+        return [info.base_name for info in system.get_file_info(fs.FileSelector(folder))]
 
     def _open(self) -> tuple[Any, str]:
         system, path = open_filesystem(self.output)

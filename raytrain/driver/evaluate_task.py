@@ -62,7 +62,7 @@ def evaluate(request: EvaluateRequest, run: FinishedRun) -> Evaluation:
         actors = actors[:1]
         named = ", ".join(facts.own_metrics)
         notices.append(f"evaluated on one worker: the state of {named} may be no sum over rows")
-    size = call_rows(rows.count, batch_size=batch_size, workers=len(actors), row_bytes=bytes_per_row(rows.example))
+    size = call_rows(rows.about, batch_size=batch_size, workers=len(actors), row_bytes=bytes_per_row(rows.example))
     dealing = _Dealing(actors=actors, call_rows=size)
     dealing.run(rows)
     metrics = dealing.results(_ALL)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from raytrain.data.pipeline import Pipeline
 from raytrain.errors import NotFound, Problem
-from raytrain.run.object_store import ObjectStore
+from raytrain.run.bring_here import bring_here
 from raytrain.run.run_paths import RunPaths
 from raytrain.spec.job import JobSpec
 
@@ -38,7 +38,7 @@ def open_run(paths: RunPaths, folder: Path, results: Path) -> FinishedRun:
     Raises:
         NotFound: it has no model, or its preprocessing is not kept.
     """
-    fetch(paths, paths.model, paths.spec, paths.preprocessing, paths.package)
+    bring_here(paths, paths.model, paths.spec, paths.preprocessing, paths.package)
     if not paths.model.is_file():
         got = f"run {paths.run}, which has no model at {paths.shown(paths.model)}"
         if paths.weights.is_file():
@@ -50,12 +50,6 @@ def open_run(paths: RunPaths, folder: Path, results: Path) -> FinishedRun:
         fix = "raytrain.get(RUN).model() is the model, whose own evaluate and predict take arrays"
         raise NotFound(Problem(got=f"{paths.run}, a run of arrays", expected="a run whose data has columns", fix=fix))
     return FinishedRun(paths=paths, spec=spec, pipeline=_pipeline(paths, spec, folder), folder=folder, results=results)
-
-
-def fetch(paths: RunPaths, *files: Path) -> None:
-    """Brings files of a run in an object store here; of any other they are where they are."""
-    for file in files if paths.uri is not None else ():
-        ObjectStore(str(paths.uri)).pull(file.relative_to(paths.root).as_posix(), file)
 
 
 def _pipeline(paths: RunPaths, spec: JobSpec, folder: Path) -> Pipeline:

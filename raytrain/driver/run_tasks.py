@@ -58,14 +58,14 @@ def _result(request: Task, paths: RunPaths, folder: Path, results: Path) -> Task
             from raytrain.driver.evaluate_task import evaluate as task
         done = task(request, run)
     except BaseException as error:  # noqa: BLE001  the boundary: what the job's code or the data raises
-        failure = _failure(error, request, folder)
+        failure = failure_of(error, request, folder)
         say(f"{PROGRESS}failed: {failure.message}")
         return failure
     assert not isinstance(done, Failure)
     return replace(done, directory=paths.shown(results), seconds=round(monotonic() - began, 3))
 
 
-def _failure(error: BaseException, request: Task, folder: Path) -> Failure:
+def failure_of(error: BaseException, request: Task, folder: Path) -> Failure:
     """The failure in the user's words, with the class that the client raises again."""
     ours = next((cause for cause in _causes(error) if isinstance(cause, RaytrainError) and cause.problems), None)
     full = next((cause for cause in _causes(error) if isinstance(cause, OSError)), None)

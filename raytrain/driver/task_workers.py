@@ -40,8 +40,8 @@ def task_workers(request: TaskRequest, scaling: ScalingSpec) -> TaskWorkers:
 
 def fit_workers(asked: int | None, *, default: int, cpus: float, gpus: float, cluster_cpus: float) -> TaskWorkers:
     """The decision of `task_workers`, of numbers alone."""
-    reading = min(1.0, cluster_cpus / 2)  # of a cluster of one CPU, half
-    room = math.floor((cluster_cpus - reading) / cpus + 1e-9)
+    left = cluster_cpus - 1
+    room = math.floor(left / cpus + 1e-9)
     if asked is not None and asked > room and room > 0:
         raise SpecError(
             Problem(
@@ -52,5 +52,5 @@ def fit_workers(asked: int | None, *, default: int, cpus: float, gpus: float, cl
             )
         )
     if room < 1:
-        return TaskWorkers(workers=1, cpus=min(cpus, cluster_cpus - reading), gpus=gpus)
+        return TaskWorkers(workers=1, cpus=max(0.0, min(cpus, left)), gpus=gpus)
     return TaskWorkers(workers=min(asked or default, room), cpus=cpus, gpus=gpus)

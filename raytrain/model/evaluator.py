@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ import pyarrow as pa
 
 from raytrain.data.packed import Arrays, from_block, leaves, like, map_arrays, row_count
 from raytrain.data.pipeline import Pipeline
-from raytrain.errors import Problem, UserCodeError
+from raytrain.errors import Problem, RaytrainError, UserCodeError
+from raytrain.run.bring_here import bring_here
 from raytrain.run.run_paths import RunPaths
 from raytrain.spec.job import JobSpec
 
@@ -66,28 +67,42 @@ class Evaluator:
     def __init__(self, settings: EvaluatorSettings) -> None:
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
             os.environ.setdefault(name, str(settings.threads))
+        self._settings = settings
+        self._states: dict[Any, States] = {}
+        self._current: Any = None
+        self._asked: dict[str, Any] = {}
+        self._refusal: RaytrainError | None = None
+        try:
+            self._load()
+        except RaytrainError as refusal:  # an actor that fails in the making takes the error's type with it
+            self._refusal = refusal
+
+    def _load(self) -> None:
         import tensorflow as tf
 
         from raytrain.model.answer_kinds import answer_kinds
         from raytrain.model.load_trained import load_model
 
-        self._settings = settings
-        self._model = load_model(settings.paths)
+        settings, paths = self._settings, self._settings.paths
+        bring_here(paths, paths.model, paths.spec, paths.package)
+        self._model = load_model(paths)
         if not self._model.compiled:
             got = f"{settings.paths.model.name}, whose loss and metrics Keras cannot restore"
             fix = "run.model() gives the model: compile it, and call its own evaluate"
             raise UserCodeError(Problem(got=got, expected="a model that was saved compiled", fix=fix))
         self._kinds = answer_kinds(self._model, settings.spec, settings.pipeline)
-        self._asked: dict[str, Any] = {}
         self._watch_answers()
         step = lambda batch: self._test(batch)  # noqa: E731  Ray gives an actor's methods a parameter of its own
         self._step = step if self._model.run_eagerly else tf.function(step, reduce_retracing=True)
-        self._states: dict[Any, States] = {}
-        self._current: Any = None
 
     def facts(self) -> ModelFacts:
-        from dataclasses import asdict
+        """What the model is like.
 
+        Raises:
+            UserCodeError: Keras cannot load it, or not as it was compiled.
+        """
+        if self._refusal is not None:
+            raise self._refusal
         own = [metric.name for metric in _flat(self._model.metrics) if not _is_keras(metric)]
         return ModelFacts(kinds=[asdict(kind) for kind in self._kinds], own_metrics=own)
 

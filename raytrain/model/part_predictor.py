@@ -17,6 +17,7 @@ from raytrain.data.pipeline import Pipeline
 from raytrain.data.prediction_chunks import Chunk
 from raytrain.data.prediction_folder import PartState, PredictionFolder
 from raytrain.errors import Problem, RaytrainError, UsageError, UserCodeError
+from raytrain.run.bring_here import bring_here
 from raytrain.run.run_paths import RunPaths
 from raytrain.spec.job import JobSpec
 
@@ -55,17 +56,29 @@ class PartPredictor:
     def __init__(self, settings: PartSettings) -> None:
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
             os.environ.setdefault(name, str(settings.threads))
+        self._settings = settings
+        self._kinds: list[AnswerKind] = []
+        self._batches: Any = None
+        self._refusal: RaytrainError | None = None
+        self._classes: dict[str, list[Any]] = {}
+        try:
+            self._load()
+        except RaytrainError as refusal:  # an actor that fails in the making takes the error's type with it
+            self._refusal = refusal
+
+    def _load(self) -> None:
         from raytrain.model.answer_kinds import answer_kinds
         from raytrain.model.load_trained import load_model
 
-        self._settings = settings
-        self._model = load_model(settings.paths)
-        self._kinds: list[AnswerKind] = answer_kinds(self._model, settings.spec, settings.whole_pipeline)
-        self._batches: Any = None
-        self._classes: dict[str, list[Any]] = {}
+        settings, paths = self._settings, self._settings.paths
+        bring_here(paths, paths.model, paths.spec, paths.package)
+        self._model = load_model(paths)
+        self._kinds = answer_kinds(self._model, settings.spec, settings.whole_pipeline)
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         """Writes the part of each chunk; returns how many rows each came to."""
+        if self._refusal is not None:
+            raise self._refusal
         written = [self._write(chunk) for chunk in Chunk.of_rows(rows)]
         size = self._batches.size if self._batches else 0
         return pa.table({"rows": pa.array(written, pa.int64()), "batch_size": [size] * len(written)})

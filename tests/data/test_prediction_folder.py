@@ -111,6 +111,29 @@ def test_what_no_prediction_has_written_is_never_removed(tmp_path: Path) -> None
     assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
 
 
+def test_what_somebody_put_there_meanwhile_is_never_removed(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "out")
+    folder.open(PLAN, overwrite=False)
+    write(folder, "00000-00000", [0])
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("years of work")
+    for overwrite in (False, True):
+        with pytest.raises(UsageError, match="which no prediction has written"):
+            folder.finish(folder.done(), {}, overwrite=overwrite)
+        with pytest.raises(UsageError, match="which no prediction has written"):
+            folder.open(PLAN, overwrite=overwrite)
+    assert (tmp_path / "out" / "thesis.txt").exists()
+
+
+def test_what_a_killed_process_left_half_written_is_gone(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "out")
+    folder.open(PLAN, overwrite=False)
+    write(folder, "00000-00000", [0])
+    (tmp_path / ".out.unfinished" / "part-00000-00001.parquet.tmp").write_text("half")
+    folder.finish(folder.done(), {}, overwrite=False)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"part-00000-00000.parquet", "_SUCCESS"}
+
+
 def test_parts_of_other_types_are_one_file(tmp_path: Path) -> None:
     """A csv's first rows may be whole numbers, and later ones fractions."""
     folder = folder_of(tmp_path / "out.parquet")

@@ -16,7 +16,7 @@ from raytrain.errors import SpecError
         (3, 1, 1.0, 4.0, 3, 1.0),
         (None, 4, 2.0, 8.0, 3, 2.0),
         (4, 1, 0.5, 3.0, 4, 0.5),
-        (None, 2, 1.0, 1.0, 1, 0.5),  # of one CPU, half
+        (None, 2, 1.0, 1.0, 1, 0.0),  # the only one is to read with
         (2, 2, 4.0, 4.0, 1, 3.0),
     ],
 )
