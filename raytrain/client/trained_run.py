@@ -134,7 +134,8 @@ class TrainedRun(ABC):
         Example:
             >>> import tempfile
             >>> output = f"{tempfile.mkdtemp()}/answers.csv"
-            >>> prediction = raytrain.get("@last").predict(input={"sklearn": "digits"}, output=output, workers=1)
+            >>> run = raytrain.get("@last")
+            >>> prediction = run.predict(input={"sklearn": "digits"}, output=output, columns=["digit"], workers=1)
             >>> prediction.rows, prediction.columns[:3]
             (1797, ['digit', 'prediction', 'probability'])
         """
