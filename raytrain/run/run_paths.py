@@ -10,8 +10,6 @@ from pathlib import Path
 
 from raytrain.run.object_store import is_object_store, join
 
-# Where the results of a run's tasks are kept, beside what training left.
-TASK_FOLDERS = {"evaluate": "evaluations", "predict": "predictions"}
 # What the folders of processes' own copies of runs in object stores begin with.
 COPIES = "raytrain-run-"
 
@@ -124,9 +122,17 @@ class RunPaths:
         """A copy of the user's own files, so that the saved model can be loaded later."""
         return self.root / "code"
 
+    @property
+    def evaluations(self) -> Path:
+        return self.root / "evaluations"
+
+    @property
+    def predictions(self) -> Path:
+        return self.root / "predictions"
+
     def task(self, task: str, moment: str) -> Path:
         """What one evaluation or prediction of the run leaves behind, a folder of its own: no event, no status."""
-        return self.root / TASK_FOLDERS[task] / moment
+        return {"evaluate": self.evaluations, "predict": self.predictions}[task] / moment
 
     def attempt_logs(self, attempt: int) -> Path:
         return self.logs / f"attempt-{attempt}"
