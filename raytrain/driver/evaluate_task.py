@@ -140,7 +140,7 @@ class _Dealing:
         answered = ray.get(ref)
         if stream is not _ALL or answered is None or not self.keeps:
             return
-        self._bytes += sum(array.nbytes for array in (*answered.outputs, *answered.labels))
+        self._bytes += sum(array.nbytes for array in (*answered.outputs, *answered.labels) if array is not None)
         self.answered[number] = answered
         if self._bytes > _MOST_ANSWER_BYTES:
             self.keeps = False
@@ -163,10 +163,10 @@ def _figures(facts: ModelFacts, dealing: _Dealing) -> tuple[dict[str, dict[str, 
     calls = [answered for _, answered in sorted(dealing.answered.items())]
     found: dict[str, dict[str, Any]] = {}
     for index, kind in enumerate(facts.kinds):
-        if index >= len(calls[0].labels):
+        there = [own for call in calls if (own := call.labels[index]) is not None]
+        if not there:
             continue
-        output = np.concatenate([call.outputs[index] for call in calls])
-        labels = np.concatenate([call.labels[index] for call in calls])
+        output, labels = np.concatenate([call.outputs[index] for call in calls]), np.concatenate(there)
         weights = None
         if calls[0].weights is not None:
             weights = np.concatenate([call.weights for call in calls if call.weights is not None])

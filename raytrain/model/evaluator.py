@@ -54,10 +54,10 @@ class ModelFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """A call's rows: of each output the probabilities or numbers, its labels, and the rows' weights, if any."""
+    """A call's rows: of each output the probabilities or numbers, and its labels, if any; and weights, if any."""
 
     outputs: list[Array]
-    labels: list[Array]
+    labels: list[Array | None]
     weights: Array | None
 
 
@@ -172,12 +172,10 @@ class Evaluator:
             kind.probabilities(output) if kind.kind != "values" else output
             for kind, output in zip(self._kinds, outputs, strict=True)
         ]
-        labels = arrays[1] if len(arrays) > 1 else []
-        if isinstance(labels, dict):
-            labels = [labels[kind.name] for kind in self._kinds if kind.name in labels]
+        labels = arrays[1] if len(arrays) > 1 else None
         return Answered(
             outputs=told,
-            labels=labels if isinstance(labels, list) else [labels],
+            labels=[labels.get(kind.name) if isinstance(labels, dict) else labels for kind in self._kinds],
             weights=arrays[2] if len(arrays) > 2 else None,
         )
 
