@@ -105,6 +105,7 @@ class EvaluationRows:
         dataset.context.enable_progress_bars = False
         dataset.context.execution_options.preserve_order = True
         dataset.context.target_max_block_size = _BLOCK_BYTES
+        dataset.context.raise_original_map_exception = True
         packed = dataset.map_batches(
             _PackForEvaluation(self.pipeline, self.example, self.by),
             batch_size=None,

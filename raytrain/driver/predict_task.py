@@ -93,6 +93,7 @@ def _run(source: PredictionSource, rows: int, settings: PartSettings, workers: T
     context.enable_progress_bars = False
     context.execution_options.preserve_order = False  # a part's name has its place
     context.wait_for_min_actors_s = _ACTORS_WITHIN_S
+    context.raise_original_map_exception = True  # else Ray's own takes its place, which says nothing of the row
     context.target_max_block_size = 1  # a block for each chunk, so that every actor gets its share
     written = chunk_dataset(source.units, rows, done).map_batches(
         PartPredictor,
