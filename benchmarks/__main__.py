@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("start_up", "listing", "planning", "pipelines", "edge", "fan_in", "training")
+BENCHMARKS = ("start_up", "listing", "planning", "pipelines", "edge", "fan_in", "training", "predicting")
 
 if __name__ == "__main__":
     for name in BENCHMARKS:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from raytrain.client.fit_live import fit as fit
     from raytrain.client.job_in_python import JobSpec as JobSpec
     from raytrain.client.run import Run as Run
-    from raytrain.client.ui.serve import ui as ui
     from raytrain.client.try_job import fast_dev_run as fast_dev_run
+    from raytrain.client.ui.serve import ui as ui
     from raytrain.errors import ClusterError as ClusterError
     from raytrain.errors import ClusterIncompatible as ClusterIncompatible
     from raytrain.errors import ClusterUnreachable as ClusterUnreachable

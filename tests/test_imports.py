@@ -36,7 +36,7 @@ ROOMS = {
     "data": ("run", "spec"),
     "model": ("run", "spec", "data"),
     "worker": ("run", "spec", "data"),
-    "driver": ("run", "spec", "data", "report", "worker"),
+    "driver": ("run", "spec", "data", "report", "worker", "model"),
 }
 LIGHT = ("run", "spec", "cluster", "report", "client", "cli")
 

@@ -12,7 +12,20 @@ import griffe
 import raytrain
 from docs.generate.markdown import code
 
-_FUNCTIONS = ("submit", "fast_dev_run", "fit", "plan", "validate", "check", "get", "runs", "compare", "ui", "up", "down")
+_FUNCTIONS = (
+    "submit",
+    "fast_dev_run",
+    "fit",
+    "plan",
+    "validate",
+    "check",
+    "get",
+    "runs",
+    "compare",
+    "ui",
+    "up",
+    "down",
+)
 _CLASSES = ("Run", "JobSpec")
 
 

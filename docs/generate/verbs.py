@@ -23,7 +23,8 @@ def section(verb: str) -> str:
     command = load_verb(verb)
     arguments = [part for part in command.params if part.param_type_name == "argument"]
     options = [part for part in command.params if part.param_type_name == "option"]
-    usage = " ".join(["raytrain", verb, *map(_usage, arguments)])
+    needed = [_names(option) for option in options if option.required]
+    usage = " ".join(["raytrain", verb, *map(_usage, arguments), *needed])
     rows = [[code(_metavar(part)), "", part.help] for part in arguments]
     rows += [[code(_names(part)), code(_default(part)), _about(part)] for part in options]
     text = inspect.cleandoc(command.help)

@@ -38,6 +38,8 @@ VERBS = {
     "extend": "Go on from a finished run's whole state, as a new run.",
     "export": "Write a run's model for another runtime.",
     "resume": "Take up a run that has ended or was lost.",
+    "evaluate": "Hold a run's model against its test rows, or others.",
+    "predict": "Let a run's model answer rows, into files.",
     "tag": "Name a run, such as digits:production.",
     "fetch": "Copy a run's model, metrics, spec and logs to this machine.",
     "delete": "Delete a run that has ended, or all but the newest.",

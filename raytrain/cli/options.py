@@ -97,6 +97,18 @@ WorkerCounts = Annotated[
         "--workers", metavar="N[,N…]", parser=_counts, help="How many workers; several foresee an epoch on each."
     ),
 ]
+TaskWorkers = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", min=1, help="How many share the rows; as in training if left out."),
+]
+Cpus = Annotated[float | None, typer.Option("--cpus-per-worker", metavar="N", help="Else as in training.")]
+Gpus = Annotated[float | None, typer.Option("--gpus-per-worker", metavar="N", help="Else as in training; 0 for CPUs.")]
+BatchSize = Annotated[int | None, typer.Option(metavar="N", min=1, help="Rows of each call of the model.")]
+OutputKind = Annotated[str | None, typer.Option(metavar="KIND", help="Of a folder's files: parquet, csv or json.")]
+Columns = Annotated[
+    str | None,
+    typer.Option(metavar="A,B", help="Of the input, written beside the answers; all single values if left out."),
+]
 Data = Annotated[bool, typer.Option("--data", help="Look at the data, too: columns, values, classes, suspicions.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the run to its end.")]
 Detach = Annotated[bool, typer.Option("--detach", "-d", help="The same as --no-wait.")]

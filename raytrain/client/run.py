@@ -14,6 +14,7 @@ from raytrain.client.registry import RunRecord, latest
 from raytrain.client.run_directory import directory_of
 from raytrain.client.run_view import RunView
 from raytrain.client.takeover import Deadline, Takeover, follow
+from raytrain.client.trained_run import TrainedRun
 from raytrain.client.watch import Idle, StatusChange
 from raytrain.errors import RaytrainError, RunError
 from raytrain.run.events import Event
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from raytrain.client.report import WrittenReport
 
 
-class Run(KeptRun):
+class Run(KeptRun, TrainedRun):
     """One submission of a job and all that becomes of it.
 
     Every question is asked anew, of the run's directory and, while it goes on, of its cluster; so one object may be

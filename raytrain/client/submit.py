@@ -252,7 +252,7 @@ def _send(
     )
     tell(f"uploading {len(parcel.plan.files)} files, {len(folder.content) / 1024:,.0f} KiB")
     for package in (ourselves, folder):
-        _upload(connection.api, package)
+        upload_package(connection.api, package)
     tell(f"submitting {submission.submission_id}")
     connection.api.submit(submission)
 
@@ -277,6 +277,7 @@ def _keep(record: RunRecord, request: JobRequest, environ: Mapping[str, str]) ->
     return warnings
 
 
-def _upload(api: JobsApi, package: Package) -> None:
+def upload_package(api: JobsApi, package: Package) -> None:
+    """Hands a package over, where the cluster has it not already."""
     if not api.package_exists(package.uri):
         api.upload_package(package.uri, package.content)

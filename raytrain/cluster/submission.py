@@ -18,6 +18,7 @@ from raytrain.run.run_id import submission_id
 from raytrain.run.run_paths import RunPaths
 from raytrain.spec.describe_job import data_words, model_words
 from raytrain.spec.secret_checks import secret_problems
+from raytrain.spec.task_requests import AnyRequest, EvaluateRequest, PredictRequest
 
 if TYPE_CHECKING:
     from raytrain.spec.job import JobSpec
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 ENTRYPOINT = "python -m raytrain.driver"
 FINGERPRINT = "raytrain_fingerprint"
+# What is done with which finished run, and the output of a prediction.
+TASK, TASK_OF, TASK_OUTPUT = "raytrain_task", "raytrain_task_of", "raytrain_output"
 
 # A stopped driver gets this long to let its workers save and to write the run's last line; Ray's own default is 3 s.
 STOP_WAIT_S = 600
@@ -86,6 +89,40 @@ def build_submission(
     spec = request.spec
     if problems := secret_problems(spec):
         raise SpecError(*problems)
+    runtime_env = _runtime_env(spec, working_dir_uri, raytrain_uri, bin_dir)
+    return Submission(
+        submission_id=submission_id(request.run, request.attempt),
+        entrypoint=ENTRYPOINT,
+        runtime_env=runtime_env,
+        metadata=_metadata(request, commit, owner, board) | {FINGERPRINT: _fingerprint(request, runtime_env)},
+    )
+
+
+def build_task_submission(
+    request: EvaluateRequest | PredictRequest,
+    spec: JobSpec,
+    *,
+    working_dir_uri: str,
+    raytrain_uri: str,
+    bin_dir: str | None = None,
+) -> Submission:
+    """The submission of a task of a finished run, in the environment of its job; arguments as of `build_submission`.
+
+    Its metadata do not name a run, whose jobs are its attempts.
+    """
+    runtime_env = _runtime_env(spec, working_dir_uri, raytrain_uri, bin_dir)
+    metadata = {"job_name": spec.name, TASK: request.task, TASK_OF: request.run, "raytrain_version": __version__}
+    if isinstance(request, PredictRequest):
+        metadata[TASK_OUTPUT] = request.output
+    return Submission(
+        submission_id=request.submission_id,
+        entrypoint=ENTRYPOINT,
+        runtime_env=runtime_env,
+        metadata=metadata | {FINGERPRINT: _fingerprint(request, runtime_env)},
+    )
+
+
+def _runtime_env(spec: JobSpec, working_dir_uri: str, raytrain_uri: str, bin_dir: str | None) -> dict[str, Any]:
     env_vars = {**_OUR_ENV, **spec.environment.env_vars}
     if bin_dir:
         # Ray expands ${…} in the process that it starts, so this is the cluster's own PATH.
@@ -97,12 +134,7 @@ def build_submission(
     }
     if spec.environment.pip:
         runtime_env["pip"] = list(spec.environment.pip)
-    return Submission(
-        submission_id=submission_id(request.run, request.attempt),
-        entrypoint=ENTRYPOINT,
-        runtime_env=runtime_env,
-        metadata=_metadata(request, commit, owner, board) | {FINGERPRINT: _fingerprint(request, runtime_env)},
-    )
+    return runtime_env
 
 
 def _metadata(request: JobRequest, commit: str | None, owner: str | None, board: str | None) -> dict[str, str]:
@@ -132,7 +164,7 @@ def _resources(spec: JobSpec) -> str:
     return ", ".join(f"{amount:g} {name}" for name, amount in amounts.items() if amount)
 
 
-def _fingerprint(request: JobRequest, runtime_env: Mapping[str, Any]) -> str:
+def _fingerprint(request: AnyRequest, runtime_env: Mapping[str, Any]) -> str:
     """The same for two sendings of one submission, and for no other: says whose a job under our id is."""
     text = request.model_dump_json() + json.dumps(runtime_env, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

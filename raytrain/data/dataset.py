@@ -5,9 +5,7 @@ Runs in: the driver.
 
 from __future__ import annotations
 
-import contextlib
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,30 +13,24 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import ray
-from ray.data.block import BlockAccessor
 
-from raytrain.data.blocks import stored_rows
-from raytrain.data.columns.logical_columns import join_tables
 from raytrain.data.label_checks import one_class, unseen_classes
+from raytrain.data.lazy_source import EXAMPLE_ROWS, LazySource
 from raytrain.data.packed import Arrays, map_arrays
 from raytrain.data.pipeline import Pipeline
-from raytrain.data.sources import Read, explain, number_classes_alike, read_source, rows_per_file
+from raytrain.data.sources import number_classes_alike
 from raytrain.data.splits import Splitter, key_columns, make_splitter, read_key, train_rows
 from raytrain.data.tiers.array_files import array_dataset
 from raytrain.data.tiers.capacity import free_disk_bytes, measure, spilled_bytes
 from raytrain.data.tiers.passes import PassSource, split_marks
 from raytrain.data.tiers.tier_datasets import Dataset, DealtDataset, SharedDataset, spill_notices
-from raytrain.errors import Problem, SpecError, UserCodeError
+from raytrain.errors import SpecError
 from raytrain.spec.checks import SPLITS, check_counts
-from raytrain.spec.column_options import ColumnSpec
 from raytrain.spec.job import JobSpec
 from raytrain.spec.peek.csv_header import ROW_NUMBERS
-from raytrain.spec.peek.image_folders import pixel_bytes
 from raytrain.spec.shards import SplitCounts
 from raytrain.spec.source_kinds import Source
 from raytrain.spec.tier_choice import TierChoice, check_free_cpus, choose_tier
-
-_EXAMPLE_ROWS = 64
 
 
 def load_dataset(spec: JobSpec, folder: Path) -> Dataset:
@@ -55,7 +47,7 @@ def load_dataset(spec: JobSpec, folder: Path) -> Dataset:
     capacity = measure(scaling.workers)
     named = {part: source for part in SPLITS if isinstance(source := getattr(spec.data, part), Source)}
     sources = {
-        part: _LazySource.of(source, folder, part, spec.data.columns)
+        part: LazySource.of(source, folder, part, spec.data.columns)
         for part, source in number_classes_alike(named, folder).items()
     }
     tier = choose_tier(
@@ -78,115 +70,12 @@ def load_dataset(spec: JobSpec, folder: Path) -> Dataset:
     return replace(dataset, notices=(*dict.fromkeys(said), *_left_out(sources["train"], spec), *dataset.notices))
 
 
-def _left_out(train: _LazySource, spec: JobSpec) -> list[str]:
+def _left_out(train: LazySource, spec: JobSpec) -> list[str]:
     """In words, the column of row numbers that a csv source has, where the job does not use it."""
     used = {*spec.data.source_columns, spec.data.split_column}
     if not train.source.csv or ROW_NUMBERS not in train.read.columns[:1] or ROW_NUMBERS in used:
         return []
     return [f"column 1, `{ROW_NUMBERS}`, numbers the rows and is no feature; data.features may name it"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _LazySource:
-    """A source and what is known of it before its rows are read."""
-
-    source: Source
-    folder: Path
-    part: str
-    options: Mapping[str, ColumnSpec]
-    read: Read
-
-    @classmethod
-    def of(cls, source: Source, folder: Path, part: str, options: Mapping[str, ColumnSpec]) -> _LazySource:
-        read = read_source(source, folder, field=f"data.{part}", options=options)
-        return cls(source=source, folder=folder, part=part, options=options, read=read)
-
-    @property
-    def field(self) -> str:
-        return f"data.{self.part}.{self.source.kind}"
-
-    def explain(self, error: Exception) -> Exception:
-        return explain(error, self.source, self.folder, f"data.{self.part}")
-
-    def estimate_bytes(self) -> int:
-        """What the rows take in memory, images in cells as the pixels that `options` makes of them."""
-        known = self.read.bytes
-        pixels = sum(
-            math.prod(column.size) * pixel_bytes(column.mode) for column in self.options.values() if column.size
-        )
-        if known is not None and not pixels:
-            return known
-        first = self.table(rows=_EXAMPLE_ROWS)
-        row_bytes: int = max(1, first.nbytes // first.num_rows)
-        if known is None:
-            return self.rows() * max(row_bytes, pixels)
-        rows = known // row_bytes if self.read.rows is None else self.read.rows
-        return max(known, rows * pixels)
-
-    def rows_per_file(self) -> tuple[int, ...]:
-        """Of each file, if there are any; names the first that does not fit those before it."""
-        return rows_per_file(self.source, self.folder, field=f"data.{self.part}", options=self.options)
-
-    def rows(self) -> int:
-        """How many rows; reads them if no metadata tells."""
-        if self.read.rows is not None:
-            return self.read.rows
-        try:
-            counted: int = self.read.dataset.count()
-            return counted
-        except Exception as error:
-            raise self.explain(error) from error
-
-    def table(self, *, columns: Sequence[str] | None = None, rows: int | None = None) -> pa.Table:
-        """The rows, or the first ones, in the driver's memory."""
-        dataset = self.read.dataset if columns is None else self.read.dataset.select_columns(list(columns))
-        tables = list(self._tables(dataset if rows is None else dataset.limit(rows)))
-        with self.naming_files():
-            table = join_tables(tables)
-        if table.num_rows == 0:
-            raise UserCodeError(Problem(field=self.field, got="no rows", expected="at least one row"))
-        return table
-
-    @contextlib.contextmanager
-    def naming_files(self) -> Iterator[None]:
-        """Around what joins tables: names the file whose types do not fit those before it."""
-        try:
-            yield
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            self.rows_per_file()
-            raise self.explain(error) from error
-
-    def tables(self) -> Iterator[pa.Table]:
-        """All rows, a block at a time."""
-        return self._tables(self.read.dataset)
-
-    def columns(self, wanted: Callable[[list[str]], list[str]]) -> list[str]:
-        """The columns that are wanted of those that the source has."""
-        try:
-            offered = self.read.dataset.columns() or []
-        except Exception as error:
-            raise self.explain(error) from error
-        return wanted(offered)
-
-    def dataset(self, columns: list[str], order: Sequence[int] | None) -> ray.data.Dataset:
-        """These columns, the files in the order given."""
-        read = self.read
-        if order is not None:
-            files = [self.read.files[file] for file in order]
-            field = f"data.{self.part}"
-            read = read_source(
-                self.source, self.folder, field=field, files=files, schema=read.schema, options=self.options
-            )
-        return read.dataset.select_columns(columns)
-
-    def _tables(self, dataset: ray.data.Dataset) -> Iterator[pa.Table]:
-        try:
-            for block in stored_rows(dataset):
-                yield (
-                    BlockAccessor.for_block(ray.get(block.ref)).to_arrow().slice(block.first, block.stop - block.first)
-                )
-        except Exception as error:
-            raise self.explain(error) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,7 +104,7 @@ def pack_tables(spec: JobSpec, tables: Mapping[str, pa.Table], pipeline: Pipelin
 
 
 def _load_shared(
-    spec: JobSpec, sources: Mapping[str, _LazySource], pipeline: Pipeline, tier: TierChoice
+    spec: JobSpec, sources: Mapping[str, LazySource], pipeline: Pipeline, tier: TierChoice
 ) -> SharedDataset:
     """Everything through the driver's memory into the object store."""
     spilled_before = spilled_bytes()
@@ -229,7 +118,7 @@ def _load_shared(
     return SharedDataset(spec=spec, counts=packed.counts, tier=tier, pipeline=pipeline, notices=notices, refs=refs)
 
 
-def _worth_choosing(source: _LazySource, pipeline: Pipeline, spec: JobSpec) -> list[str] | None:
+def _worth_choosing(source: LazySource, pipeline: Pipeline, spec: JobSpec) -> list[str] | None:
     """The columns to read, where a source can leave the others unread; None where it reads all of them anyway."""
     if source.source.kind != "parquet":
         return None
@@ -237,9 +126,7 @@ def _worth_choosing(source: _LazySource, pipeline: Pipeline, spec: JobSpec) -> l
     return list(dict.fromkeys([*needed, *(key_columns(spec.data) if source.part == "train" else [])]))
 
 
-def _load_dealt(
-    spec: JobSpec, sources: Mapping[str, _LazySource], pipeline: Pipeline, tier: TierChoice
-) -> DealtDataset:
+def _load_dealt(spec: JobSpec, sources: Mapping[str, LazySource], pipeline: Pipeline, tier: TierChoice) -> DealtDataset:
     """Only what is fitted, and the column that rows are split by, passes through the driver."""
     train = sources["train"]
     reordered = tier.tier == "streaming" and spec.data.shuffle and len(train.read.files) > 1
@@ -263,7 +150,7 @@ def _load_dealt(
         )
         for part, source in sources.items()
     }
-    example = pipeline.apply(train.table(rows=_EXAMPLE_ROWS))
+    example = pipeline.apply(train.table(rows=EXAMPLE_ROWS))
     return DealtDataset(spec=spec, counts=counts, tier=tier, pipeline=pipeline, sources=passes, example=example)
 
 

@@ -21,6 +21,7 @@ from raytrain.data.columns.narrowing import narrow_all
 from raytrain.data.label_checks import check_labels
 from raytrain.data.packed import Arrays
 from raytrain.data.packing import pack
+from raytrain.data.preprocess.needed_steps import changes_of_value, decoded_classes, needed_steps
 from raytrain.data.preprocess.step_field import Columns
 from raytrain.data.preprocess.step_kinds import TAKES_LISTS, Step
 from raytrain.errors import Problem, UserCodeError
@@ -36,6 +37,7 @@ class Pipeline:
 
     def __init__(self, spec: JobSpec, folder: Path) -> None:
         self._spec = spec
+        self._folder = folder
         self._steps: list[Step] = []
         self._wide = frozenset(name for name, options in spec.data.columns.items() if options.dtype == "float64")
         for index, step in enumerate(spec.data.preprocess):
@@ -112,6 +114,29 @@ class Pipeline:
             UserCodeError: the rows cannot be mapped or preprocessed.
         """
         return self._preprocessed(table)
+
+    def for_features(self) -> Pipeline:
+        """The same pipeline for rows that have no labels, weights or splits: only what features are made by."""
+        data = self._spec.data
+        kept = needed_steps(data.preprocess, data.feature_columns, without={*data.label_columns, *data.label_sources})
+        nothing = {"label": None, "weight": None, "validation": None, "test": None, "stratify": False, "group": None}
+        alone = data.model_copy(update={**nothing, "preprocess": list(kept.values())})
+        pipeline = Pipeline(self._spec.model_copy(update={"data": alone}), self._folder)
+        for step, (index, part) in zip(pipeline._steps, kept.items(), strict=True):
+            known = self._steps[index]
+            step.index, step.wide = index, known.wide
+            step.states = {name: known.states[name] for name in part.columns if name in known.states}
+        pipeline._wide = self._wide
+        return pipeline
+
+    def decoded_classes(self, label: str) -> dict[int, Any]:
+        """What each number of a label column stands for, where a step has numbered its classes."""
+        states = [step.states for step in self._steps]
+        return decoded_classes(self._spec.data.preprocess, states, label)
+
+    def changes_of_value(self, label: str) -> list[str]:
+        """The steps in whose unit a label, and so the model's answer, is."""
+        return changes_of_value(self._spec.data.preprocess, label)
 
     def _preprocessed(self, table: pa.Table, *, before: int | None = None) -> Columns:
         """The columns after all steps, or after those before one of them."""

@@ -24,6 +24,7 @@ from raytrain.run.run_id import submission_id
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.run_status import RunStatus
 from raytrain.spec.request import REQUEST_FILE, JobRequest
+from raytrain.spec.task_requests import parse_request
 from raytrain.worker.checkpoints.object_storage import mirrored
 
 if TYPE_CHECKING:
@@ -49,7 +50,11 @@ def main() -> int:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     folder = Path.cwd()
-    request = JobRequest.model_validate_json((folder / REQUEST_FILE).read_text())
+    request = parse_request((folder / REQUEST_FILE).read_text())
+    if not isinstance(request, JobRequest):
+        from raytrain.driver.run_tasks import run_task
+
+        return run_task(request, folder)
     try:
         paths, lease, refusal = _claim_directory(request)
     except LeaseTaken as taken:

@@ -42,3 +42,13 @@ def parse_submission_id(text: str) -> tuple[str, int]:
     if match is None or _MINTED.fullmatch(text):  # a token such as `a234` is no attempt
         return text, 1
     return match["run"], int(match["attempt"] or 1)
+
+
+def task_moment(now: datetime) -> str:
+    """Which of a run's evaluations or predictions one is: `20261120-071502-4f2a`."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def task_submission_id(run: str, task: str, moment: str) -> str:
+    """Ray's `submission_id` of a task that is no attempt: `<run>-predict-20261120-071502-4f2a`."""
+    return f"{run}-{task}-{moment}"

@@ -145,6 +145,18 @@ class RunPaths:
         """A copy of the user's own files, so that the saved model can be loaded later."""
         return self.root / "code"
 
+    @property
+    def evaluations(self) -> Path:
+        return self.root / "evaluations"
+
+    @property
+    def predictions(self) -> Path:
+        return self.root / "predictions"
+
+    def task(self, task: str, moment: str) -> Path:
+        """What one evaluation or prediction of the run leaves behind, a folder of its own: no event, no status."""
+        return {"evaluate": self.evaluations, "predict": self.predictions}[task] / moment
+
     def tracker(self, kind: str) -> Path:
         return self.tracking / f"{kind}.json"
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raytrain.spec.job import JobSpec
+    from raytrain.spec.source_kinds import Source
 
 _LONGEST = 200
 
@@ -20,7 +21,11 @@ def model_words(spec: JobSpec) -> str:
 
 def data_words(spec: JobSpec) -> str:
     """`sklearn: digits`, `csv: a.csv, b.csv`, `images: pictures`, `sql: SELECT …`, `inline`, …"""
-    source = spec.data.train
+    return source_words(spec.data.train)
+
+
+def source_words(source: Source) -> str:
+    """A source as `data_words` tells of it."""
     if source.kind == "inline":
         return "inline"
     return _cut(f"{source.kind}: {_listed(source.value)}")

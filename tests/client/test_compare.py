@@ -29,7 +29,7 @@ def keep(folder: Path, run: str, *, epochs: int, overrides: list[str], files: di
     lives.write_log(paths.root, [*lives.whole_life(epochs), started, sharded, *lives.ending()])
     spec = load_job(str(ROOT / "jobs/digits"), overrides=overrides).spec
     request = JobRequest(
-        run=run, attempt=1, submitted_at=0.0, spec=spec, storage=str(folder), files=files, client={"commit": "abc"}
+        run=run, attempt=1, submitted_at=0.0, spec=spec, storage=str(folder), files=files, commit="abc"
     )
     paths.spec.write_text(spec.model_dump_json())
     paths.request.write_text(request.model_dump_json())

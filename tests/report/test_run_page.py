@@ -101,7 +101,8 @@ def test_how_to_train_it_again_and_what_was_promised(tmp_path: Path) -> None:
         storage=str(tmp_path),
         spec_file="job.yaml",
         overrides=["fit.epochs=3", "model_args.hidden=a b"],
-        client={"raytrain": "0.2.0", "commit": "55c694e1d2f3"},
+        client={"raytrain": "0.2.0"},
+        commit="55c694e1d2f3",
     )
     paths.request.write_text(request.model_dump_json())
     paths.spec.write_text(spec.model_dump_json())

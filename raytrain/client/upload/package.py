@@ -55,6 +55,11 @@ def pack_raytrain() -> Package:
     return _pack(members)
 
 
+def pack_files(members: Iterable[tuple[str, bytes]]) -> Package:
+    """A working directory of these files, path and content each."""
+    return _pack([*members])
+
+
 def _pack(members: Iterable[tuple[str, Path | bytes]]) -> Package:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
