@@ -157,8 +157,9 @@ class EpochEnd(Event):
     def measured(cls, *, rank_seconds: list[float], rank_rows: Sequence[int], **fields: Any) -> EpochEnd:
         """Of what was measured: each rank's seconds, and the rows that it trained on in them."""
         speeds = [rows / took_s for rows, took_s in zip(rank_rows, rank_seconds, strict=True)]
-        took = {"seconds": max(rank_seconds), "rows_per_s": sum(rank_rows) / max(rank_seconds)}
-        return cls(**took, rank_seconds=rank_seconds, rank_rows_per_s=speeds, **fields)
+        total = sum(rank_rows) / max(rank_seconds)
+        fields |= {"rank_seconds": rank_seconds, "rank_rows_per_s": speeds}
+        return cls(seconds=max(rank_seconds), rows_per_s=total, **fields)
 
 
 @dataclass(frozen=True, kw_only=True)
