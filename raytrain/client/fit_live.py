@@ -149,10 +149,10 @@ def _arrays_of_ray(data: Any, y: Any, sample_weight: Any, model: keras.Model) ->
     """Validation data as they are, but for a Ray Dataset, whose columns are named with it or are those of training."""
     from raytrain.model.live.ray_columns import columns_of, is_ray_dataset
 
-    dataset, *names = data if isinstance(data, tuple | list) and data else (data, y, sample_weight)
-    if not is_ray_dataset(dataset):
-        return data
-    return columns_of(dataset, *(*names, None, None)[:2], model, "validation_data")
+    dataset = data
+    if isinstance(data, tuple | list):
+        dataset, y, sample_weight = (*data, None, None, None)[:3]
+    return columns_of(dataset, y, sample_weight, model, "validation_data") if is_ray_dataset(dataset) else data
 
 
 @contextlib.contextmanager

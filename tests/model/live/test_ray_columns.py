@@ -48,14 +48,14 @@ def test_its_columns_are_what_a_frame_of_them_would_be(dataset: Any) -> None:
     assert y is None
 
     ordered = dataset.context.execution_options.preserve_order
-    for given, got in (
+    for (y, weight), got in (
         (("lable", None), "column `lable`"),
         ((FRAME["label"], None), "a Series beside x"),
         (("label", 3), "a int beside x"),
         ((["a", "b", "label", "w"], None), "without a column beside y"),
     ):
         with pytest.raises(UsageError, match=got):
-            columns_of(dataset, *given, ONE)
+            columns_of(dataset, y, weight, ONE)
     texts = ray.data.from_arrow(pa.table({"a": ["x"], "b": [1], "y": [0]}))
     with pytest.raises(UsageError, match="whose column `a` is"):
         columns_of(texts, "y", None, ONE)
