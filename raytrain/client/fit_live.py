@@ -64,13 +64,15 @@ def fit(
     Args:
         model: compiled, and made outside of any strategy's scope.
         x, y: arrays, frames or tensors of as many rows, shape (rows, …), or dicts, lists or tuples of them; or `x` a
-            `tf.data.Dataset` of batches, read once in its own order, whose batch size counts as `batch_size`.
+            `tf.data.Dataset` of batches, read once in its own order, whose batch size counts as `batch_size`; or `x` a
+            Ray Dataset, of which `y` (and `sample_weight`) name columns. Its others are the inputs of those names, or
+            stand side by side; this process reads them all, in the dataset's order.
         batch_size: the batch that the optimizer sees, whatever the number of workers; 32 when left out.
         epochs, initial_epoch: numbers of epochs, as in `model.fit`: those from `initial_epoch` to before `epochs`.
         verbose: 0 shows nothing.
         callbacks: one, or several; those that write files need paths that the workers see.
         validation_split: a part of the rows, the last ones.
-        validation_data: `(x, y)`, `(x, y, sample_weight)`, or a dataset of batches.
+        validation_data: `(x, y)`, `(x, y, sample_weight)`, a dataset of batches, or a Ray Dataset of such columns.
         shuffle: False keeps the rows' order, every epoch.
         class_weight: the weight of each class, by its number.
         sample_weight: shape (rows,), or one for each output.
@@ -106,12 +108,16 @@ def fit(
         8
     """
     from raytrain.model.live.hand_over import build, check_model
+    from raytrain.model.live.ray_columns import columns_of, is_ray_dataset
     from raytrain.model.live.rows import last_rows, rows_given, validation_given
 
     given = [callbacks] if callbacks is not None and not isinstance(callbacks, list | tuple) else list(callbacks or ())
     check_model(model, given)
     _refuse_steps(steps_per_epoch=steps_per_epoch, validation_steps=validation_steps)
     _refuse_odd(shuffle, validation_freq, class_weight, sample_weight, y)
+    validation_data = _arrays_of_ray(validation_data, y, sample_weight, model)
+    if is_ray_dataset(x):
+        x, y, sample_weight = columns_of(x, y, sample_weight, model)
     train = rows_given(x, y, sample_weight)
     validation = validation_given(validation_data) if validation_data is not None else None
     if validation is None and validation_split:
@@ -137,6 +143,16 @@ def fit(
         build(model, train.example())
         job = LiveJob(model, given, fields, shuffle=shuffle and train.batch_size is None, quiet=verbose == 0)
         return job.run(train, validation, storage=storage, address=address, overrides=overrides)
+
+
+def _arrays_of_ray(data: Any, y: Any, sample_weight: Any, model: keras.Model) -> Any:
+    """Validation data as they are, but for a Ray Dataset, whose columns are named with it or are those of training."""
+    from raytrain.model.live.ray_columns import columns_of, is_ray_dataset
+
+    dataset = data
+    if isinstance(data, tuple | list):
+        dataset, y, sample_weight = (*data, None, None, None)[:3]
+    return columns_of(dataset, y, sample_weight, model, "validation_data") if is_ray_dataset(dataset) else data
 
 
 @contextlib.contextmanager

@@ -163,10 +163,6 @@ def _refuse_streams(value: Any, argument: str) -> None:
     """What is read once, or by another library, cannot be handed to several workers."""
     kind = type(value)
     named = f"{kind.__module__}.{kind.__qualname__}"
-    is_ray = kind.__module__.startswith("ray.data")
-    if is_ray:
-        way = "dataset.write_parquet(…), and raytrain.submit(data={'train': {'parquet': …}}, …) of the same model"
-        raise _refused(f"{named} as {argument}", "arrays, or a job whose source is the dataset's files", way)
     is_loader = isinstance(value, keras.utils.PyDataset) or "DataLoader" in kind.__name__
     if is_loader or (hasattr(value, "__next__") and hasattr(value, "__iter__")) or callable(value):
         way = (
