@@ -97,10 +97,7 @@ class Comparison:
         import pandas as pd
 
         names = [run.run for run in self.runs]
-        rows = [
-            {"kind": item.kind, "what": item.what} | dict(zip(names, item.values, strict=True))
-            for item in self.differences
-        ]
+        rows = [[item.kind, item.what, *item.values] for item in self.differences]
         return pd.DataFrame(rows, columns=["kind", "what", *names])
 
 
@@ -140,8 +137,8 @@ def compare(*runs: Run | str, address: str | None = None, storage: str | None = 
 def _told(history: History, files: JobFiles) -> dict[str, dict[str, Value]]:
     """What may differ, by kind."""
     request = files.request
-    client = dict(request.client) if request else {}
-    code: dict[str, Value] = {"commit": client.pop("commit", None)} | dict(request.files if request else {})
+    client: dict[str, Value] = {**request.client} if request else {}
+    code: dict[str, Value] = {"commit": client.pop("commit", None), **(request.files if request else {})}
     versions: dict[str, Value] = {**{f"{name} (client)": value for name, value in client.items()}, **history.versions}
     data: dict[str, Value] = {}
     for split, shards in history.splits.items():

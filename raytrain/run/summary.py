@@ -16,6 +16,7 @@ from raytrain.run.epoch_row import EpochRow as EpochRow
 from raytrain.run.events import SCHEMA_VERSION
 from raytrain.run.explanations import Explanation, explain
 from raytrain.run.run_status import RunStatus
+from raytrain.run.step_progress import StepProgress
 
 _SPLITS = ("train", "validation", "test")
 
@@ -53,6 +54,7 @@ class RunSummary:
     warnings: list[str] = field(default_factory=list)
     lost_ranks: dict[int, int] = field(default_factory=dict)
     error: Failure | None = None
+    progress: StepProgress | None = None
 
     def copy(self) -> RunSummary:
         """The summary as it stands now, whatever is added to this one later."""
@@ -191,6 +193,7 @@ class RunSummary:
             "rows": dict.fromkeys(_SPLITS, 0) | self.rows if self.rows else {},
             "epochs": len(self.epochs),
             "epochs_planned": self.epochs_planned,
+            "progress": asdict(self.progress) if self.progress else None,
             "metrics": dict(self.last_metrics),
             "test": self.test,
             "best": asdict(self.best) if self.best else None,
