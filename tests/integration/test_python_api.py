@@ -44,7 +44,8 @@ def check_examples(thing: Any, names: dict[str, Any]) -> int:
 
 
 def public() -> list[Any]:
-    functions = [raytrain.plan, raytrain.validate, raytrain.get, raytrain.runs, raytrain.up, raytrain.down]
+    functions = [raytrain.plan, raytrain.validate, raytrain.get, raytrain.runs, raytrain.compare, raytrain.ui]
+    functions += [raytrain.up, raytrain.down]
     methods = [value for name, value in vars(raytrain.Run).items() if not name.startswith("_") and callable(value)]
     return [*functions, raytrain.JobSpec, raytrain.Run, *methods]
 
