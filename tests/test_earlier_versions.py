@@ -10,7 +10,8 @@ import pytest
 
 from raytrain.client.registry import remembered
 from raytrain.report.history import History
-from raytrain.report.run_page import JobFiles, run_page
+from raytrain.report.job_files import JobFiles
+from raytrain.report.run_page import run_page
 from raytrain.run.event_json import from_line
 from raytrain.run.event_log import read_events
 from raytrain.run.lease import read_leases

@@ -13,7 +13,7 @@ from raytrain.client.run_directory import directory_of
 from raytrain.client.run_view import RunView
 from raytrain.errors import Problem, UsageError
 from raytrain.report.history import History
-from raytrain.report.run_page import JobFiles
+from raytrain.report.job_files import JobFiles
 from raytrain.run.epoch_row import EpochRow
 from raytrain.run.events import SCHEMA_VERSION
 from raytrain.run.summary import RunSummary

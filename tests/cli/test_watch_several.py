@@ -45,6 +45,10 @@ def test_two_runs_are_followed_to_their_ends(two: list[str]) -> None:
     assert f"{lives.RUN}: SUCCEEDED (all epochs done)" in result.stdout
 
 
+def test_the_log_of_several_is_not_shown(two: list[str]) -> None:
+    assert raytrain("watch", *two, "--verbose").exit_code == 2
+
+
 def test_for_programs_one_object_a_line(two: list[str]) -> None:
     lines = [json.loads(line) for line in raytrain("watch", *two, "--json").stdout.splitlines()]
     assert {line["run"] for line in lines if line["type"] == "epoch_end"} == {lives.RUN}
