@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from raytrain.client.compare import compare
+from raytrain.client.comparison import compare
 from raytrain.client.registry import RunRecord
 from raytrain.client.report import page_of
 from raytrain.client.run import Run
