@@ -64,7 +64,7 @@ class RunView:
             return None
         if monotonic() >= self._next_look:
             self._next_look, self._progress = monotonic() + _LOOK_EVERY_S, StepProgress.read(directory.progress)
-        known, next_epoch = self._progress, max(summary.epochs, default=-1) + 1
+        known, next_epoch = self._progress, next(reversed(summary.epochs), -1) + 1
         fits = known is not None and (known.attempt, known.epoch) == (summary.attempts, next_epoch)
         return known if fits else None
 
