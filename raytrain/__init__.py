@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from raytrain.client.api import submit as submit
     from raytrain.client.api import up as up
     from raytrain.client.api import validate as validate
-    from raytrain.client.compare import compare as compare
+    from raytrain.client.comparison import compare as compare
     from raytrain.client.fit_live import fit as fit
     from raytrain.client.job_in_python import JobSpec as JobSpec
     from raytrain.client.run import Run as Run
@@ -46,7 +46,7 @@ __version__ = "0.2.0"
 
 _DOOR = {
     "raytrain.client.api": ("submit", "plan", "validate", "check", "get", "runs", "monitor", "up", "down"),
-    "raytrain.client.compare": ("compare",),
+    "raytrain.client.comparison": ("compare",),
     "raytrain.client.fit_live": ("fit",),
     "raytrain.client.job_in_python": ("JobSpec",),
     "raytrain.client.run": ("Run",),

@@ -156,7 +156,7 @@ def test_installed_versions_are_those_of_pyproject(config: dict[str, Any], node:
 def test_every_machine_has_what_a_run_imports(config: dict[str, Any]) -> None:
     """All of pyproject's dependencies, but Ray, which is in the image, and what the command line alone needs."""
     needed = {Requirement(text).name.lower() for text in PROJECT["dependencies"]}
-    in_image_or_client_only = {"ray", "typer", "requests", "psutil", "filelock", "pathspec"}
+    in_image_or_client_only = {"ray", "typer", "requests", "psutil", "filelock", "pathspec", "aiohttp", "plotext"}
     for node in ("head", "worker"):
         assert needed - in_image_or_client_only <= requirements(config, node).keys()
 

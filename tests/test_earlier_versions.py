@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from raytrain.client.registry import remembered
+from raytrain.report.history import History
+from raytrain.report.job_files import JobFiles
+from raytrain.report.run_page import run_page
 from raytrain.run.event_json import from_line
 from raytrain.run.event_log import read_events
 from raytrain.run.lease import read_leases
@@ -56,6 +59,17 @@ def test_a_request_and_a_spec_are_read(run: Path) -> None:
     assert request.task == "train", "what an earlier version asked for"
     assert request.run == run.name
     assert JobSpec.model_validate_json(paths.spec.read_text()) == request.spec
+
+
+@pytest.mark.parametrize("run", RUNS, ids=ids)
+def test_a_page_is_written_of_it_and_nothing_needs_explaining(run: Path) -> None:
+    summary, history = RunSummary(run=run.name), History()
+    for event in read_events(RunPaths(run).events):
+        summary.add(event)
+        history.add(event, summary)
+    page = run_page(summary, history, JobFiles.of(RunPaths(run)), now=2e9)
+    assert "raytrain submit" in page and "Promised: the answer is" in page
+    assert summary.explanations() == []
 
 
 @pytest.mark.parametrize("run", RUNS, ids=ids)

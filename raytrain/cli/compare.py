@@ -8,7 +8,7 @@ from raytrain.cli import options
 from raytrain.cli.display.compare_table import compare_lines
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
-from raytrain.client.compare import compare
+from raytrain.client.comparison import compare
 
 
 def command(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from raytrain.cli.display.run_result import exit_code
+from raytrain.cli.follow import say_detached
 from raytrain.cli.output import Output
 from raytrain.client.display.run_phrases import takeover_lines, verdict
 from raytrain.client.run_view import RunView
@@ -37,6 +38,10 @@ def follow_several(views: Sequence[RunView], out: Output, *, stream: TextIO, tim
                 display.show(seen.run, item, seen.summary)
             elif out.json and item is not None and not isinstance(item, Idle):
                 out.result_json(item.to_dict() if isinstance(item, StatusChange) else to_json(item), indent=None)
+    except KeyboardInterrupt:
+        for view in views:
+            say_detached(view.record.run, out)
+        raise
     finally:
         if display:
             display.close()

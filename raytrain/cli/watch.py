@@ -11,7 +11,7 @@ from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
 from raytrain.client.find_run import find
 from raytrain.client.run_view import RunView
-from raytrain.errors import ExitCode
+from raytrain.errors import ExitCode, Problem, UsageError
 
 
 def command(
@@ -33,6 +33,8 @@ def command(
     """
     out = Output(json=wants_json(json, output), quiet=quiet)
     view, *others = [RunView(find(name, address=address, storage=storage)) for name in dict.fromkeys(run)]
+    if others and verbose:
+        raise UsageError(Problem(got="--verbose with several runs", expected="one run, whose log is shown"))
     if others:
         return follow_several([view, *others], out, stream=sys.stdout, timeout_s=timeout)
     if out.json:

@@ -14,7 +14,8 @@ from raytrain.client.run_view import RunView
 from raytrain.errors import NotFound, Problem, UsageError
 from raytrain.files import write_whole
 from raytrain.report.history import History
-from raytrain.report.run_page import JobFiles, run_page
+from raytrain.report.job_files import JobFiles
+from raytrain.report.run_page import run_page
 from raytrain.run.events import SCHEMA_VERSION
 from raytrain.run.summary import RunSummary
 

@@ -272,7 +272,7 @@ class Run(KeptRun, TrainedRun):
             NotFound, UsageError: nothing of the run is in sight here, or the file cannot be written.
 
         Example:
-            >>> raytrain.get("@last").report("run.html").file.name
+            >>> raytrain.get("@last").report("~/run.html").file.name
             'run.html'
         """
         from raytrain.client.report import write_report

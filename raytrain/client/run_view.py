@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from time import monotonic
 
 from raytrain.client.cluster_runs import attempt_of, dashboard_page, jobs_of
 from raytrain.client.event_source import sees_log
@@ -16,7 +17,10 @@ from raytrain.errors import ClusterError
 from raytrain.run.events import Event
 from raytrain.run.run_id import submission_id
 from raytrain.run.run_status import RunStatus
+from raytrain.run.step_progress import StepProgress
 from raytrain.run.summary import RunSummary
+
+_LOOK_EVERY_S = 1.0  # at the file of how far the ranks are
 
 
 class RunView:
@@ -39,6 +43,8 @@ class RunView:
         self.gatherer = gatherer_of(record)
         self._summary = summary or begun(record)
         self._verdict = Verdict(status=RunStatus.PENDING)
+        self._progress: StepProgress | None = None
+        self._next_look = 0.0
 
     @property
     def attempt(self) -> int:
@@ -47,7 +53,20 @@ class RunView:
     @property
     def summary(self) -> RunSummary:
         """How the run stands, as far as it is known."""
-        return join(self._summary, self._verdict, attempt=self.attempt)
+        summary = join(self._summary, self._verdict, attempt=self.attempt)
+        summary.progress = self._progress_of(summary)
+        return summary
+
+    def _progress_of(self, summary: RunSummary) -> StepProgress | None:
+        """How far the epoch is that goes on now; None where the file tells of another, or the run has ended."""
+        directory = directory_of(self.record)
+        if directory is None or summary.status is not RunStatus.RUNNING:
+            return None
+        if monotonic() >= self._next_look:
+            self._next_look, self._progress = monotonic() + _LOOK_EVERY_S, StepProgress.read(directory.progress)
+        known, next_epoch = self._progress, next(reversed(summary.epochs), -1) + 1
+        fits = known is not None and (known.attempt, known.epoch) == (summary.attempts, next_epoch)
+        return known if fits else None
 
     def look(self) -> RunSummary:
         """How the run stands now, after one look; UNKNOWN when it has not ended and its cluster does not answer."""

@@ -65,8 +65,12 @@ def one_class(train: Arrays, spec: JobSpec) -> list[str]:
     return [
         f"{ONE_CLASS} in `{name}`: {column[0]}"
         for name, column, loss in _with_losses(train[1], spec)
-        if loss in (*_CLASSES, *_ZERO_TO_ONE, *_VECTORS) and len(column) > 1 and (column == column[0]).all()
+        if loss in (*_CLASSES, *_ZERO_TO_ONE, *_VECTORS) and _is_constant(column)
     ]
+
+
+def _is_constant(column: Array) -> bool:
+    return len(column) > 1 and column.dtype != object and bool((column == column[0]).all())
 
 
 def _with_losses(labels: Any, spec: JobSpec) -> Iterator[tuple[str, Array, str | None]]:

@@ -21,6 +21,7 @@ from raytrain.driver import elastic, failure_policy
 from raytrain.driver.cluster_nodes import free_resources
 from raytrain.driver.group_monitor import GroupMonitor
 from raytrain.driver.mailbox_reader import MailboxReader
+from raytrain.driver.progress_file import kept_progress
 from raytrain.driver.rank_progress import RankProgress
 from raytrain.driver.recorder import Recorder
 from raytrain.driver.stop_signal import StopSignal
@@ -132,12 +133,14 @@ class WorkerGroups:
             prepare_next=self._trainers.prepare,
         )
         self._stop.group_begins(monitor, progress)
+        steps_per_epoch = self._dataset.plans_for(self._workers)["train"].steps
         injector = fault_injection.Injector(
             self._fault, root=self._paths.root, rank=fault_injection.DRIVER, group=self._group
         )
         with (
             MailboxReader(self._mailbox, self._recorder, progress, injector) as reader,
             monitor,
+            kept_progress(self._paths, progress, attempt=request.attempt, steps=steps_per_epoch),
             self._serve() as shards,
         ):
             result = run_group(
@@ -155,7 +158,6 @@ class WorkerGroups:
                 self._trainers,
             )
         self._stop.group_ends()
-        steps_per_epoch = self._dataset.plans_for(self._workers)["train"].steps
         return _end(self._workers, result, reader, monitor, progress, steps_per_epoch)
 
     def _proven(self) -> events.AnswerProven | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from raytrain import formatting
 from raytrain.report.thinning import Point, is_finite, thin
@@ -13,7 +14,8 @@ from raytrain.run.epoch_row import EpochRow
 WIDTH, HEIGHT = 560, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 66, 24, 12, 34
 _MOST_POINTS = 300
-_MOST_CHARTS = 12
+_MOST_CHARTS, _MOST_CHARTS_BESIDE = 12, 6
+_KINDS = 6  # of lines that the style tells apart
 _DECADES = 3  # that values span on an axis that is logarithmic
 _STEPS = (1, 2, 2.5, 5, 10)
 LEARNING_RATE = "learning rate"
@@ -21,7 +23,7 @@ LEARNING_RATE = "learning rate"
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One curve: its name, the kind of line (`train`, `val` or `rate`), its path, and where single points stand."""
+    """One curve: its name, its path, and where single points stand; `kind`: `train`, `val`, `rate`, `run-0`, …"""
 
     name: str
     kind: str
@@ -63,6 +65,23 @@ def charts(rows: Sequence[EpochRow], best: int | None) -> list[Chart]:
     rates: list[Point] = [(row.epoch, row.learning_rate) for row in rows]
     drawn.append(_chart(LEARNING_RATE, {LEARNING_RATE: rates}, None))
     return [chart for chart in drawn if chart is not None]
+
+
+def charts_beside(runs: Mapping[str, Sequence[EpochRow]]) -> list[Chart]:
+    """A chart a metric, a line a run, the validation metrics first: those that most runs have."""
+    names = Counter(
+        name for rows in runs.values() for name in dict.fromkeys(name for row in rows for name in row.metrics)
+    )
+    wanted = sorted(names, key=lambda name: (-names[name], not name.startswith("val_")))[:_MOST_CHARTS_BESIDE]
+    drawn = []
+    for name in wanted:
+        series: dict[str, list[Point]] = {
+            run: [(row.epoch, row.metrics.get(name)) for row in rows] for run, rows in runs.items()
+        }
+        if (chart := _chart(name, series, None)) is not None:
+            kinds = {run: f"run-{number % _KINDS}" for number, run in enumerate(runs)}
+            drawn.append(replace(chart, lines=tuple(replace(line, kind=kinds[line.name]) for line in chart.lines)))
+    return drawn
 
 
 def _chart(title: str, series: dict[str, list[Point]], best: int | None) -> Chart | None:

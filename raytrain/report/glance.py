@@ -10,7 +10,7 @@ from raytrain.run.status_words import reason_in_words, waiting_for
 from raytrain.run.summary import RunSummary
 
 _HARDLY = 0.02  # of the first loss
-_ADVICE = {
+ADVICE = {
     "diverged": "a lower learning rate, or `divergence: {action: fall_back}`",
     "one_class": "look at the labels: `raytrain plan JOB --data`",
     "nothing_trains": "make a layer trainable",
@@ -78,6 +78,8 @@ def how_long(summary: RunSummary, now: float) -> str:
 
 def why_it_stopped(summary: RunSummary) -> str:
     """The reason and the error; of a run that goes on, what it does now."""
+    if summary.status is RunStatus.UNKNOWN:
+        return "Nobody knows: its cluster does not answer, and its log has no end."
     if not summary.status.is_terminal:
         doing = waiting_for(summary) if not summary.epochs or summary.status is not RunStatus.RUNNING else "training"
         return f"It goes on ({summary.status}): {doing}."
@@ -92,7 +94,9 @@ def why_it_stopped(summary: RunSummary) -> str:
 
 def what_next(summary: RunSummary) -> list[str]:
     """What a person would do, the most fitting first."""
-    advice = [_ADVICE[cause.kind] for cause in summary.explanations() if cause.kind in _ADVICE]
+    advice = [ADVICE[cause.kind] for cause in summary.explanations() if cause.kind in ADVICE]
+    if summary.status is RunStatus.UNKNOWN:
+        return ["`raytrain status` asks again; `raytrain resume` takes it up from its last checkpoint"]
     if not summary.status.is_terminal:
         return advice or ["nothing: let it go on"]
     if summary.reason == Reason.COMPLETED:

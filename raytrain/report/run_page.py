@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from raytrain import __version__, formatting
 from raytrain.report.chart import Chart, charts
 from raytrain.report.glance import did_it_learn, how_long, what_next, why_it_stopped
 from raytrain.report.history import History
+from raytrain.report.job_files import JobFiles
 from raytrain.report.spec_text import spec_text
 from raytrain.report.templating import templates, utc
 from raytrain.report.thinning import thin
 from raytrain.run.accounting import Spent
 from raytrain.run.epoch_row import EpochRow
-from raytrain.run.run_paths import RunPaths
 from raytrain.run.status_words import answer_in_words, next_commands
 from raytrain.run.summary import RunSummary
 from raytrain.spec.equivalence import promise
 from raytrain.spec.job import JobSpec
-from raytrain.spec.request import JobRequest
 from raytrain.spec.tier_choice import Tier
 
 _MOST_EPOCHS = 40
@@ -34,27 +30,6 @@ _GROUPS = {
     "lost": (Spent.LOST, Spent.RESTARTS),
     "saving": (Spent.CHECKPOINTS, Spent.ENDING, Spent.PROOF, Spent.BETWEEN),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobFiles:
-    """How the run was submitted, as its directory keeps it; empty where that cannot be read."""
-
-    spec: dict[str, Any] = field(default_factory=dict)
-    request: JobRequest | None = None
-
-    @classmethod
-    def of(cls, paths: RunPaths | None) -> JobFiles:
-        """What can be read of it; a later version's request may be of another form."""
-        if paths is None:
-            return cls()
-        spec: Any = {}
-        request: JobRequest | None = None
-        with contextlib.suppress(OSError, ValueError):
-            spec = json.loads(paths.spec.read_text(encoding="utf-8"))
-        with contextlib.suppress(OSError, ValueError):
-            request = JobRequest.model_validate_json(paths.request.read_text(encoding="utf-8"))
-        return cls(spec=spec if isinstance(spec, dict) else {}, request=request)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -120,8 +120,7 @@ def overfitting(known: Known) -> str:
     pairs = [
         (row.epoch, val, loss)
         for row in known.epoch_rows()
-        if (val := row.metrics.get("val_loss")) is not None and (loss := row.metrics.get("loss")) is not None
-        if math.isfinite(val) and math.isfinite(loss)
+        if (val := _value(row, "val_loss")) is not None and (loss := _value(row, "loss")) is not None
     ]
     if not pairs:
         return ""
@@ -194,8 +193,13 @@ RULES: Mapping[str, Rule] = {
 
 def _values(rows: Iterable[EpochRow], name: str) -> list[float]:
     """The finite values of a metric, in order."""
-    values = (row.metrics.get(name) for row in rows)
-    return [value for value in values if value is not None and math.isfinite(value)]
+    return [value for row in rows if (value := _value(row, name)) is not None]
+
+
+def _value(row: EpochRow, name: str) -> float | None:
+    """None where the epoch has none, or no finite one; a later version may write something else there."""
+    value = row.metrics.get(name)
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _rises(values: Sequence[float]) -> bool:

@@ -110,6 +110,11 @@ class RunPaths:
         return self.root / "curves.png"
 
     @property
+    def progress(self) -> Path:
+        """How far the ranks are within the epoch, see `raytrain.run.step_progress`."""
+        return self.root / "progress.json"
+
+    @property
     def report(self) -> Path:
         """The run as a page; written anew while it goes on."""
         return self.root / "report.html"

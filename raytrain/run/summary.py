@@ -16,6 +16,7 @@ from raytrain.run.epoch_row import EpochRow as EpochRow
 from raytrain.run.events import SCHEMA_VERSION
 from raytrain.run.explanations import Explanation, explain
 from raytrain.run.run_status import RunStatus
+from raytrain.run.step_progress import StepProgress
 
 _SPLITS = ("train", "validation", "test")
 
@@ -56,6 +57,7 @@ class RunSummary:
     warnings: list[str] = field(default_factory=list)
     lost_ranks: dict[int, int] = field(default_factory=dict)
     error: Failure | None = None
+    progress: StepProgress | None = None
 
     def copy(self) -> RunSummary:
         """The summary as it stands now, whatever is added to this one later."""
@@ -200,6 +202,7 @@ class RunSummary:
             "extended_from": self.extended_from,
             "initialised_from": self.initialised_from,
             "overfit_batches": self.overfit_batches,
+            "progress": asdict(self.progress) if self.progress else None,
             "metrics": dict(self.last_metrics),
             "test": self.test,
             "best": asdict(self.best) if self.best else None,

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raytrain.data.label_checks import check_labels, unseen_classes
+from raytrain.data.label_checks import check_labels, one_class, unseen_classes
 from raytrain.errors import UserCodeError
+from raytrain.run.explanations import ONE_CLASS
 from tests.data.preprocess.tables import job
 
 SPARSE, BINARY = "sparse_categorical_crossentropy", "binary_crossentropy"
@@ -75,6 +76,31 @@ def test_classes_that_train_does_not_have_are_told() -> None:
     assert unseen_classes(train, others, spec) == ["test has classes of `y` that no train row has: 7"]
     assert unseen_classes(train, others, job(label="y", loss="mse")) == []
     assert unseen_classes((np.zeros(3),), {"test": (np.zeros(2),)}, job()) == []
+
+
+@pytest.mark.parametrize(
+    ("loss", "labels", "said"),
+    [
+        (SPARSE, [3, 3, 3], [f"{ONE_CLASS} in `y`: 3"]),
+        (BINARY, [1.0, 1.0], [f"{ONE_CLASS} in `y`: 1.0"]),
+        ("categorical_crossentropy", [[0, 1], [0, 1]], [f"{ONE_CLASS} in `y`: [0 1]"]),
+        ("categorical_crossentropy", [[0, 1], [1, 0]], []),
+        (SPARSE, [3, 2, 3], []),
+        (SPARSE, [3], []),
+        (SPARSE, [], []),
+        ("mse", [3, 3, 3], []),
+        (None, [3, 3, 3], []),
+    ],
+)
+def test_labels_of_one_class_are_told(loss: Any, labels: list[Any], said: list[str]) -> None:
+    assert one_class((np.zeros(len(labels)), np.array(labels)), job(label="y", loss=loss)) == said
+    assert one_class((np.zeros(len(labels)),), job(label="y", loss=loss)) == []
+
+
+def test_labels_of_several_lengths_have_no_one_class() -> None:
+    ragged = np.empty(2, object)
+    ragged[:] = [np.array([1]), np.array([1, 2])]
+    assert one_class((np.zeros(2), ragged), job(label="y", loss=SPARSE)) == []
 
 
 def test_a_class_that_the_loss_ignores_is_none() -> None:

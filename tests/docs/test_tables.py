@@ -16,6 +16,8 @@ from raytrain.cluster.local.cluster_processes import MARK
 from raytrain.errors import ExitCode
 from raytrain.report.alerts import ALERTS
 from raytrain.report.exported_metrics import METRICS
+from raytrain.report.glance import ADVICE
+from raytrain.run.explanations import RULES
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.summary import RunSummary
 from raytrain.spec.data_spec import DataSpec
@@ -121,6 +123,11 @@ def test_files_of_a_run() -> None:
 def _path(name: str) -> Any:
     paths = RunPaths(Path("runs") / "x")
     return getattr(paths, name) if isinstance(vars(RunPaths)[name], property) else None
+
+
+def test_likely_causes_are_those_that_there_are_rules_for() -> None:
+    assert [codes(row[0])[0] for row in table("docs/watching.md", "kind")] == list(RULES)
+    assert set(ADVICE) == set(RULES)
 
 
 def test_gauges_are_those_that_are_exported() -> None:

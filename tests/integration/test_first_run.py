@@ -134,6 +134,21 @@ def test_the_dashboard_knows_the_run(finished: dict[str, Any], cli: Cli) -> None
     assert finished["run"] in {run["name"] for run in runs}
 
 
+def test_a_run_that_goes_on_has_a_page_and_a_step(running: str, cli: Cli) -> None:
+    page, progress = cli.storage / running / "report.html", cli.storage / running / "progress.json"
+    deadline = time.monotonic() + 60
+    while not (page.exists() and progress.exists() and "Yes: loss" in page.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert "It goes on (RUNNING): training" in page.read_text()
+    assert read_json_lines(progress.read_text())[0]["steps"] == 45
+    written = page.stat().st_mtime_ns
+    wait_for_epochs(cli.storage / running, 200)
+    while page.stat().st_mtime_ns == written:
+        assert time.monotonic() < deadline + 60
+        time.sleep(0.2)
+
+
 def test_metrics_stand_on_the_prometheus_endpoint_while_it_runs(running: str, cli: Cli) -> None:
     [node] = ask(f"{cli.url}/nodes?view=summary")["data"]["summary"]
     port = node["raylet"]["metricsExportPort"]

@@ -45,7 +45,8 @@ def check_examples(thing: Any, names: dict[str, Any]) -> int:
 
 
 def public() -> list[Any]:
-    functions = [raytrain.plan, raytrain.validate, raytrain.get, raytrain.runs, raytrain.up, raytrain.down]
+    functions = [raytrain.plan, raytrain.validate, raytrain.get, raytrain.runs, raytrain.compare, raytrain.ui]
+    functions += [raytrain.up, raytrain.down]
     named = {name: value for kind in raytrain.Run.__mro__ for name, value in vars(kind).items()}
     methods = [value for name, value in named.items() if not name.startswith("_") and inspect.isfunction(value)]
     return [*functions, raytrain.JobSpec, raytrain.Run, *methods]

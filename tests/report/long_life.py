@@ -7,7 +7,8 @@ from typing import Any
 
 from raytrain.errors import Failure
 from raytrain.report.history import History
-from raytrain.report.run_page import JobFiles, run_page
+from raytrain.report.job_files import JobFiles
+from raytrain.report.run_page import run_page
 from raytrain.run import events
 from raytrain.run.events import Event
 from raytrain.run.summary import RunSummary

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from raytrain.report.run_page import JobFiles
+from raytrain.report.job_files import JobFiles
 from raytrain.run.run_paths import RunPaths
 from raytrain.spec.load import load_job
 from raytrain.spec.request import JobRequest

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from raytrain import formatting
 from raytrain.cli.display.columns import columns
-from raytrain.client.compare import ComparedRun, Comparison, Value
+from raytrain.client.comparison import ComparedRun, Comparison, Value
 
 _LONGEST, _LETTERS = 40, 26
 

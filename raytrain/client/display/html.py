@@ -28,7 +28,8 @@ def run_html(summary: RunSummary, *, waiting: str = "", notes: Iterable[str] = (
         notes: lines below the picture.
     """
     parts = [_head(summary), _curve(summary), _epochs(summary)]
-    parts += [_line(text) for text in (waiting, *notes, *summary.warnings) if text]
+    likely = [f"likely: {cause.text}" for cause in summary.explanations()]
+    parts += [_line(text) for text in (waiting, *likely, *notes, *summary.warnings) if text]
     if summary.error:
         where = f"{summary.error.place}: " if summary.error.place else ""
         parts.append(_line(f"{where}{summary.error.message or summary.error.kind}", colour=_COLOURS[RunStatus.FAILED]))

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from raytrain import formatting
 from raytrain.clean_text import clean
-from raytrain.client.display.pace import left_s, pace, within_epoch
+from raytrain.client.display.pace import first_epoch, left_s, pace, within_epoch
 from raytrain.client.display.sparkline import sparkline
 from raytrain.client.display.terminal import can_draw_blocks, terminal_console
 from raytrain.client.watch import Idle, StatusChange
@@ -133,7 +133,9 @@ def _head(summary: RunSummary) -> Text:
 
 
 def _waiting(summary: RunSummary, waited_s: float, job_message: str) -> RenderableType:
-    return Spinner("line", Text(f"{clean(waiting_for(summary, job_message))}  {waited_s:.0f}s"))
+    steps = first_epoch(summary)
+    words = f"{waiting_for(summary, job_message)}  {waited_s:.0f}s" + (f", {steps}" if steps else "")
+    return Spinner("line", Text(clean(words)))
 
 
 def _epochs(summary: RunSummary, width: int) -> Table:
@@ -154,7 +156,8 @@ def _epochs(summary: RunSummary, width: int) -> Table:
 
 def _fitting(names: list[str], room: int) -> list[str]:
     """As many of the names as fit beside each other, one at least."""
-    used, kept = 0, []
+    used = 0
+    kept: list[str] = []
     for name in names:
         used += max(len(clean(name)), _METRIC_WIDTH) + 1
         if kept and used > room:

@@ -27,10 +27,21 @@ def epoch_s(summary: RunSummary) -> float:
 
 
 def within_epoch(summary: RunSummary, since_epoch_s: float) -> float:
-    """How much of the epoch that runs now is done, 0 to 1, by the time that those before took."""
+    """How much of the epoch that runs now is done, 0 to 1: by its steps, else by the time that those before took."""
+    if summary.progress is not None:
+        return summary.progress.share
     usual_s = epoch_s(summary)
     done, planned = max(summary.epochs) + 1, summary.epochs_planned or 0
     return min(since_epoch_s / usual_s, 1.0) if usual_s and done < planned else 0.0
+
+
+def first_epoch(summary: RunSummary) -> str:
+    """`step 120 of 4,500, 3m10s left of the epoch`, of a run without a finished epoch; empty where nobody knows."""
+    known = summary.progress
+    if known is None or summary.epochs:
+        return ""
+    left = f", {formatting.seconds(known.left_s)} left of the epoch" if known.left_s is not None else ""
+    return f"step {formatting.count(known.step)} of {formatting.count(known.steps)}{left}"
 
 
 def left_s(summary: RunSummary, since_epoch_s: float) -> float:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from raytrain import formatting
+from raytrain.client.display.pace import first_epoch
 from raytrain.client.watch import Idle, StatusChange
 from raytrain.run import events
 from raytrain.run.event_lines import event_line
@@ -45,7 +46,8 @@ class PlainDisplay:
             line = item.message if item.silent else ""
         elif self._clock() - self._spoke_at >= HEARTBEAT_S and not summary.status.is_terminal:
             waited = formatting.seconds(self._clock() - self._began_at)
-            line = f"{summary.status.lower()}: {waiting_for(summary, self._job_message)} ({waited})"
+            doing = first_epoch(summary) or waiting_for(summary, self._job_message)
+            line = f"{summary.status.lower()}: {doing} ({waited})"
         if line:
             self._write(line)
             self._spoke_at = self._clock()

@@ -11,6 +11,7 @@ from raytrain.errors import Failure
 from raytrain.run.events import Best
 from raytrain.run.run_status import RunStatus
 from raytrain.run.status_words import answer_in_words, next_commands, reason_in_words, waiting_for
+from raytrain.run.step_progress import StepProgress
 from raytrain.run.summary import RunSummary
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def verdict(summary: RunSummary) -> Iterator[str]:
     starting = starting or summary.status is RunStatus.QUEUED
     facts = [
         ("now", waiting_for(summary) if starting else ""),
+        ("progress", _progress(summary.progress)),
         ("error", _error(summary.error)),
         *(("likely" if number == 0 else "", cause.text) for number, cause in enumerate(summary.explanations())),
         ("answer", answer_in_words(summary.answer)),
@@ -72,6 +74,13 @@ def takeover_lines(item: Takeover) -> Iterator[str]:
 def next_steps(summary: RunSummary) -> Iterator[str]:
     """Commands that a person may want next."""
     yield "next:  " + "    ".join(next_commands(summary))
+
+
+def _progress(progress: StepProgress | None) -> str:
+    if progress is None:
+        return ""
+    step = f"step {formatting.count(progress.step)} of {formatting.count(progress.steps)}"
+    return f"{step} of epoch {progress.epoch + 1}"
 
 
 def _epochs(summary: RunSummary) -> str:

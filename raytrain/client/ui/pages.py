@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from raytrain.client.compare import compare
+from raytrain.client.comparison import compare
 from raytrain.client.registry import RunRecord
 from raytrain.client.report import page_of
 from raytrain.client.run import Run
 from raytrain.client.run_list import RunList, RunRow, list_runs
 from raytrain.client.run_view import RunView
 from raytrain.errors import NotFound, Problem
+from raytrain.report.chart import charts_beside
 from raytrain.report.templating import templates
 from raytrain.run.run_status import RunStatus
 
@@ -60,8 +61,11 @@ class Pages:
     def compared(self, runs: Sequence[str]) -> str:
         """Two runs or more beside each other."""
         found = compare(*(Run(self._record(run)) for run in runs))
+        drawn = charts_beside({run.run: run.rows for run in found.runs})
         names = list(dict.fromkeys(name for run in found.runs for name in run.last))
-        return templates(_TEMPLATES).get_template("comparison.html").render(found=found, metric_names=names)
+        return (
+            templates(_TEMPLATES).get_template("comparison.html").render(found=found, metric_names=names, charts=drawn)
+        )
 
     def runs_json(self) -> dict[str, Any]:
         """As `list --json`."""

@@ -29,8 +29,11 @@ class Ui:
         self._ready = threading.Event()
         self._ending = asyncio.Event()
         self._thread = threading.Thread(target=self._run, args=(listening, storage), name="raytrain-ui", daemon=True)
+        self._failed: BaseException | None = None
         self._thread.start()
         self._ready.wait()
+        if self._failed is not None:
+            raise self._failed
 
     def wait(self) -> None:
         """Until it is closed; interrupting that leaves it running."""
@@ -56,9 +59,12 @@ class Ui:
     def _run(self, listening: socket.socket, storage: str | None) -> None:
         try:
             self._loop.run_until_complete(self._serve(listening, storage))
+        except Exception as failed:  # noqa: BLE001  raised where the server was asked for
+            self._failed = failed
         finally:
-            self._ready.set()
+            listening.close()
             self._loop.close()
+            self._ready.set()
 
     async def _serve(self, listening: socket.socket, storage: str | None) -> None:
         from aiohttp import web

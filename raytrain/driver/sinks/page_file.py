@@ -10,6 +10,7 @@ from time import monotonic, time
 
 from raytrain.files import write_whole
 from raytrain.report.history import History
+from raytrain.report.job_files import JobFiles
 from raytrain.run.events import EpochEnd, Event, GroupFailed, Placed, Queued, RunFinished
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.summary import RunSummary
@@ -48,7 +49,7 @@ class PageFile:
 
     def _write(self, summary: RunSummary) -> None:
         began = self._clock()
-        from raytrain.report.run_page import JobFiles, run_page  # Jinja takes a moment, which the start has not
+        from raytrain.report.run_page import run_page  # Jinja takes a moment, which the start has not
 
         page = run_page(summary, self._history, JobFiles.of(self._paths), now=time())
         write_whole(self._paths.report, page)

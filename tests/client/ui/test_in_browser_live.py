@@ -50,6 +50,7 @@ def test_from_the_list_to_a_comparison(browser: Any, storage: Path, scheme: str)
         page.get_by_role("button", name="Compare").click()
         assert page.get_by_role("heading", name="What differs").is_visible()
         assert violations(page) == []
+        assert page.get_by_role("img").first.locator("path").count() == 2, "a line a run"
         page.get_by_role("link", name=lives.RUN).first.click()
         assert "Yes: loss" in page.inner_text("main")
         assert violations(page) == []

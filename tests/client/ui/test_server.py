@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -107,6 +108,12 @@ def test_runs_as_json_and_compared(pages: Ui) -> None:
     assert json.loads(allowed(pages, f"/api/runs/{lives.RUN}")[1])["status"] == "SUCCEEDED"
     assert "What differs" in allowed(pages, f"/compare?run={lives.RUN}&run={OTHER}")[1]
     assert allowed(pages, f"/compare?run={lives.RUN}")[0] == 400
+
+
+def test_a_server_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "raytrain.client.ui.server", None)
+    with pytest.raises(ImportError):
+        raytrain.ui()
 
 
 def test_a_port_that_is_taken_and_a_storage_that_is_none(pages: Ui, tmp_path: Path) -> None:

@@ -44,6 +44,22 @@ def test_a_page_while_the_run_lives_and_one_at_its_end(paths: RunPaths) -> None:
     assert "while it goes on" not in page
 
 
+def test_a_page_that_takes_long_is_written_seldom(paths: RunPaths) -> None:
+    class Slow(Clock):
+        def __call__(self) -> float:
+            self.now += 2.0
+            return self.now
+
+    clock, summary, written = Slow(), RunSummary(run=lives.RUN), 0
+    sink = PageFile(paths, clock=clock)
+    for event in [*lives.beginning(epochs=200), *(lives.epoch(number) for number in range(200))]:
+        summary.add(event)
+        paths.report.unlink(missing_ok=True)
+        sink.take(event, summary.copy())
+        written += paths.report.exists()
+    assert written == 2, "200 times as long as it took apart"
+
+
 def test_a_later_attempt_tells_of_the_earlier_ones(paths: RunPaths) -> None:
     summary = RunSummary(run=lives.RUN)
     for event in lives.whole_life():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from raytrain.client.find_run import find
@@ -13,7 +13,8 @@ from raytrain.client.run_directory import directory_of
 from raytrain.client.run_view import RunView
 from raytrain.errors import Problem, UsageError
 from raytrain.report.history import History
-from raytrain.report.run_page import JobFiles
+from raytrain.report.job_files import JobFiles
+from raytrain.run.epoch_row import EpochRow
 from raytrain.run.events import SCHEMA_VERSION
 from raytrain.run.summary import RunSummary
 
@@ -30,6 +31,7 @@ class ComparedRun:
     Attributes:
         last, best_of, test: its metrics after the last epoch, the best that is monitored, and on the test rows.
         epoch_s: the median of its epochs' seconds.
+        rows: the epochs; not in the JSON.
     """
 
     run: str
@@ -43,6 +45,7 @@ class ComparedRun:
     test: Mapping[str, float | None] | None
     epoch_s: float | None
     total_s: float | None
+    rows: tuple[EpochRow, ...] = ()
 
     @classmethod
     def of(cls, summary: RunSummary) -> ComparedRun:
@@ -59,6 +62,7 @@ class ComparedRun:
             test=summary.test,
             epoch_s=statistics.median(seconds) if seconds else None,
             total_s=summary.to_dict()["timing"]["total_s"],
+            rows=tuple(summary.epoch_rows()),
         )
 
 
@@ -88,7 +92,7 @@ class Comparison:
         """As `compare --json` prints it."""
         return {
             "schema_version": SCHEMA_VERSION,
-            "runs": [asdict(run) for run in self.runs],
+            "runs": [_without_rows(run) for run in self.runs],
             "differences": [asdict(item) | {"values": list(item.values)} for item in self.differences],
         }
 
@@ -97,11 +101,14 @@ class Comparison:
         import pandas as pd
 
         names = [run.run for run in self.runs]
-        rows = [
-            {"kind": item.kind, "what": item.what} | dict(zip(names, item.values, strict=True))
-            for item in self.differences
-        ]
+        rows = [[item.kind, item.what, *item.values] for item in self.differences]
         return pd.DataFrame(rows, columns=["kind", "what", *names])
+
+
+def _without_rows(run: ComparedRun) -> dict[str, Any]:
+    body = asdict(replace(run, rows=()))
+    del body["rows"]
+    return body
 
 
 def compare(*runs: Run | str, address: str | None = None, storage: str | None = None) -> Comparison:
@@ -140,7 +147,7 @@ def compare(*runs: Run | str, address: str | None = None, storage: str | None = 
 def _told(history: History, files: JobFiles) -> dict[str, dict[str, Value]]:
     """What may differ, by kind."""
     request = files.request
-    client = request.client if request else {}
+    client: dict[str, Value] = {**request.client} if request else {}
     code: dict[str, Value] = {"commit": request.commit, **request.files} if request else {}
     versions: dict[str, Value] = {**{f"{name} (client)": value for name, value in client.items()}, **history.versions}
     data: dict[str, Value] = {}
