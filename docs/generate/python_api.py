@@ -12,7 +12,7 @@ import griffe
 import raytrain
 from docs.generate.markdown import code
 
-_FUNCTIONS = ("submit", "fit", "plan", "validate", "check", "get", "runs", "up", "down")
+_FUNCTIONS = ("submit", "fit", "plan", "validate", "check", "get", "runs", "monitor", "up", "down")
 _CLASSES = ("Run", "JobSpec")
 
 
