@@ -16,7 +16,8 @@ def job(*tracking: Any) -> JobSpec:
 
 
 def test_a_name_stands_for_a_tracker_without_options() -> None:
-    for short in ("mlflow", {"mlflow": None}, {"mlflow": {}}):
+    shorts: list[Any] = ["mlflow", {"mlflow": None}, {"mlflow": {}}]
+    for short in shorts:
         [tracker] = job(short).tracking
         assert (tracker.kind, tracker.mlflow and tracker.mlflow.uri) == ("mlflow", None)
     spec = job("tensorboard", {"wandb": {"mode": "offline"}})
