@@ -23,6 +23,7 @@ _FUNCTIONS = (
     "runs",
     "compare",
     "ui",
+    "monitor",
     "up",
     "down",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,7 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write Prometheus' configuration and rules and Grafana's board for the runs of a cluster.
+    """Write what Prometheus and Grafana need to show runs.
 
     prometheus.yml scrapes the cluster's nodes, raytrain-rules.yml records and alerts, raytrain-board.json is imported
     into Grafana. With --serve the Prometheus that is installed here reads them, on this machine alone.
@@ -34,6 +35,9 @@ def command(
     else:
         out.result(*(str(file) for file in (written.config, written.rules, written.board)))
     if serve:
+        signal.signal(
+            signal.SIGTERM, signal.default_int_handler
+        )  # Prometheus ends with this command, however that ends
         written.serve(port=port, ready=lambda url: out.say(f"Prometheus answers at {url}; Ctrl-C ends it"))
     elif not out.json:
         out.say(f"next:  prometheus --config.file={written.config}    or raytrain monitor --serve")

@@ -157,9 +157,8 @@ class EpochEnd(Event):
     def measured(cls, *, rank_seconds: list[float], rank_rows: Sequence[int], **fields: Any) -> EpochEnd:
         """Of what was measured: each rank's seconds, and the rows that it trained on in them."""
         speeds = [rows / took_s for rows, took_s in zip(rank_rows, rank_seconds, strict=True)]
-        total = sum(rank_rows) / max(rank_seconds)
-        fields |= {"rank_seconds": rank_seconds, "rank_rows_per_s": speeds}
-        return cls(seconds=max(rank_seconds), rows_per_s=total, **fields)
+        seconds, rows_per_s = max(rank_seconds), sum(rank_rows) / max(rank_seconds)
+        return cls(seconds=seconds, rows_per_s=rows_per_s, rank_seconds=rank_seconds, rank_rows_per_s=speeds, **fields)
 
 
 @dataclass(frozen=True, kw_only=True)

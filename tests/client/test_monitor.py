@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,7 @@ from raytrain.client.monitor import Monitoring, monitor
 from raytrain.cluster.local.machine import free_port
 from raytrain.errors import ClusterError, ClusterUnreachable, NotFound, UsageError
 from tests.cluster.stand_in import Answer, StandIn
-from tests.prometheus import promtool
+from tests.prometheus import ask, program, promtool
 
 
 @pytest.fixture
@@ -97,3 +101,35 @@ def stand_for_prometheus(folder: Path, monkeypatch: pytest.MonkeyPatch, script: 
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+
+@pytest.mark.thorough
+@pytest.mark.processes
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_prometheus_finds_the_nodes_with_the_token_and_ends_with_the_command(
+    ending: signal.Signals, cluster: StandIn, environ: dict[str, str], tmp_path: Path
+) -> None:
+    nodes = [{"labels": {}, "targets": [cluster.url.partition("//")[2]]}]
+    cluster.answer("/api/prometheus/sd", Answer(body=nodes, headers={"Content-Type": "application/json"}))
+    port = free_port()
+    environ = dict(os.environ) | environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "secret"}
+    environ["PATH"] = f"{Path(program('prometheus')).parent}{os.pathsep}{environ['PATH']}"
+    command = [sys.executable, "-m", "raytrain", "monitor", "--address", cluster.url, "--output", str(tmp_path / "m")]
+    command += ["--serve", "--port", str(port)]
+    serving = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert serving.stderr is not None
+    try:
+        assert f"http://127.0.0.1:{port}" in serving.stderr.readline()
+        deadline = time.monotonic() + 60
+        while not ask(f"http://127.0.0.1:{port}", "up"):  # the node is known, and was scraped
+            assert time.monotonic() < deadline, (tmp_path / "m" / "prometheus.log").read_text()
+            time.sleep(0.2)
+    finally:
+        serving.send_signal(ending)
+        serving.communicate(timeout=60)
+    assert serving.returncode == 0
+    asked = cluster.asked_for("/api/prometheus/sd")
+    assert {request.headers.get("Authorization") for request in asked} == {"Bearer secret"}
+    assert {request.headers.get("Authorization") for request in cluster.asked_for("/metrics")} == {None}
+    with pytest.raises(OSError, match="refused"):
+        ask(f"http://127.0.0.1:{port}", "up")

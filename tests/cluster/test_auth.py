@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from raytrain.cluster.auth import check_may_send, find_token
+from raytrain.cluster.auth import check_may_send, find_token, token_file
 from raytrain.errors import ClusterError
 
 
@@ -46,3 +46,16 @@ def test_may_not_travel_in_the_clear() -> None:
         check_may_send("http://head:8265")
 
     assert "ssh -L 8265:localhost:8265 head" in str(caught.value)
+
+
+def test_the_file_of_the_token_is_the_one_that_is_read(tmp_path: Path) -> None:
+    mode = {"RAY_AUTH_MODE": "token"}
+    assert token_file(mode, home=tmp_path) is None
+    own, named = tmp_path / ".ray" / "auth_token", tmp_path / "named"
+    own.parent.mkdir()
+    for file in (own, named):
+        file.write_text("secret")
+    assert token_file({}, home=tmp_path) is None
+    assert token_file(mode, home=tmp_path) == own
+    assert token_file(mode | {"RAY_AUTH_TOKEN_PATH": str(named)}, home=tmp_path) == named
+    assert token_file(mode | {"RAY_AUTH_TOKEN": "other"}, home=tmp_path) is None

@@ -16,6 +16,7 @@ from raytrain.driver import train_task, worker_groups
 from raytrain.run import events
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.run_status import RunStatus
+from raytrain.spec.tracking import Tracker
 from raytrain.user_code import load_reference
 from tests.driver.recorded import Recorded
 
@@ -87,14 +88,30 @@ def test_data_code_that_leaves_the_jobs_folder_takes_no_worker_along(
         pipeline = SimpleNamespace(to_json=dict)
         return SimpleNamespace(plans={}, tier=SimpleNamespace(tier="shared"), pipeline=pipeline, notices=[])
 
-    monkeypatch.setattr(train_task, "start_mailbox", lambda: None)
+    monkeypatch.setattr(train_task, "start_mailbox", lambda run: None)
     monkeypatch.setattr(train_task, "_start_ahead", lambda request: SimpleNamespace(close=lambda: None))
     monkeypatch.setattr(dataset, "load_dataset", load)
     monkeypatch.setattr(
         worker_groups, "WorkerGroups", lambda *parts: SimpleNamespace(run=lambda: (Path.cwd(), parts[-1]))
     )
-    request = SimpleNamespace(spec=SimpleNamespace(scaling=SimpleNamespace(min_workers=None)))
+    spec = SimpleNamespace(scaling=SimpleNamespace(min_workers=None), tracking=[])
+    request = SimpleNamespace(run="a-1", spec=spec)
     recorder = SimpleNamespace(phase=lambda name: None, sharded=lambda plans, tier: None, record=lambda *_, **__: None)
     stop = SimpleNamespace(reach=lambda mailbox: None)
     attempt: Any = train_task._attempt
     assert attempt(request, RunPaths(folder.parent), recorder, stop, folder) == (folder, folder)
+
+
+def test_a_tracker_whose_package_is_missing_is_refused_before_anything_is_started(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    told, stop = Recorded(), SimpleNamespace(end=lambda: None)
+    monkeypatch.setattr(train_task, "StopSignal", lambda paths, recorder: stop)
+    request: Any = SimpleNamespace(spec=SimpleNamespace(tracking=[Tracker.model_validate("wandb")]))
+    train_task.run_job(request, RunPaths(folder.parent / "run"), cast(Any, told), folder)
+    [end] = told.of(events.RunFinished)
+    assert end.error is not None
+    assert end.reason == "spec_refused"
+    assert "tracking.0: got wandb, whose package is not installed" in end.error.message
+    assert "pip install 'wandb'" in end.error.message

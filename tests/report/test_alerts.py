@@ -26,6 +26,10 @@ def series(metric: ExportedMetric, values: str, /, *, process: dict[str, str] = 
     return {"series": f"{metric.series}{{{text}}}", "values": values}
 
 
+def losses(values: str, process: dict[str, str] = FIRST) -> Series:
+    return series(exported.METRIC, values, process=process, metric="loss")
+
+
 def assert_holds(folder: Path, given: list[Series], minutes: int, expr: str, samples: list[dict[str, Any]]) -> None:
     (folder / "rules.yml").write_text(yaml.safe_dump(rules()))
     asked = {"expr": expr, "eval_time": f"{minutes}m", "exp_samples": samples}
@@ -43,10 +47,9 @@ def test_the_rules_are_in_order_and_keep_every_metric(tmp_path: Path) -> None:
     assert f"{len(METRICS) + len(ALERTS)} rules found" in done.stdout
 
 
-LOSS = {"metric": "loss"}
 FIRES = {
-    "no number": ("RaytrainDiverging", [series(exported.ATTEMPT, "1x9"), series(exported.METRIC, "1 0.5 NaN", **LOSS)]),
-    "grows": ("RaytrainDiverging", [series(exported.METRIC, "2 1 0.5 0.8 1.2 1.5 1.9 1.9 1.9 1.9", **LOSS)]),
+    "no number": ("RaytrainDiverging", [series(exported.ATTEMPT, "1x9"), losses("1 0.5 NaN")]),
+    "grows": ("RaytrainDiverging", [losses("2 1 0.5 0.8 1.2 1.5 1.9 1.9 1.9 1.9")]),
     "stands still": ("RaytrainStalled", [series(exported.ADVANCED, "60x30", rank="0")]),
     "restarts": ("RaytrainRestarting", [series(exported.RESTARTS, "0 0 1 1 2 2 2 2 2 2")]),
     "waits": ("RaytrainInputBound", [series(exported.INPUT_WAIT, "0.8x30", rank="1")]),
@@ -55,7 +58,7 @@ FIRES = {
 SILENT = {
     "learns, with noise around a low loss": [
         series(exported.ATTEMPT, "1x30"),
-        series(exported.METRIC, "2 1 0.1 0.01 0.03 0.01 0.04 0.01x20", **LOSS),
+        losses("2 1 0.1 0.01 0.03 0.01 0.04 0.01x20"),
     ],
     "another metric is no number": [
         series(exported.ATTEMPT, "1x30"),
@@ -86,9 +89,9 @@ def test_the_last_epoch_can_be_read_when_the_driver_has_ended_and_is_that_of_the
     """Prometheus itself forgets a series five minutes after its last value."""
     given = [
         series(exported.ATTEMPT, "1x5", process=FIRST),
-        series(exported.METRIC, "9 9 9 9 9", process=FIRST, **LOSS),
+        losses("9 9 9 9 9", FIRST),
         series(exported.ATTEMPT, "_x9 2x5", process=SECOND),
-        series(exported.METRIC, "_x9 5 4 3 2 1", process=SECOND, **LOSS),
+        losses("_x9 5 4 3 2 1", SECOND),
     ]
     name = recorded(exported.METRIC)
     samples = [{"labels": f'{name}{{metric="loss",run="a"}}', "value": 1}]

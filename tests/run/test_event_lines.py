@@ -5,7 +5,7 @@ import pytest
 
 from raytrain.errors import Failure
 from raytrain.run import events
-from raytrain.run.event_lines import event_line
+from raytrain.run.event_lines import event_line, success_line
 from raytrain.run.summary import RunSummary
 
 AT: dict[str, Any] = {"run": "a-1", "attempt": 1, "time": 100.0}
@@ -73,3 +73,12 @@ def test_the_line_of_each_event(event: events.Event, line: str) -> None:
 
 def test_an_epoch_of_an_unknown_number() -> None:
     assert event_line(EPOCH, RunSummary(run="a-1")).startswith("epoch 3 loss=")
+
+
+def test_a_log_that_ends_well_ends_with_the_verdict() -> None:
+    summary = RunSummary(run="a-1")
+    summary.add(replace(EPOCH, best=events.Best(epoch=1, monitor="val_loss", value=0.125)))
+    ended = events.RunFinished(**AT, status="SUCCEEDED", reason="early_stopped")
+    assert success_line(ended, summary) == "SUCCEEDED (early_stopped): 1 epoch, best val_loss=0.1250 in epoch 2"
+    assert success_line(replace(ended, error=Failure(kind="Hung", message="it hung")), summary) == ""
+    assert success_line(EPOCH, summary) == ""

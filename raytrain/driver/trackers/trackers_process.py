@@ -40,15 +40,20 @@ class TrackersProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is None:
+        self.end()
+
+    def end(self) -> None:
+        """No event follows: waits until the trackers are told what there is, or for as long as they may take."""
+        process, self._process = self._process, None
+        if process is None:
             return
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        assert process.stdin is not None
+        process.stdin.close()
         try:
-            code = self._process.wait(self._end_within_s)
+            code = process.wait(self._end_within_s)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            code = self._process.wait()
+            process.kill()
+            code = process.wait()
         if code:
             say(f"warning: the trackers were not told all; later: {told_later(self._paths)}")
 
