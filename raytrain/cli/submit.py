@@ -51,7 +51,7 @@ def command(
     if fast_dev_run:
         from raytrain.cli.display.fast_dev_lines import try_out
 
-        return try_out(given, out, address=address, submitted_at=began, timeout_s=timeout)
+        return try_out(given, out, wait=wait and not detach, address=address, submitted_at=began, timeout_s=timeout)
     from raytrain.cli.follow import follow_submitted
     from raytrain.client.submit import submit
 

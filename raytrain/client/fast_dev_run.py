@@ -95,8 +95,12 @@ def fast_dev_run(
         tell(f"warning: {warning}")
     tell(f"trying one batch of each split as {submitted.run}")
     view = RunView(submitted.record, submitted.begun)
-    for _ in follow(view, deadline=Deadline(submitted.run, timeout_s)):
-        pass
+    try:
+        for _ in follow(view, deadline=Deadline(submitted.run, timeout_s)):
+            pass
+    except (KeyboardInterrupt, RaytrainError):
+        tell(f"{submitted.run} goes on; raytrain delete {submitted.run} removes what it leaves once it has ended")
+        raise
     found = FastDevRun(summary=view.summary)
     try:
         deletion_of(view.record).carry_out(environ)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from raytrain.client.registry import RunRecord, remembered
+from raytrain.client.run_directory import refresh
 from raytrain.client.stored_status import stored_status
 from raytrain.errors import NotFound, Problem, UsageError
 from raytrain.files import write_whole
@@ -59,6 +60,7 @@ def tag_run(record: RunRecord, tag: str) -> tuple[Tag, str]:
     check_tag(tag)
     name = job_of(record)
     _check_in_sight(record)
+    refresh(record)
     if (stored := stored_status(record)) is None or not stored.model:
         got, fix = f"run {record.run}, which has saved no model", f"raytrain status {record.run} tells how it stands"
         raise UsageError(Problem(got=got, expected="a run with a trained model", fix=fix))

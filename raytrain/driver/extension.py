@@ -5,6 +5,7 @@ Runs in: the driver. The other run's directory is only read.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,12 +34,15 @@ def begin_extension(request: JobRequest, paths: RunPaths, recorder: Recorder) ->
     try:
         _fetch(before)
         found = checkpoint.read_newest(before.checkpoints, skipped=_skipped(recorder, before), usable=_is_epochs_end)
+        history = read_events(before.events)
     except OSError as error:
         raise _refused(origin, f"which cannot be read here: {error}") from error
+    finally:
+        if before.uri is not None:
+            shutil.rmtree(before.root.parent, ignore_errors=True)
     if found is None:
         raise _refused(origin, "without a checkpoint of an epoch's end that can be read here")
     path, snapshot = found
-    history = [event for event in read_events(before.events) if isinstance(event, events.EpochEnd | events.FellBack)]
     # A time limit counts what this run trains, and what ended the other one does not end this.
     state = {**snapshot.state, "stopped": None, "elapsed_s": 0.0}
     kept = checkpoint.write(paths.checkpoints, replace(snapshot, state=state), keep=request.spec.checkpoint.keep)

@@ -51,7 +51,7 @@ def load_with_names(paths: RunPaths) -> tuple[keras.Model, dict[str, Any]]:
             return model, names
         except (TypeError, ValueError) as error:
             failed = error
-    why = str(failed).partition("\n")[0]
+    why = str(failed).rpartition("Exception encountered: ")[2].strip().partition("\n")[0]
     raise UserCodeError(
         Problem(
             file=str(paths.model),

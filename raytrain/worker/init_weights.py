@@ -38,6 +38,8 @@ def freeze(model: keras.Model, patterns: Sequence[str]) -> None:
     layers = model._flatten_layers(include_self=False)
     named: dict[str, list[Any]] = {}
     for layer in layers:
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
         named.setdefault(layer.name, []).append(layer)
     for place, pattern in enumerate(patterns):
         found = [layer for name in named if fnmatch.fnmatchcase(name, pattern) for layer in named[name]]
@@ -89,4 +91,5 @@ def _layers(model: keras.Model) -> list[tuple[str, Any]]:
         has_own = layer._trainable_variables or layer._non_trainable_variables
         if has_own and not isinstance(layer, keras.Model):
             found.setdefault(layer.name, layer)
-    return list(found.items())
+    order = {id(variable): place for place, variable in enumerate(model.weights)}
+    return sorted(found.items(), key=lambda item: min(order.get(id(each), 0) for each in item[1].weights))

@@ -110,3 +110,22 @@ def test_a_copy_is_said_where_it_is(finished: RunPaths, tmp_path: Path) -> None:
 
     assert fetched.stdout == f"{tmp_path / 'copy'}\n" and "files" in fetched.stderr
     assert raytrain("status", str(tmp_path / "copy")).exit_code == 0
+
+
+class TestFastDevRun:
+    def test_it_is_told_and_leaves_nothing(self, job: Path, tmp_path: Path) -> None:
+        with stand_in_cluster(Life(events=lives.whole_life(epochs=1))) as cluster:
+            done = raytrain("submit", str(job), "--address", cluster.url, "--fast-dev-run")
+
+        assert done.exit_code == 0, done.stderr
+        assert "fast dev run of tiny: 1,437 rows of train and 180 rows of validation on 2 workers" in done.stdout
+        assert "nothing of it is kept" in done.stderr and list((tmp_path / "storage").iterdir()) == []
+        [request] = cluster.requests
+        assert request.fast_dev_run and request.spec.fit.epochs == 1
+        assert json.loads(raytrain("list", "--json").stdout)["runs"] == []
+
+    def test_nobody_to_remove_what_it_leaves(self, job: Path) -> None:
+        with stand_in_cluster() as cluster:
+            done = raytrain("submit", str(job), "--address", cluster.url, "--fast-dev-run", "-d")
+
+        assert done.exit_code == 2 and "--no-wait" in done.stderr and not cluster.requests

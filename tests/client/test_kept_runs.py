@@ -14,6 +14,7 @@ from raytrain.client.registry import RunRecord, forget, remember, remembered
 from raytrain.client.tags import all_tags, tag_run, tags_of, untag_run
 from raytrain.errors import NotFound, UsageError
 from raytrain.run.events import Event
+from raytrain.run.object_store import ObjectStore
 from raytrain.run.run_paths import RunPaths
 from tests.cli.lives import beginning, whole_life, write_log
 
@@ -183,3 +184,33 @@ def test_what_is_forgotten_stays_so(storage: Path) -> None:
 
 def _living(storage: Path) -> RunRecord:
     return kept(storage, life=beginning())
+
+
+class TestInAnObjectStore:
+    @pytest.fixture
+    def record(self, storage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunRecord:
+        """A run in a store, of which this machine has no copy yet."""
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        kept(storage)
+        uri = f"memory://{tmp_path.name}/runs"
+        for file in sorted(path for path in (storage / RUNS[0]).rglob("*") if path.is_file()):
+            ObjectStore(uri).push(file, file.relative_to(storage).as_posix())
+        shutil.rmtree(storage)
+        record = RunRecord(run=RUNS[0], name="digits", storage=uri)
+        remember(record)
+        return record
+
+    def test_it_is_named_fetched_and_deleted_all_the_same(self, record: RunRecord, tmp_path: Path) -> None:
+        tag_run(record, "production")
+        assert find_run("digits:production") == record
+
+        fetched = fetch(record, output=tmp_path / "copy")
+        assert fetched.model == str(tmp_path / "copy/model.keras") and fetched.files == 4
+
+        with pytest.raises(UsageError, match="tagged digits:production"):
+            deletion_of(record)
+        untag_run(record, "production")
+        found = deletion_of(record)
+        assert (found.directory, found.files) == (f"{record.storage}/{record.run}", 5)
+        found.carry_out()
+        assert ObjectStore(record.storage).names() == [] and remembered() == []

@@ -94,8 +94,9 @@ def test_data_code_that_leaves_the_jobs_folder_takes_no_worker_along(
     monkeypatch.setattr(
         worker_groups, "WorkerGroups", lambda *parts: SimpleNamespace(run=lambda: (Path.cwd(), parts[-1]))
     )
-    spec = SimpleNamespace(scaling=SimpleNamespace(min_workers=None), tracking=[])
-    request = SimpleNamespace(run="a-1", spec=spec)
+    scaling, fit = SimpleNamespace(min_workers=None), SimpleNamespace(overfit_batches=None)
+    spec = SimpleNamespace(scaling=scaling, fit=fit, tracking=[])
+    request = SimpleNamespace(run="a-1", spec=spec, extended_from=None, fast_dev_run=False)
     recorder = SimpleNamespace(phase=lambda name: None, sharded=lambda plans, tier: None, record=lambda *_, **__: None)
     stop = SimpleNamespace(reach=lambda mailbox: None)
     attempt: Any = train_task._attempt

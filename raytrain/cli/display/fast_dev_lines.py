@@ -7,17 +7,24 @@ from raytrain.cli.output import Output
 from raytrain.client.display.failure_lines import failure_lines, failure_object, failure_title
 from raytrain.client.fast_dev_run import fast_dev_run
 from raytrain.client.read_job import CheckedJob
-from raytrain.errors import ExitCode
+from raytrain.errors import ExitCode, Problem, UsageError
 
 
 def try_out(
-    job: CheckedJob, out: Output, *, address: str | None, submitted_at: float, timeout_s: float | None
+    job: CheckedJob, out: Output, *, wait: bool, address: str | None, submitted_at: float, timeout_s: float | None
 ) -> ExitCode:
     """Tries the job; prints one object with `--json`, else some lines.
 
     Raises:
+        UsageError: nobody waits for it.
         RaytrainError: as `raytrain.client.fast_dev_run.fast_dev_run`.
     """
+    if not wait:
+        got, expected = (
+            "--fast-dev-run and --no-wait",
+            "one of them: what the trial leaves is removed when it has ended",
+        )
+        raise UsageError(Problem(got=got, expected=expected))
     tried = fast_dev_run(job, address=address, submitted_at=submitted_at, timeout_s=timeout_s, progress=out.say)
     summary = tried.summary
     if out.json:

@@ -50,6 +50,11 @@ class CardSources:
     keras_version: str
     shown: str
 
+    @property
+    def run(self) -> str:
+        """Its id, whatever a copy of its directory is called."""
+        return self.request.run if self.request else self.summary.run
+
     @classmethod
     def of(cls, paths: RunPaths, spec: JobSpec, shown: str) -> CardSources:
         events = read_events(paths.events)
@@ -74,7 +79,7 @@ def model_card(exported: Exported, sources: CardSources, pipeline: Pipeline | No
         "",
         f"# {name}",
         "",
-        f"The model of run `{summary.run}`, in the format {exported.format}.",
+        f"The model of run `{sources.run}`, in the format {exported.format}.",
         "",
         *_section("Use", _use(exported)),
         *_section("Data", _data(sources, pipeline)),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from raytrain.export_protocol import CARD, FORMATS, Format
 from raytrain.model.export import artifacts
 from raytrain.model.export.proven import difference
 from raytrain.run.run_paths import RunPaths
+from raytrain.user_code import load_reference
 from tests.model.export.trained_runs import exported_as, trained_run
 
 pytestmark = [  # of Keras, its converters and TensorFlow's interpreter, in the process that a user has for them
@@ -166,6 +169,45 @@ def test_several_inputs_and_outputs_keep_their_names(tmp_path: Path) -> None:
 
     assert exported.outputs == ("class", "size")
     assert [each.column for each in exported.inputs] == ["age", "pixels"]
+
+
+OWN = """
+import keras
+class Halve(keras.layers.Layer):
+    def call(self, x):
+        return x * 0.5
+def build_model():
+    return keras.Sequential([keras.Input((2,)), Halve(), keras.layers.Dense(2)])
+"""
+
+
+@pytest.mark.parametrize("format", ["keras", "tf_saved_model", "onnx"])
+def test_classes_of_the_jobs_own_are_found_with_the_run(format: Format, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(OWN)
+    model = load_reference("model.py:build_model", tmp_path)()
+    paths = trained_run(tmp_path, NUMBERS, model, features="pixels", steps=[NUMERIC[5]])
+    with zipfile.ZipFile(paths.package, "w") as package:
+        package.write(tmp_path / "model.py", "model.py")
+    forget_model(tmp_path)
+
+    assert exported_as(paths, format).largest_difference < 1e-5
+
+
+def test_a_class_that_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(OWN)
+    model = load_reference("model.py:build_model", tmp_path)()
+    paths = trained_run(tmp_path, NUMBERS, model, features="pixels")
+    forget_model(tmp_path)
+
+    with pytest.raises(UserCodeError, match=r"a model that Keras cannot load: .*Halve"):
+        exported_as(paths, "keras")
+
+
+def forget_model(folder: Path) -> None:
+    """As in another process, which has not imported it, on a machine that has not its file."""
+    del sys.modules["model"]
+    sys.path.remove(str(folder))
+    (folder / "model.py").unlink()
 
 
 def test_rows_out_of_sight(tmp_path: Path) -> None:
