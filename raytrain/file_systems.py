@@ -58,6 +58,11 @@ def uri_of(path: str, uri: str) -> str:
     return f"{root}/{path.removeprefix(_open(root, query)[1]).lstrip('/')}{query}"
 
 
+def path_in(name: str) -> tuple[str, str]:
+    """A path or URI without its options, and those: `s3://bucket/key` and `?region=x`."""
+    return (_QUERY.sub("", name), "".join(_QUERY.findall(name))) if is_uri(name) else (name, "")
+
+
 def share_filesystem(one: str, other: str) -> bool:
     """Whether what opens one URI's files opens the other's: by the same host and credentials, whatever the bucket."""
     (root, _, query), (other_root, _, other_query) = _split(one), _split(other)

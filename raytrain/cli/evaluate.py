@@ -27,7 +27,7 @@ def command(
     output: options.OutputFormat = Format.TEXT,
     quiet: options.Quiet = False,
 ) -> None:
-    """Hold a run's model against rows: those of its test split, or of any source.
+    """Hold a run's model against its test rows, or others.
 
     Every row counts once, however many workers share them, and the metrics are those of Keras' own evaluate. Beside
     them stand confusion matrix, ROC and calibration of classes, or residuals of numbers, as JSON and pictures in the

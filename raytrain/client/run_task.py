@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 
 _LOOK_AGAIN_S = 0.5
+_ENDS_WITHIN_S = 120.0
 # What a refusal on the cluster is here, with its exit code.
 _REFUSALS = {error.__name__: error for error in (UsageError, SpecError, NotFound)}
 
@@ -154,9 +155,7 @@ def wait_for_task(
             said = _tell_new(api, request.submission_id, said, tell)
             time.sleep(_LOOK_AGAIN_S)
     except KeyboardInterrupt:
-        api.stop(request.submission_id)
-        again = "; the same command goes on with it" if isinstance(request, PredictRequest) else ""
-        tell(f"stopped {request.submission_id}{again}")
+        _stop(request, api, tell)
         raise
     _tell_new(api, request.submission_id, said, tell)
     result = _result(run, request, api)
@@ -168,6 +167,17 @@ def wait_for_task(
     if isinstance(result, Failure):
         raise raised(result)
     return result
+
+
+def _stop(request: EvaluateRequest | PredictRequest, api: JobsApi, tell: Progress) -> None:
+    """Stops the task, and waits until its job has ended: the same command would be refused before."""
+    tell(f"stopping {request.submission_id}")
+    api.stop(request.submission_id)
+    deadline = time.monotonic() + _ENDS_WITHIN_S
+    while not api.job(request.submission_id).status.is_terminal and time.monotonic() < deadline:
+        time.sleep(_LOOK_AGAIN_S)
+    if isinstance(request, PredictRequest):
+        tell("the same command goes on with it")
 
 
 def raised(failure: Failure) -> RaytrainError:

@@ -19,7 +19,7 @@ from pyarrow import fs
 
 from raytrain.data.part_files import SUFFIXES, join_parts, write_part
 from raytrain.errors import Problem, UsageError
-from raytrain.file_systems import open_filesystem
+from raytrain.file_systems import open_filesystem, path_in
 
 SUCCESS = "_SUCCESS"
 _PLAN, _STATE, _ERRORS = "plan.json", "_state", "_errors.jsonl"
@@ -57,8 +57,9 @@ class PredictionFolder:
         Raises:
             UsageError: the name says one kind and `kind` another.
         """
-        named = next((known for known, suffix in SUFFIXES.items() if output.lower().endswith(suffix)), None)
-        named = "json" if output.lower().endswith((".json", ".ndjson")) else named
+        name = path_in(output)[0].lower()
+        named = next((known for known, suffix in SUFFIXES.items() if name.endswith(suffix)), None)
+        named = "json" if name.endswith((".json", ".ndjson")) else named
         if named and kind and named != kind:
             raise UsageError(Problem(field="--format", got=f"{kind} for {output}", expected=named))
         return cls(output=output, kind=named or kind or "parquet", is_file=named is not None)
@@ -66,7 +67,8 @@ class PredictionFolder:
     @property
     def errors(self) -> str:
         """The file that names the rows that were set aside."""
-        return f"{self.output}.errors.jsonl" if self.is_file else posixpath.join(self.output, _ERRORS)
+        path, query = path_in(self.output)
+        return f"{path}.errors.jsonl{query}" if self.is_file else f"{path.rstrip('/')}/{_ERRORS}{query}"
 
     def open(self, plan: Mapping[str, Any], *, overwrite: bool) -> Mapping[str, Any]:
         """Makes the hidden folder, or finds the one of the same prediction that was cut off.

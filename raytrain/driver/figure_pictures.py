@@ -69,7 +69,8 @@ def _roc(axes: Any, figures: Mapping[str, Any]) -> None:
     axes.set_xlabel("false positive rate")
     axes.set_ylabel("true positive rate")
     axes.set_title("ROC")
-    axes.legend(fontsize=7)
+    if any(curve["auc"] is not None for curve in curves):
+        axes.legend(fontsize=7)
 
 
 def _calibration(axes: Any, figures: Mapping[str, Any]) -> None:

@@ -116,12 +116,15 @@ class Evaluator:
             rows: of each block, the places of those that count.
             keep: whether their answers are wanted.
         """
+        from raytrain.model.fixed_batches import check_shapes
+
         self._take_up(stream)
         parts = [
             map_arrays(lambda array, places=places: array[places], from_block(block, self._settings.example))
             for block, places in zip(blocks, rows, strict=True)
         ]
         arrays = parts[0] if len(parts) == 1 else _joined(parts)
+        check_shapes(self._model, arrays[0])
         answers = [self._on_batch(batch) for batch in self._batches(arrays)]
         self._states[stream] = self._read()
         return self._answered(answers, arrays) if keep else None

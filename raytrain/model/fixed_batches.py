@@ -42,7 +42,7 @@ class FixedBatches:
         Raises:
             UserCodeError: the rows have another shape than the model's inputs.
         """
-        self._check_shapes(features)
+        check_shapes(self._model, features)
         rows = row_count(features)
         found: list[list[Array]] = []
         for start in range(0, rows, self.size):
@@ -55,21 +55,26 @@ class FixedBatches:
         missing = self.size - len(array)
         return array if not missing else np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
 
-    def _check_shapes(self, features: Any) -> None:
-        for name, array, shape in _pairs(self._model, features):
-            own = array.shape[1:]
-            fits = len(own) != len(shape) or all(want in (None, got) for got, want in zip(own, shape, strict=True))
-            if not fits:
-                words = " x ".join("any" if size is None else str(size) for size in shape)
-                got = " x ".join(map(str, own))
-                raise UserCodeError(
-                    Problem(
-                        field="data.features",
-                        got=f"rows of {got} numbers for {name}",
-                        expected=f"{words}, as the model was trained on",
-                        fix="give rows of the trained size; data.columns: {COLUMN: {size: …}} of the job scales images",
-                    )
-                )
+
+def check_shapes(model: keras.Model, features: Any) -> None:
+    """Refuses rows of another shape than the model's inputs, as far as those are known.
+
+    Raises:
+        UserCodeError: such as images of another size.
+    """
+    for name, array, shape in _pairs(model, features):
+        own = array.shape[1:]
+        if len(own) != len(shape) or all(want in (None, got) for got, want in zip(own, shape, strict=True)):
+            continue
+        words = " x ".join("any" if size is None else str(size) for size in shape)
+        raise UserCodeError(
+            Problem(
+                field="data.features",
+                got=f"rows of {' x '.join(map(str, own))} numbers for {name}",
+                expected=f"{words}, as the model was trained on",
+                fix="give rows of the trained size; {images: {path: …, size: [HEIGHT, WIDTH]}} scales images",
+            )
+        )
 
 
 def _pairs(model: keras.Model, features: Any) -> list[tuple[str, Array, tuple[int | None, ...]]]:

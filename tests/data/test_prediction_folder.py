@@ -9,9 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import fs
 
 from raytrain.data.prediction_folder import PartState, PredictionFolder
 from raytrain.errors import UsageError
+from raytrain.file_systems import open_filesystem
+from tests.s3 import KEYS, s3_server
 
 PLAN: dict[str, Any] = {"same": {"run": "a", "input": ["x.csv 10 1"]}, "rows": 100}
 
@@ -109,6 +112,44 @@ def test_what_no_prediction_has_written_is_never_removed(tmp_path: Path) -> None
             folder_of(tmp_path / "out").open(other | {"same": {"run": overwrite}}, overwrite=overwrite)
 
     assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ["out", "out.csv"])
+def test_in_an_object_store_the_marker_comes_last(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut off while its parts are moved, it goes on."""
+    for key, value in KEYS.items():
+        monkeypatch.setenv(key, value)
+    with s3_server() as server:
+        folder = PredictionFolder.of(server.uri("answers", name), "csv")
+        assert (folder.kind, folder.is_file) == ("csv", "." in name)
+        folder.open(PLAN, overwrite=False)
+        write(folder, "00000-00000", [0, 1])
+        write(folder, "00000-00001", [2], [{"file": "x.csv", "row": 3, "error": "bad"}])
+        system, path = open_filesystem(server.uri("answers"))
+        if name == "out":
+            system.create_dir(f"{path}/out")
+            system.move(f"{path}/.out.unfinished/part-00000-00000.csv", f"{path}/out/part-00000-00000.csv")
+        assert folder.open(PLAN, overwrite=False)["rows"] == 100
+        assert sorted(folder.done()) == ["00000-00000", "00000-00001"]
+
+        folder.finish(folder.done(), {"rows": 3}, overwrite=False)
+
+        listed = system.get_file_info(fs.FileSelector(path, recursive=True))
+        found = sorted(info.path.removeprefix(f"{path}/") for info in listed if info.is_file)
+        with system.open_input_stream(open_filesystem(folder.errors)[1]) as errors:
+            assert json.loads(errors.read())["row"] == 3
+        if name == "out":
+            assert sorted(found) == [
+                "out/_SUCCESS",
+                "out/_errors.jsonl",
+                "out/part-00000-00000.csv",
+                "out/part-00000-00001.csv",
+            ]
+        else:
+            assert found == ["out.csv", "out.csv.errors.jsonl"]
+        with pytest.raises(UsageError, match="which is there"):
+            folder.open(PLAN, overwrite=False)
 
 
 def test_what_somebody_put_there_meanwhile_is_never_removed(tmp_path: Path) -> None:

@@ -77,8 +77,6 @@ def test_the_test_rows_and_another_source_have_the_metrics_of_plain_keras(made: 
             assert part["metrics"] == pytest.approx(own, abs=1e-6)
     with pytest.raises(UsageError, match="--by: got column `gardn`"):
         evaluate(request(made, by="gardn"), made.open("evaluate"))
-    with pytest.raises(UsageError, match="a column of few values"):
-        evaluate(request(made, data=source, by="id", workers=1), made.open("evaluate"))
 
 
 @pytest.mark.thorough
@@ -102,3 +100,8 @@ def test_weighted_numbers_have_residuals(tmp_path: Path) -> None:
     assert residuals["r2"] == pytest.approx(sk.r2_score(labels, told, sample_weight=weights), abs=1e-5)
     squared = sk.mean_squared_error(labels, told, sample_weight=weights)
     assert residuals["root_mean_squared_error"] == pytest.approx(math.sqrt(squared), rel=1e-5)
+    rows = flower_rows(1001)
+    rows.to_parquet(tmp_path / "many.parquet")
+    many = request(made, data={"parquet": str(tmp_path / "many.parquet")}, by="id", workers=1)
+    with pytest.raises(UsageError, match="a column of few values"):
+        evaluate(many, made.open("evaluate"))

@@ -19,6 +19,8 @@ from raytrain.model.part_predictor import PartPredictor, PartSettings
 from raytrain.spec.task_requests import PredictRequest
 from tests.flowers import Made, flower_rows, make_run
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras, saving
+
 REQUEST = PredictRequest.model_validate(
     {"run": "a", "moment": "now", "storage": "/runs", "input": {"csv": "/in.csv"}, "output": "/full/out"}
 )
