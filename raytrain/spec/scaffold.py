@@ -72,6 +72,8 @@ environment:
   pip: []                              # packages that your own code imports, such as [nltk==3.9]
   env_vars: {}                         # text for your own code; no secrets
   exclude: []                          # files left out of the upload, as in .gitignore
+
+# tracking: [tensorboard]              # also {mlflow: {uri: …}} and {wandb: {mode: offline}}
 """
 
 _MODEL = '''\
