@@ -6,7 +6,7 @@ Runs in: the driver.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from time import monotonic, time
+from time import monotonic, thread_time, time
 
 from raytrain.files import write_whole
 from raytrain.report.history import History
@@ -25,12 +25,18 @@ class PageFile:
 
     Args:
         earlier: the events of the attempts before.
+        spent: seconds of the processor that this thread has had, which is what a page costs the run.
     """
 
     def __init__(
-        self, paths: RunPaths, *, earlier: Iterable[Event] = (), clock: Callable[[], float] = monotonic
+        self,
+        paths: RunPaths,
+        *,
+        earlier: Iterable[Event] = (),
+        clock: Callable[[], float] = monotonic,
+        spent: Callable[[], float] = thread_time,
     ) -> None:
-        self._paths, self._clock = paths, clock
+        self._paths, self._clock, self._spent = paths, clock, spent
         self._history = History()
         self._next_s = clock()
         before = RunSummary(run=paths.run)
@@ -48,10 +54,9 @@ class PageFile:
         """The last event is the run's end, with which the page was written."""
 
     def _write(self, summary: RunSummary) -> None:
-        began = self._clock()
         from raytrain.report.run_page import run_page  # Jinja takes a moment, which the start has not
 
+        began_s = self._spent()
         page = run_page(summary, self._history, JobFiles.of(self._paths), now=time())
         write_whole(self._paths.report, page)
-        ended = self._clock()
-        self._next_s = ended + max(_EVERY_S, _REST * (ended - began))
+        self._next_s = self._clock() + max(_EVERY_S, _REST * (self._spent() - began_s))

@@ -28,7 +28,7 @@ def paths(tmp_path: Path) -> RunPaths:
 
 def test_a_page_while_the_run_lives_and_one_at_its_end(paths: RunPaths) -> None:
     clock, summary = Clock(), RunSummary(run=lives.RUN)
-    sink = PageFile(paths, clock=clock)
+    sink = PageFile(paths, clock=clock, spent=lambda: 0.0)
     written = []
     for event in lives.whole_life(epochs=4):
         summary.add(event)
@@ -51,13 +51,13 @@ def test_a_page_that_takes_long_is_written_seldom(paths: RunPaths) -> None:
             return self.now
 
     clock, summary, written = Slow(), RunSummary(run=lives.RUN), 0
-    sink = PageFile(paths, clock=clock)
+    sink = PageFile(paths, clock=clock, spent=Slow())
     for event in [*lives.beginning(epochs=200), *(lives.epoch(number) for number in range(200))]:
         summary.add(event)
         paths.report.unlink(missing_ok=True)
         sink.take(event, summary.copy())
         written += paths.report.exists()
-    assert written == 2, "200 times as long as it took apart"
+    assert written == 2, "a hundred times as long as it took apart"
 
 
 def test_a_later_attempt_tells_of_the_earlier_ones(paths: RunPaths) -> None:
