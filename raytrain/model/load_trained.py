@@ -6,6 +6,7 @@ Runs in: the process that asks for it.
 from __future__ import annotations
 
 import inspect
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -42,7 +43,8 @@ def load_model(paths: RunPaths) -> keras.Model:
             return model
         except (TypeError, ValueError) as error:
             failed = error
-    why = str(failed).partition("\n")[0]
+    named = re.search(r"Could not locate [^.\n]*", str(failed))  # which Keras says last, of the class that is gone
+    why = named[0] if named else str(failed).partition("\n")[0]
     raise UserCodeError(
         Problem(
             file=str(paths.model),
