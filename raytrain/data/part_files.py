@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.types as types
 from pyarrow import csv, parquet
 
 from raytrain.run.task_result import finite
@@ -24,7 +25,7 @@ def write_part(filesystem: Any, path: str, table: pa.Table, kind: str) -> None:
     aside = f"{path}.tmp"
     with filesystem.open_output_stream(aside) as sink:
         if kind == "parquet":
-            parquet.write_table(table, sink)
+            parquet.write_table(table, sink, use_dictionary=_with_dictionary(table.schema))
         elif kind == "csv":
             csv.write_csv(table, sink)
         else:
@@ -52,11 +53,19 @@ def _join_parquet(filesystem: Any, paths: Sequence[str], target: str) -> None:
     schema = pa.unify_schemas(
         [parquet.read_schema(path, filesystem=filesystem) for path in paths], promote_options="permissive"
     )
-    with filesystem.open_output_stream(target) as sink, parquet.ParquetWriter(sink, schema) as writer:
+    with (
+        filesystem.open_output_stream(target) as sink,
+        parquet.ParquetWriter(sink, schema, use_dictionary=_with_dictionary(schema)) as writer,
+    ):
         for path in paths:
             with filesystem.open_input_file(path) as source:
                 for batch in parquet.ParquetFile(source).iter_batches():
                     writer.write_table(pa.Table.from_batches([batch]).cast(schema))
+
+
+def _with_dictionary(schema: pa.Schema) -> list[str]:
+    """The columns whose values repeat: to look for repeats among probabilities takes most of a part's writing."""
+    return [field.name for field in schema if not (types.is_floating(field.type) or types.is_nested(field.type))]
 
 
 def _skip_line(source: Any) -> None:

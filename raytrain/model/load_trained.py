@@ -6,6 +6,7 @@ Runs in: the process that asks for it.
 from __future__ import annotations
 
 import inspect
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -51,7 +52,8 @@ def load_with_names(paths: RunPaths) -> tuple[keras.Model, dict[str, Any]]:
             return model, names
         except (TypeError, ValueError) as error:
             failed = error
-    why = str(failed).rpartition("Exception encountered: ")[2].strip().partition("\n")[0]
+    named = re.search(r"Could not locate [^.\n]*", str(failed))  # which Keras says last, of the class that is gone
+    why = named[0] if named else str(failed).rpartition("Exception encountered: ")[2].strip().partition("\n")[0]
     raise UserCodeError(
         Problem(
             file=str(paths.model),
