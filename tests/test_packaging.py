@@ -68,7 +68,7 @@ def test_every_third_party_import_is_declared() -> None:
     extras = PROJECT["optional-dependencies"]
     sources = [
         Requirement(text).name
-        for kind in ("delta", "iceberg", "lance", "huggingface", "mlflow", "wandb")
+        for kind in ("delta", "iceberg", "lance", "huggingface", "mlflow", "wandb", "onnx")
         for text in extras[kind]
     ]
     declared = {name.lower() for name in (*NEEDED, *sources)}
