@@ -34,11 +34,22 @@ def kept_progress(paths: RunPaths, progress: RankProgress, *, attempt: int, step
 
 
 def _tell(paths: RunPaths, progress: RankProgress, attempt: int, steps: int) -> None:
-    training = [(state.epoch, state.step) for state in progress.states() if state.phase == "train"]
+    states = progress.states()
+    training = [(state.epoch, state.step) for state in states if state.phase == "train"]
     if not training:
         return
     epoch, step = min(training)
+    busy = [state.gpu_utilization for state in states if state.gpu_utilization is not None]
+    gpu_memory = [state.gpu_memory_bytes for state in states if state.gpu_memory_bytes is not None]
     with contextlib.suppress(OSError):  # the next comes in a moment
         StepProgress(
-            attempt=attempt, time=time(), epoch=epoch, step=step, steps=steps, steps_per_s=progress.steps_per_s
+            attempt=attempt,
+            time=time(),
+            epoch=epoch,
+            step=step,
+            steps=steps,
+            steps_per_s=progress.steps_per_s,
+            memory_bytes=max(state.memory_bytes for state in states),
+            gpu_utilization=min(busy, default=None),
+            gpu_memory_bytes=max(gpu_memory, default=None),
         ).write(paths.progress)

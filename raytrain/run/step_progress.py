@@ -20,6 +20,9 @@ class StepProgress:
         epoch: counted from 0.
         step, steps: done, and of how many.
         steps_per_s: the fastest that a rank was seen to go; 0 before that is known.
+        memory_bytes: of the rank that has the most; 0 before that is known.
+        gpu_utilization: of the least busy GPU, 0 to 1; None without one.
+        gpu_memory_bytes: of the fullest.
     """
 
     attempt: int
@@ -28,6 +31,9 @@ class StepProgress:
     step: int
     steps: int
     steps_per_s: float = 0.0
+    memory_bytes: int = 0
+    gpu_utilization: float | None = None
+    gpu_memory_bytes: int | None = None
 
     @property
     def share(self) -> float:

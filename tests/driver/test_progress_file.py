@@ -15,7 +15,18 @@ from tests.cli.test_run_verbs import until
 
 
 def beat(rank: int, step: int, phase: str = "train") -> protocol.Heartbeat:
-    return protocol.Heartbeat(rank=rank, time=float(step), phase=phase, epoch=1, step=step, stalled_s=0.0, step_s=0.5)
+    return protocol.Heartbeat(
+        rank=rank,
+        time=float(step),
+        phase=phase,
+        epoch=1,
+        step=step,
+        stalled_s=0.0,
+        step_s=0.5,
+        memory_bytes=rank + 7,
+        gpu_utilization=0.5 + rank / 4,
+        gpu_memory_bytes=rank + 1,
+    )
 
 
 def test_it_follows_the_rank_that_is_furthest_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,6 +44,7 @@ def test_it_follows_the_rank_that_is_furthest_behind(tmp_path: Path, monkeypatch
     assert told is not None
     assert (told.attempt, told.epoch, told.steps) == (3, 1, 40)
     assert told.steps_per_s >= 2.0
+    assert (told.memory_bytes, told.gpu_utilization, told.gpu_memory_bytes) == (8, 0.5, 2)
 
 
 def test_none_in_an_object_store(tmp_path: Path) -> None:

@@ -11,13 +11,18 @@ _RECENT = 5
 
 
 def pace(summary: RunSummary) -> str:
-    """`3,500 rows/s, 2% waiting for rows (rank 1), skew 1%`, of the newest epoch; what was not measured is left out."""
+    """`3,500 rows/s, 2% waiting for rows (rank 1), skew 1%, 812.4 MiB a worker`; what was not measured is left out."""
     row = summary.newest_row()
     parts = [f"{formatting.count(row.rows_per_s)} rows/s"]
     if row.wait_share is not None:
         parts.append(f"{row.wait_share:.0%} waiting for rows (rank {row.wait_rank})")
     if row.skew is not None:
         parts.append(f"skew {row.skew:.0%}")
+    now = summary.progress
+    if now is not None and now.memory_bytes:
+        parts.append(f"{formatting.size(now.memory_bytes)} a worker")
+    if now is not None and now.gpu_utilization is not None:
+        parts.append(f"GPU {now.gpu_utilization:.0%} busy, {formatting.size(now.gpu_memory_bytes or 0)}")
     return ", ".join(parts)
 
 

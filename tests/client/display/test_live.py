@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.console import Console
 from raytrain.client.display.live import LiveDisplay, picture
 from raytrain.client.watch import Idle
 from raytrain.run import events
+from raytrain.run.step_progress import StepProgress
 from raytrain.run.summary import RunSummary, summarize
 from tests.cli.lives import RUN, beginning, epoch, whole_life
 
@@ -54,8 +56,16 @@ def test_shows_curves_pace_and_a_likely_cause() -> None:
 
     assert "loss         █▃▂▁▁ 0.5000 to 0.1000" in text
     assert "3,500 rows/s, skew 2%" in text
+    assert "a worker" not in text
     assert "49% of epoch 6" in text
     assert "likely: val_loss is rising since epoch 1" in text
+
+
+def test_shows_memory_and_gpus_where_they_are_told_of() -> None:
+    summary = summarize(RUN, [*beginning(epochs=10), epoch(0)])
+    where = StepProgress(attempt=1, time=0.0, epoch=1, step=1, steps=4)
+    summary.progress = replace(where, memory_bytes=3 << 28, gpu_utilization=0.91, gpu_memory_bytes=5 << 30)
+    assert "skew 2%, 768.0 MiB a worker, GPU 91% busy, 5.0 GiB" in drawn(summary, since_epoch_s=0.2)
 
 
 @pytest.mark.parametrize("width", [40, 60, 80])
