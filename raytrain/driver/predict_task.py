@@ -5,6 +5,7 @@ Runs in: the driver.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 from time import monotonic
@@ -89,33 +90,40 @@ def _digest(path: Path) -> str:
 
 def _run(source: PredictionSource, rows: int, settings: PartSettings, workers: TaskWorkers, done: set[str]) -> int:
     """Predicts the parts that are not done; the rows of a batch, 0 where there was nothing to do."""
-    context = ray.data.DataContext.get_current()
+    with ray.data.DataContext.current(_context()):
+        written = chunk_dataset(source.units, rows, done).map_batches(
+            PartPredictor,
+            fn_constructor_args=(settings,),
+            batch_size=1,
+            batch_format="pyarrow",
+            zero_copy_batch=True,
+            compute=ActorPoolStrategy(size=workers.workers),
+            num_cpus=workers.cpus,
+            num_gpus=workers.gpus or None,
+        )
+    parts, answered, batch_size, said = 0, 0, 0, monotonic()
+    try:
+        with contextlib.closing(iter(written.iter_batches(batch_size=None, batch_format="pyarrow"))) as tables:
+            for table in tables:
+                parts, answered = parts + table.num_rows, answered + sum(table.column("rows").to_pylist())
+                batch_size = max([batch_size, *table.column("batch_size").to_pylist()])
+                if monotonic() - said > _SAY_EVERY_S:
+                    said = monotonic()
+                    say(f"{PROGRESS}{formatting.count(answered)} rows in {formatting.plural(parts, 'part')}")
+    except Exception as error:
+        raise source.source.explain(error) from error
+    return batch_size
+
+
+def _context() -> ray.data.DataContext:
+    """Ray Data's settings for this dataset alone; other reads of the process keep theirs."""
+    context = ray.data.DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = False  # a part's name has its place
     context.wait_for_min_actors_s = _ACTORS_WITHIN_S
     context.raise_original_map_exception = True  # else Ray's own takes its place, which says nothing of the row
     context.target_max_block_size = 1  # a block for each chunk, so that every actor gets its share
-    written = chunk_dataset(source.units, rows, done).map_batches(
-        PartPredictor,
-        fn_constructor_args=(settings,),
-        batch_size=1,
-        batch_format="pyarrow",
-        zero_copy_batch=True,
-        compute=ActorPoolStrategy(size=workers.workers),
-        num_cpus=workers.cpus,
-        num_gpus=workers.gpus or None,
-    )
-    parts, answered, batch_size, said = 0, 0, 0, monotonic()
-    try:
-        for table in written.iter_batches(batch_size=None, batch_format="pyarrow"):
-            parts, answered = parts + table.num_rows, answered + sum(table.column("rows").to_pylist())
-            batch_size = max([batch_size, *table.column("batch_size").to_pylist()])
-            if monotonic() - said > _SAY_EVERY_S:
-                said = monotonic()
-                say(f"{PROGRESS}{formatting.count(answered)} rows in {formatting.plural(parts, 'part')}")
-    except Exception as error:
-        raise source.source.explain(error) from error
-    return batch_size
+    return context
 
 
 def _finish(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,10 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return make_run(tmp_path_factory.mktemp("finished"))
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    """The run; afterwards the actors of predictions that failed are let go, which their errors' frames hold."""
+    yield make_run(tmp_path_factory.mktemp("finished"))
+    gc.collect()
 
 
 def request(made: Made, source: dict[str, Any], output: Path, **fields: Any) -> PredictRequest:
