@@ -110,8 +110,7 @@ class AnswerProven(Event):
     """First steps of the workers came to what one process came to, on the same rows.
 
     `largest`: the largest difference, relative to the quantity's own size; `set_aside`: what was made equal for it;
-    `over_all_rows`: what every worker computes from all workers' rows, since they gave another answer without;
-    `holds_for`: the versions, and a digest of what else decides a step, that it need not be proven for again.
+    `over_all_rows`: what is computed from all workers' rows; `holds_for`: versions, and a digest of the code and spec.
     """
 
     type: ClassVar[str] = "answer_proven"
@@ -157,8 +156,7 @@ class EpochEnd(Event):
     def measured(cls, *, rank_seconds: list[float], rank_rows: Sequence[int], **fields: Any) -> EpochEnd:
         """Of what was measured: each rank's seconds, and the rows that it trained on in them."""
         speeds = [rows / took_s for rows, took_s in zip(rank_rows, rank_seconds, strict=True)]
-        seconds = max(rank_seconds)
-        rows_per_s = sum(rank_rows) / seconds
+        seconds, rows_per_s = max(rank_seconds), sum(rank_rows) / max(rank_seconds)
         return cls(seconds=seconds, rows_per_s=rows_per_s, rank_seconds=rank_seconds, rank_rows_per_s=speeds, **fields)
 
 
