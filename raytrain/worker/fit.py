@@ -43,7 +43,6 @@ from raytrain.worker.load_base import defined_in
 from raytrain.worker.open_feeds import make_feeds, set_steps_per_execution
 from raytrain.worker.own_steps import make_ready, refuse_without_train_function, use_own_steps
 from raytrain.worker.process_setup import own_address, release_port
-from raytrain.worker.proof.holds_for import holds_for
 from raytrain.worker.proof.verdict import prove_if_needed
 from raytrain.worker.reporting_hook import Channel, scalars
 from raytrain.worker.step_sync import TrainingLeft
@@ -144,7 +143,7 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
                 strategy,
                 feeds,
                 lambda event: _tell(channel, event) if rank == 0 else None,
-                holds_for=holds_for(spec, job.folder),
+                folder=job.folder,
                 proven=job.proven,
             )
             if snapshot is not None and rank == 0:
