@@ -150,7 +150,7 @@ def _arrays_of_ray(data: Any, y: Any, sample_weight: Any, model: keras.Model) ->
     from raytrain.model.live.ray_columns import columns_of, is_ray_dataset
 
     dataset = data
-    if isinstance(data, tuple | list):
+    if isinstance(data, tuple | list) and len(data) <= 3:
         dataset, y, sample_weight = (*data, None, None, None)[:3]
     return columns_of(dataset, y, sample_weight, model, "validation_data") if is_ray_dataset(dataset) else data
 

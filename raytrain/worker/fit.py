@@ -43,7 +43,6 @@ from raytrain.worker.load_base import defined_in
 from raytrain.worker.open_feeds import make_feeds, set_steps_per_execution
 from raytrain.worker.own_steps import make_ready, refuse_without_train_function, use_own_steps
 from raytrain.worker.process_setup import own_address, release_port
-from raytrain.worker.proof.holds_for import holds_for
 from raytrain.worker.proof.verdict import prove_if_needed
 from raytrain.worker.reporting_hook import Channel, scalars
 from raytrain.worker.step_sync import TrainingLeft
@@ -140,9 +139,7 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
             _build(model, strategy, feeds["train"])
             tell_of_plain()
             _announce_model(model, job, channel)
-            prove_if_needed(
-                model, spec, strategy, feeds, tell, holds_for=holds_for(spec, job.folder), proven=job.proven
-            )
+            prove_if_needed(model, spec, strategy, feeds, tell, folder=job.folder, proven=job.proven)
             if snapshot is not None and rank == 0:
                 go_on_after(declared, snapshot.epoch)
             if snapshot is not None:

@@ -112,7 +112,11 @@ def copy_code(folder: Path, target: Path) -> None:
 
 def code_files(folder: Path) -> list[Path]:
     """The user's own Python files."""
-    return [file for file in folder.rglob("*.py") if not file.relative_to(folder).parts[0].startswith(PREFIX)]
+    return [
+        file
+        for file in folder.rglob("*.py")
+        if file.is_file() and not file.relative_to(folder).parts[0].startswith(PREFIX)
+    ]
 
 
 def _make(model: keras.Model, folder: Path, paths: RunPaths, notice: Callable[[str], None]) -> Path:

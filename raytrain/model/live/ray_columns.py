@@ -18,7 +18,7 @@ _BATCH_ROWS = 65_536
 
 
 def is_ray_dataset(value: Any) -> bool:
-    return type(value).__module__.startswith("ray.data") and hasattr(value, "iter_batches")
+    return type(value).__module__.startswith("ray.data") and hasattr(value, "select_columns")
 
 
 def columns_of(
@@ -35,14 +35,18 @@ def columns_of(
         argument: what the user calls the dataset, for the error message.
 
     Raises:
-        UsageError: no such column, or columns that are no input of the model.
+        UsageError: no rows, no such column, or columns that are no input of the model.
     """
-    names: list[str] = list(dataset.schema().names)
+    schema = dataset.schema()
+    names: list[str] = list(schema.names) if schema is not None else []
+    if not names:
+        raise _empty(argument)
     named = {name for part in (y, sample_weight) if part is not None for name in _names(part, names, argument)}
     inputs = [tensor.name for tensor in getattr(model, "inputs", None) or ()]
     left = [name for name in names if name not in named]
     by_name = bool(inputs) and set(inputs) <= set(left)
-    columns = _read(dataset, [name for name in names if name in named or name in (inputs if by_name else left)])
+    read = [name for name in names if name in named or name in (inputs if by_name else left)]
+    columns = _read(dataset, read, argument)
     if by_name:
         x: Any = {name: columns[name] for name in inputs}
     elif len(left) == 1 or len(inputs) == 1:
@@ -52,10 +56,12 @@ def columns_of(
     return x, _picked(y, columns), _picked(sample_weight, columns)
 
 
-def _read(dataset: Any, names: Sequence[str]) -> dict[str, Any]:
+def _read(dataset: Any, names: Sequence[str], argument: str) -> dict[str, Any]:
     """In the dataset's own order."""
     with _in_order(dataset):
         batches = list(dataset.select_columns(list(names)).iter_batches(batch_format="numpy", batch_size=_BATCH_ROWS))
+    if not batches:
+        raise _empty(argument)
     return {name: np.concatenate([batch[name] for batch in batches]) for name in names}
 
 
@@ -107,6 +113,10 @@ def _picked(part: Any, columns: Mapping[str, Any]) -> Any:
     if isinstance(part, Mapping):
         return {key: _picked(item, columns) for key, item in part.items()}
     return None if part is None else [_picked(item, columns) for item in part]
+
+
+def _empty(argument: str) -> UsageError:
+    return _refused(f"{argument}, a Ray Dataset of no rows", "at least one row")
 
 
 def _refused(got: str, expected: str, fix: str = "") -> UsageError:

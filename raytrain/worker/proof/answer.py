@@ -16,7 +16,7 @@ from raytrain.data.packed import Arrays
 from raytrain.worker.feed import Feed
 from raytrain.worker.proof.observed import Difference, Observed, differences
 from raytrain.worker.proof.own_code import own_layers
-from raytrain.worker.proof.remedies import Remedy, named, remedies
+from raytrain.worker.proof.remedies import Remedy, Taken, named, remedies
 from raytrain.worker.proof.set_aside import set_aside
 from raytrain.worker.proof.telling_rows import batches_of
 from raytrain.worker.proof.trial import Trial
@@ -78,17 +78,15 @@ def prove(
 
 def take_again(
     model: keras.Model, strategy: tf.distribute.Strategy, feeds: Mapping[str, Feed], names: Sequence[str]
-) -> bool:
-    """Computes over all rows what was seen before to need it; false where it cannot be told by the names."""
+) -> Taken | None:
+    """Computes over all rows what was seen before to need it; None where the names do not tell what that is."""
     steps = _stepping(feeds)
     batches = {name: batches_of(feed.example, feed.plan)[0] for name, feed in steps.items()}
     with set_aside(model):
         for name, feed in steps.items():
             Trial(model, strategy, feed, step=name).make_variables(batches[name])
     remedy = named(model, names, batches["train_step"])
-    if remedy is not None:
-        remedy.take()
-    return remedy is not None
+    return remedy.take() if remedy is not None else None
 
 
 def _stepping(feeds: Mapping[str, Feed]) -> dict[str, Feed]:

@@ -13,7 +13,6 @@ import keras
 import tensorflow as tf
 
 from raytrain import __version__
-from raytrain.run import events
 from raytrain.spec.job import JobSpec
 from raytrain.worker.model_file import code_files
 
@@ -33,12 +32,14 @@ _NOT_OF_STEPS: Mapping[str, bool | set[str]] = {
 
 
 def holds_for(spec: JobSpec, folder: Path) -> str:
-    """Versions, and a digest of what decides a step: the user's code and most of the spec."""
+    """Versions, and a digest of what decides a step: the user's code and most of the spec.
+
+    Empty, which holds for nothing, where the code cannot be read.
+    """
     digest = hashlib.sha256(spec.model_dump_json(exclude=_NOT_OF_STEPS).encode())
-    for file in sorted(code_files(folder)):
-        digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
+    try:
+        for file in sorted(code_files(folder)):
+            digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
+    except OSError:
+        return ""
     return f"{_VERSIONS}, {digest.hexdigest()[:16]}"
-
-
-def is_proven(proven: events.AnswerProven, holds: str, workers: int) -> bool:
-    return proven.workers == workers and proven.holds_for == holds

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import keras
 import tensorflow as tf
@@ -17,9 +18,10 @@ from raytrain.run import events
 from raytrain.spec.job import JobSpec
 from raytrain.worker.feed import Feed
 from raytrain.worker.proof.answer import Answer, prove, take_again
-from raytrain.worker.proof.holds_for import is_proven
+from raytrain.worker.proof.holds_for import holds_for
 from raytrain.worker.proof.own_code import own_parts
 from raytrain.worker.proof.remedies import Remedy
+from raytrain.worker.strategy import sum_over_workers
 
 _LINE_END = "\n"
 _NAMED = 3
@@ -36,14 +38,14 @@ def prove_if_needed(
     feeds: Mapping[str, Feed],
     tell: Callable[[events.Event], None],
     *,
-    holds_for: str = "",
-    proven: events.AnswerProven | None = None,
+    folder: Path,
+    proven: events.AnswerProven | None,
 ) -> None:
     """Proves the answer of several workers that train with code of the user's own, and tells what came of it.
 
     Args:
-        holds_for: what the proof will hold for.
-        proven: what the run has proven before, which is not done again where it holds for the same.
+        folder: the user's own files.
+        proven: what the run has proven before, the same on every worker; it is not done again where it holds.
 
     Raises:
         AnswerDiffers: they are not proven to give the answer of one process, and `fit.answer` requires that.
@@ -51,7 +53,8 @@ def prove_if_needed(
     workers = strategy.num_replicas_in_sync
     if workers == 1 or spec.fit.answer == "any" or not own_parts(model):
         return
-    if proven is not None and is_proven(proven, holds_for, workers) and _go_on(model, strategy, feeds, proven):
+    holds = holds_for(spec, folder)
+    if proven is not None and _holds(proven, holds, strategy) and _go_on(model, strategy, feeds, proven):
         return
     required = spec.fit.answer == "require"
     try:
@@ -73,7 +76,7 @@ def prove_if_needed(
         over = answer.remedy.names if answer.remedy else []
         tell(
             events.AnswerProven(
-                largest=answer.largest, workers=workers, set_aside=aside, over_all_rows=over, holds_for=holds_for
+                largest=answer.largest, workers=workers, set_aside=aside, over_all_rows=over, holds_for=holds
             )
         )
     if answer.remedy is not None:
@@ -88,13 +91,26 @@ def _go_on(
     if not proven.over_all_rows:
         return True
     try:
-        if not take_again(model, strategy, feeds, proven.over_all_rows):
-            return False
+        taken = take_again(model, strategy, feeds, proven.over_all_rows)
     except Exception:  # noqa: BLE001  the user's code, which is tried anew
         traceback.print_exc()  # into the rank's log
-        return False
-    _trace_anew(model)
-    return True
+        taken = None
+    if _all_say(taken is not None, strategy):
+        _trace_anew(model)
+        return True
+    if taken is not None:
+        taken.withdraw()
+    return False
+
+
+def _holds(proven: events.AnswerProven, holds: str, strategy: tf.distribute.Strategy) -> bool:
+    same = proven.workers == strategy.num_replicas_in_sync and proven.holds_for == holds != ""
+    return _all_say(same, strategy)
+
+
+def _all_say(yes: bool, strategy: tf.distribute.Strategy) -> bool:
+    """Every worker's word, for each to do the same: versions and files may differ between nodes."""
+    return sum_over_workers(strategy, [float(yes)]) == [strategy.num_replicas_in_sync]
 
 
 def _trace_anew(model: keras.Model) -> None:

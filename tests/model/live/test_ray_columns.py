@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -56,7 +58,25 @@ def test_its_columns_are_what_a_frame_of_them_would_be(dataset: Any) -> None:
     ):
         with pytest.raises(UsageError, match=got):
             columns_of(dataset, y, weight, ONE)
+    for empty in (dataset.limit(0), ray.data.from_items([])):
+        with pytest.raises(UsageError, match="of no rows"):
+            columns_of(empty, "label", None, ONE)
     texts = ray.data.from_arrow(pa.table({"a": ["x"], "b": [1], "y": [0]}))
     with pytest.raises(UsageError, match="whose column `a` is"):
         columns_of(texts, "y", None, ONE)
     assert dataset.context.execution_options.preserve_order == ordered
+
+
+def test_rows_keep_their_order_where_the_first_are_there_last(ray_cluster: None, tmp_path: Path) -> None:
+    import ray
+
+    def first_last(rows: dict[str, Any]) -> dict[str, Any]:
+        (tmp_path / str(rows["id"][0])).touch()
+        while rows["id"][0] == 0 and len(list(tmp_path.iterdir())) < 16:  # the test's own limit ends it
+            time.sleep(0.05)
+        time.sleep(1.0 if rows["id"][0] == 0 else 0.0)  # the others are on their way
+        return {"a": rows["id"], "b": rows["id"]}
+
+    slow = ray.data.range(32, override_num_blocks=16).map_batches(first_last, batch_size=None)
+    x, _, _ = columns_of(slow, None, None, ONE)
+    np.testing.assert_equal(x[:, 0], np.arange(32))

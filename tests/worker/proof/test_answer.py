@@ -91,6 +91,7 @@ def test_what_a_run_has_proven_before_is_not_proven_again(name: str, pools: Pool
     assert not again.of(events.AnswerProven) + again.of(events.Warned)
     np.testing.assert_equal(again.weights, first.weights)
     for other in (
+        replace(tried, proven=replace(proven, holds_for="")),
         replace(tried, model_py=tried.model_py + "# changed\n"),
         replace(tried, proven=replace(proven, workers=3)),
     ):
