@@ -5,7 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("start_up", "listing", "planning", "pipelines", "edge", "fan_in", "training", "predicting")
+BENCHMARKS = (
+    "start_up",
+    "listing",
+    "planning",
+    "pipelines",
+    "edge",
+    "fan_in",
+    "training",
+    "predicting",
+    "after_training",
+)
 
 if __name__ == "__main__":
     for name in BENCHMARKS:

@@ -105,7 +105,7 @@ def run(contender: str, work: Work, data: Path, scratch: Path, address: str) -> 
 
 
 def _run_raytrain(work: Work, data: Path, scratch: Path, workers: str, address: str) -> Timing:
-    job = ROOT / "jobs/digits" if work.name == "digits" else _job_folder(work, data, scratch)
+    job = ROOT / "jobs/digits" if work.name == "digits" else job_folder(work, data, scratch)
     storage = scratch / "runs"
     # The same cores as the other contenders take without being told: all of them, among the workers.
     cpus = f"scaling.cpus_per_worker={max(1, CORES // int(workers))}"
@@ -121,7 +121,7 @@ def _run_raytrain(work: Work, data: Path, scratch: Path, workers: str, address: 
     )
 
 
-def _job_folder(work: Work, data: Path, scratch: Path) -> Path:
+def job_folder(work: Work, data: Path, scratch: Path) -> Path:
     folder = scratch / work.name
     folder.mkdir(exist_ok=True)
     shutil.copyfile(ROOT / "benchmarks/works.py", folder / "works.py")

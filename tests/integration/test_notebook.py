@@ -1,16 +1,16 @@
-"""docs/fit.ipynb in a real Jupyter kernel: every cell runs, progress is drawn, and an interrupt does as model.fit's."""
+"""docs/'s notebooks in a real Jupyter kernel: every cell runs, progress is drawn, an interrupt does as model.fit's."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.docs.pages import ROOT
-from tests.integration.conftest import Cli
 
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
@@ -26,9 +26,16 @@ len(model.history.epoch) >= 2, int(model.optimizer.iterations) > 0, str(raytrain
 
 
 @pytest.fixture(scope="module")
-def executed(cli: Cli, here: None) -> Iterator[tuple[Any, Any]]:
-    """The notebook after all of its cells were run, and the client whose kernel still lives."""
-    notebook = nbformat.read(ROOT / "docs/fit.ipynb", as_version=4)
+def executed(here: None) -> Iterator[tuple[Any, Any]]:
+    """fit.ipynb, and the client whose kernel still lives."""
+    with executing("fit.ipynb") as done:
+        yield done
+
+
+@contextmanager
+def executing(name: str) -> Iterator[tuple[Any, Any]]:
+    """A notebook after all of its cells were run, and its client."""
+    notebook = nbformat.read(ROOT / "docs" / name, as_version=4)
     client = nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3")
     with client.setup_kernel(cwd=str(ROOT)):
         for index, cell in enumerate(notebook.cells):
@@ -84,6 +91,22 @@ def test_an_interrupted_kernel_keeps_what_was_trained(executed: tuple[Any, Any])
     cell = nbformat.v4.new_code_cell(WHAT_IS_LEFT)
     client.execute_cell(cell, 0, store_history=False)
     assert cell.outputs[0].data["text/plain"] == "(True, True, 'stopped_by_user')"
+
+
+def test_after_training(here: None) -> None:
+    with executing("after-training.ipynb") as (notebook, _):
+        [evaluated] = outputs(notebook, "run.evaluate(")
+        [answers] = outputs(notebook, "run.predict(")
+        [exported] = outputs(notebook, "run.export(")
+        [history] = [output for output in outputs(notebook, "run.extend(") if output.output_type == "execute_result"]
+        [tagged] = outputs(notebook, "longer.tag(")
+
+    assert "'accuracy'" in evaluated.data["text/plain"]
+    assert answers.data["text/plain"].count("\n") == 5
+    differences = [float(found) for found in re.findall(r": ([\d.e-]+)", exported.data["text/plain"])]
+    assert len(differences) == 5 and max(differences) < 1e-5
+    assert re.findall(r"^\d", history.data["text/plain"], re.MULTILINE) == ["0", "1", "2", "3"]
+    assert tagged.data["text/plain"] == "True"
 
 
 def until_it_has_epochs(client: Any) -> None:

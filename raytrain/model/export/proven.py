@@ -18,7 +18,7 @@ from raytrain.errors import NotFound, Problem, UserCodeError
 from raytrain.export_protocol import ARTIFACTS, Exported, ExportRequest, Format
 from raytrain.model.export import artifacts
 from raytrain.model.export.sample_rows import random_features, sample_of_data
-from raytrain.model.export.served_model import ServedModel, alone, needed_steps, with_steps
+from raytrain.model.export.served_model import ServedModel, alone, served_steps, with_steps
 from raytrain.model.load_trained import load_with_names
 from raytrain.run.run_paths import RunPaths
 from raytrain.spec.job import JobSpec
@@ -41,7 +41,7 @@ def export_proven(
     model, names = load_with_names(paths)
     leaves_out = request.without_preprocessing or request.format == "weights"
     pipeline = _pipeline(paths, spec, folder, leaves_out=leaves_out)
-    has_steps = bool(needed_steps(pipeline or Pipeline(spec, folder), spec.data)[0])
+    has_steps = bool(served_steps(pipeline or Pipeline(spec, folder), spec.data)[0])
     served, of_data = _served(model, request, spec, folder, pipeline, leaves_out=leaves_out, has_steps=has_steps)
     artifact = Path(request.folder) / ARTIFACTS[request.format]
     if request.format == "weights":

@@ -40,7 +40,7 @@ class ServedModel:
     answers: Mapping[str, Array]
 
 
-def needed_steps(pipeline: Pipeline, data: DataSpec) -> tuple[list[tuple[Step, set[str]]], list[str]]:
+def served_steps(pipeline: Pipeline, data: DataSpec) -> tuple[list[tuple[Step, set[str]]], list[str]]:
     """The steps that features come through, each with those of its outputs that are needed, and the source's columns.
 
     A step that a label or a weight alone comes through is no part of what is served.
@@ -71,7 +71,7 @@ def with_steps(model: keras.Model, sample: Sample, pipeline: Pipeline, data: Dat
         UsageError: the format cannot express a step.
     """
     graph = GraphSteps.of(format)
-    steps, sources = needed_steps(pipeline, data)
+    steps, sources = served_steps(pipeline, data)
     rows = {name: _fed(sample.before[name], format) for name in sources}
     inputs = _inputs(rows)
     columns: Columns = {name: _input(each) for name, each in zip(rows, inputs, strict=True)}
