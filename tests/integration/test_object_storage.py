@@ -49,6 +49,16 @@ def test_a_killed_worker_is_survived_and_the_run_is_read_from_anywhere(cli: Cli,
     kinds = [json.loads(line)["type"] for line in events[0].read_text().splitlines()]
     assert kinds.index("worker_lost") < kinds.index("restored") < kinds.index("model_saved")
 
+    fetched = stranger("fetch", run, "--storage", storage, "--output", tmp_path / "fetched", "--json")
+    assert fetched.returncode == 0, fetched.stderr
+    assert Path(json.loads(fetched.stdout)["model"]) == tmp_path / "fetched/model.keras"
+    assert json.loads(stranger("status", tmp_path / "fetched", "--json").stdout)["status"] == "SUCCEEDED"
+    longer = cli("extend", run, "--set", "fit.epochs=5", "--json")
+    assert longer.returncode == 0, longer.stderr
+    extended = json.loads(longer.stdout)
+    assert (extended["status"], extended["epochs"], extended["extended_from"]) == ("SUCCEEDED", 5, run)
+    assert extended["storage"] == s3.uri("team", "runs", extended["run"])
+
 
 @pytest.mark.thorough
 def test_a_run_that_was_stopped_goes_on_from_the_store(cli: Cli, s3: S3) -> None:
