@@ -15,6 +15,7 @@ BENCHMARKS = (
     "training",
     "predicting",
     "after_training",
+    "overlap",
 )
 
 if __name__ == "__main__":

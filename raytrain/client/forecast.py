@@ -34,7 +34,8 @@ class Scaling:
 
 def foresee(job: LoadedJob, workers: Sequence[int]) -> Scaling | None:
     """What each number of workers would bring; None where no run of the job was timed yet."""
-    link = NETWORK if job.spec.scaling.gpus_per_worker else ONE_MACHINE
+    scaling = job.spec.scaling
+    link = NETWORK if scaling.gpus_per_worker and scaling.collectives != "ring" else ONE_MACHINE
     file = job_file_of(job)
     for record in reversed(remembered()) if file else ():
         stored = stored_status(record) if record.job == file else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from raytrain import formatting
 from raytrain.run import events
+from raytrain.run.status_words import collectives_in_words
 from raytrain.run.summary import RunSummary
 
 # Waiting for rows that is worth a word: so much of an epoch, and no mere moment.
@@ -73,6 +74,8 @@ def event_line(event: events.Event, summary: RunSummary) -> str:
             return f"failed, starting again: {event.error.message}"
         case events.AnswerProven():
             return f"proven to give the answer of one process, to {event.largest:.0e}"
+        case events.CollectivesChosen() if words := collectives_in_words(event):
+            return f"workers sum over {words}"
         case events.Warned():
             return f"warning: {event.message}"
     return ""

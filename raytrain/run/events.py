@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from raytrain.errors import Failure
+from raytrain.run.collectives_event import CollectivesChosen as CollectivesChosen
 from raytrain.run.event_base import SCHEMA_VERSION as SCHEMA_VERSION
 from raytrain.run.event_base import Event as Event
 from raytrain.run.event_base import Metrics as Metrics

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raytrain.run.events import AnswerDiffers, AnswerProven
+from raytrain.run.events import AnswerDiffers, AnswerProven, CollectivesChosen
 from raytrain.run.run_status import Reason, RunStatus
 from raytrain.run.summary import RunSummary
 
@@ -68,6 +68,13 @@ def answer_in_words(answer: AnswerProven | AnswerDiffers | None) -> str:
         over = f", {' and '.join(answer.over_all_rows)} over all rows" if answer.over_all_rows else ""
         return f"that of one process, proven to {answer.largest:.0e}{aside}{over}"
     return f"not that of one process: {answer.what[0]} differs by {answer.largest:.0e}{aside}"
+
+
+def collectives_in_words(chosen: CollectivesChosen | None) -> str:
+    """What the workers sum over; empty where that goes without saying, without GPUs or with one worker."""
+    if chosen is None or (chosen.implementation != "nccl" and not chosen.why):
+        return ""
+    return "NCCL" if chosen.implementation == "nccl" else f"TensorFlow's ring ({chosen.why})"
 
 
 def next_commands(summary: RunSummary) -> list[str]:

@@ -37,6 +37,7 @@ class RunSummary:
     steps_per_epoch: int | None = None
     parameters: int | None = None
     trainable_parameters: int | None = None
+    collectives: events.CollectivesChosen | None = None
     answer: events.AnswerProven | events.AnswerDiffers | None = None
     rows: dict[str, int] = field(default_factory=dict)
     epochs_planned: int | None = None
@@ -100,6 +101,8 @@ class RunSummary:
                 self.steps_per_epoch = event.splits["train"].steps
             case events.ModelBuilt():
                 self.parameters, self.trainable_parameters = event.parameters, event.trainable_parameters
+            case events.CollectivesChosen():
+                self.collectives = event
             case events.AnswerProven() | events.AnswerDiffers():
                 self.answer = event
             case events.EpochEnd():
@@ -182,6 +185,7 @@ class RunSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """The object of the command line's `--json`; every key is always there."""
+        summed = self.collectives
         return {
             "schema_version": SCHEMA_VERSION,
             "run": self.run,
@@ -195,6 +199,7 @@ class RunSummary:
             "global_batch_size": self.global_batch_size,
             "steps_per_epoch": self.steps_per_epoch,
             "parameters": self.parameters,
+            "collectives": {"implementation": summed.implementation, "why": summed.why} if summed else None,
             "answer": _answer_json(self.answer),
             "rows": dict.fromkeys(_SPLITS, 0) | self.rows if self.rows else {},
             "epochs": len(self.epochs),

@@ -58,6 +58,9 @@ class CompileSpec(StrictModel):
         return self
 
 
+Collectives = Literal["auto", "nccl", "ring"]
+
+
 class FitSpec(StrictModel):
     """The arguments of `keras.Model.fit`, and what decides the answer beside them."""
 
@@ -111,6 +114,9 @@ class ScalingSpec(StrictModel):
         default_factory=dict, description="{resource of the cluster: amount}"
     )
     queue_timeout: DurationS | None = Field(None, description="fail when there was no room for the workers for so long")
+    collectives: Collectives = Field(
+        "auto", description="what workers sum over; auto: nccl where all have a GPU and a trial sums right, else ring"
+    )
 
     @model_validator(mode="before")
     @classmethod

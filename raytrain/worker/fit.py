@@ -35,6 +35,7 @@ from raytrain.worker.checkpoints.compile_state import CompileState
 from raytrain.worker.checkpoints.learning_rate_cut import FallBacks
 from raytrain.worker.checkpoints.object_storage import publish_checkpoint
 from raytrain.worker.checkpoints.restore_checkpoint import newest_checkpoint
+from raytrain.worker.collectives import choose
 from raytrain.worker.exact.batch_normalization import synchronized, tell_of_plain_layers
 from raytrain.worker.exact.keras_patches import build_if_possible, mend
 from raytrain.worker.feed import Feed
@@ -95,6 +96,7 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
     feeds = make_feeds(spec, job.splits, rank=rank, workers=strategy.num_replicas_in_sync)
     snapshot = newest_checkpoint(job.paths, channel, strategy, rank=rank, steps_per_epoch=feeds["train"].num_batches)
     tell = _chief_tells(channel, rank)
+    tell(choose(strategy, spec.scaling.collectives, within_s=spec.watchdog.setup / 2))
     fresh = tell if snapshot is None else None
     model = build_model(spec, job.folder, strategy, base_model=job.base_model, tell=fresh)
     adapt_layers(model, spec, feeds["train"].all_rows, strategy)

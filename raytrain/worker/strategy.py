@@ -41,9 +41,7 @@ def check_gpus(*, asked: float) -> None:
     Raises:
         UserCodeError: fewer GPUs are visible to TensorFlow than the worker was promised.
     """
-    visible = tf.config.list_physical_devices("GPU")
-    for gpu in visible:
-        tf.config.experimental.set_memory_growth(gpu, True)
+    visible = see_gpus()
     allowed = os.environ.get(ALLOW_MISSING_GPUS, "") not in ("", "0")
     if asked > len(visible) and not allowed:
         raise UserCodeError(
@@ -54,6 +52,14 @@ def check_gpus(*, asked: float) -> None:
                 fix="check the driver and tensorflow[and-cuda] on the node, or set scaling.gpus_per_worker: 0",
             )
         )
+
+
+def see_gpus() -> list[tf.config.PhysicalDevice]:
+    """This process's GPUs, of whose memory TensorFlow is to take what it needs instead of all."""
+    visible: list[tf.config.PhysicalDevice] = tf.config.list_physical_devices("GPU")
+    for gpu in visible:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    return visible
 
 
 @functools.cache

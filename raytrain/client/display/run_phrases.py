@@ -10,7 +10,7 @@ from raytrain.client.takeover import Overtaken, Resubmitted, Resubmitting, Takeo
 from raytrain.errors import Failure
 from raytrain.run.events import Best
 from raytrain.run.run_status import RunStatus
-from raytrain.run.status_words import answer_in_words, next_commands, reason_in_words, waiting_for
+from raytrain.run.status_words import answer_in_words, collectives_in_words, next_commands, reason_in_words, waiting_for
 from raytrain.run.step_progress import StepProgress
 from raytrain.run.summary import RunSummary
 
@@ -29,6 +29,7 @@ def verdict(summary: RunSummary) -> Iterator[str]:
         ("error", _error(summary.error)),
         *(("likely" if number == 0 else "", cause.text) for number, cause in enumerate(summary.explanations())),
         ("answer", answer_in_words(summary.answer)),
+        ("sums over", collectives_in_words(summary.collectives)),
         ("extends", summary.extended_from or ""),
         ("began with", summary.initialised_from or ""),
         ("overfit", _overfit(summary.overfit_batches)),

@@ -12,23 +12,24 @@ for it too. A worker that has no rows of a batch goes through the motions with a
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 from keras.src.losses.loss import standardize_reduction
 
+from raytrain.worker.collectives import uses_nccl
 from raytrain.worker.exact import current_step
+from raytrain.worker.exact.gradient_packs import packs
 
-PACK_BYTES = 64 * 2**20
 _PASS_BYTES = 512 * 2**10
 
 
 def sum_over_workers(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Each value summed over the workers, inside a step; as few collectives as fit in packs of one dtype."""
     summed: dict[int, tf.Tensor] = {}
-    for pack in _packs(values):
+    for pack in packs([value.dtype for value in values], [_bytes(value) for value in values]):
         flat = [tf.reshape(values[index], [-1]) for index in pack]
         total = _sum_vector(tf.concat(flat, axis=0))
         parts = tf.split(total, [tf.size(part) for part in flat], num=len(flat))
@@ -52,8 +53,8 @@ def _sum_vector(vector: tf.Tensor) -> tf.Tensor:
     """A vector's sum over the workers, the same to the bit on all of them."""
     context = tf.distribute.get_replica_context()
     workers, length = context.num_replicas_in_sync, vector.shape.num_elements()
-    # A GPU's own collectives know better, and TensorFlow gathers no bfloat16.
-    cannot = bool(tf.config.list_physical_devices("GPU")) or vector.dtype == tf.bfloat16
+    # NCCL knows better, and TensorFlow gathers no bfloat16.
+    cannot = uses_nccl(context.strategy) or vector.dtype == tf.bfloat16
     if tf.executing_eagerly() or cannot or length is None:
         return context.all_reduce(tf.distribute.ReduceOp.SUM, vector)
     if not takes_one_pass(workers=workers, size_bytes=length * vector.dtype.size):
@@ -188,19 +189,11 @@ def _is_float_scalar(value: Any) -> bool:
     return isinstance(value, tf.Tensor) and value.dtype.is_floating and value.shape.rank == 0
 
 
+def _bytes(value: tf.Tensor) -> int | None:
+    length = value.shape.num_elements()
+    return None if length is None else length * value.dtype.size
+
+
 def _has_rows() -> tf.Tensor:
     """1.0, or 0.0 where this worker has no rows of the batch."""
     return tf.cast(current_step.share() > 0, tf.float32)
-
-
-def _packs(values: Sequence[tf.Tensor]) -> Iterator[list[int]]:
-    """Indices of values that travel together: of one dtype, up to `PACK_BYTES`, in an order equal on all workers."""
-    open_packs: dict[tf.DType, tuple[list[int], int]] = {}
-    for index, value in enumerate(values):
-        size = (value.shape.num_elements() or PACK_BYTES) * value.dtype.size
-        pack, filled = open_packs.get(value.dtype, ([], 0))
-        if pack and filled + size > PACK_BYTES:
-            yield pack
-            pack, filled = [], 0
-        open_packs[value.dtype] = ([*pack, index], filled + size)
-    yield from (pack for pack, _ in open_packs.values())

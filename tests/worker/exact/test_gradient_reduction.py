@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import multiprocessing
-import os
-from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.worker.pool import free_addresses
+from tests.worker.ranks import run_ranks
 
 KIB = 2**10
 
@@ -40,13 +37,8 @@ def values_of(rank: int) -> list[Any]:
     return [small.astype(np.float32), large.astype(np.float32), small, np.float32(rank + 0.1), np.int64(rank)]
 
 
-def sum_values(rank: int, addresses: list[str], connection: Connection) -> None:
+def sum_values(rank: int) -> tuple[list[Any], list[str], int]:
     """One worker: sums its values with the others' and tells the sums, and which collectives it took for them."""
-    from raytrain.worker import process_setup
-
-    os.environ.update(process_setup.thread_environment(1) | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"})
-    process_setup.configure(addresses, rank)
-    process_setup.finish_import()
     import tensorflow as tf
     from tensorflow.python.eager import context
 
@@ -67,8 +59,7 @@ def sum_values(rank: int, addresses: list[str], connection: Connection) -> None:
     graph = in_step.get_concrete_function().graph
     kinds = sorted(operation.type for operation in graph.get_operations() if operation.type.startswith("Collective"))
     silence_ms = context.context().config.experimental.coordination_config.heartbeat_timeout_in_ms
-    connection.send(([value.numpy() for value in in_step()], kinds, silence_ms))
-    connection.recv()  # leaves when all have what they want
+    return [value.numpy() for value in in_step()], kinds, silence_ms
 
 
 @pytest.fixture(
@@ -80,23 +71,7 @@ def sum_values(rank: int, addresses: list[str], connection: Connection) -> None:
 )
 def told(request: pytest.FixtureRequest) -> list[Any]:
     """What each rank told."""
-    addresses = free_addresses(request.param)
-    context = multiprocessing.get_context("spawn")
-    pairs = [context.Pipe() for _ in addresses]
-    processes = [
-        context.Process(target=sum_values, args=(rank, addresses, theirs), daemon=True)
-        for rank, (_, theirs) in enumerate(pairs)
-    ]
-    for process in processes:
-        process.start()
-    for _, theirs in pairs:
-        theirs.close()
-    answers = [ours.recv() for ours, _ in pairs]
-    for (ours, _), process in zip(pairs, processes, strict=True):
-        ours.send(None)
-        process.join(20)
-        process.kill()
-    return answers
+    return run_ranks(sum_values, request.param)
 
 
 def test_sums_are_those_of_all_ranks_values(told: list[Any]) -> None:
