@@ -16,6 +16,7 @@ BENCHMARKS = (
     "predicting",
     "after_training",
     "overlap",
+    "proof",
 )
 
 if __name__ == "__main__":
