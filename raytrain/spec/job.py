@@ -76,6 +76,10 @@ class FitSpec(StrictModel):
         "warn",
         description="code of your own is held against one process first: go on with a warning, fail, or do not look",
     )
+    tensor_float_32: bool | None = Field(
+        None, description="whether matrices are multiplied with 10 bits on GPUs that can; else as TensorFlow does, true"
+    )
+    determinism: bool = Field(False, description="the same bits each time on GPUs, too: slower, and some ops refuse")
     overfit_batches: Annotated[int, Field(ge=1)] | None = Field(
         None, description="train on the first so many batches alone, again and again, and validate on the same rows"
     )

@@ -41,6 +41,7 @@ from raytrain.worker.exact.keras_patches import build_if_possible, mend
 from raytrain.worker.feed import Feed
 from raytrain.worker.heartbeat import Position
 from raytrain.worker.load_base import defined_in
+from raytrain.worker.number_formats import set_number_formats
 from raytrain.worker.open_feeds import make_feeds, set_steps_per_execution
 from raytrain.worker.own_steps import make_ready, refuse_without_train_function, use_own_steps
 from raytrain.worker.process_setup import own_address, release_port
@@ -93,6 +94,7 @@ def train(job: WorkerJob, channel: Channel) -> Reason | Pause:
     release_port()
     mend(rank=rank)
     keras.utils.set_random_seed(spec.fit.seed)
+    set_number_formats(spec.fit)
     feeds = make_feeds(spec, job.splits, rank=rank, workers=strategy.num_replicas_in_sync)
     snapshot = newest_checkpoint(job.paths, channel, strategy, rank=rank, steps_per_epoch=feeds["train"].num_batches)
     tell = _chief_tells(channel, rank)

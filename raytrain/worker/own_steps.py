@@ -32,7 +32,7 @@ def use_own_steps(
         before_tracing: called before a function's first step, when the model holds what it is to be trained with.
     """
     if model.jit_compile and not step_functions.can_jit(strategy):
-        notice("jit_compile is left out: XLA cannot compile what workers on CPUs exchange")
+        notice("jit_compile is left out: XLA is not proven to compile what workers exchange")
     tested = [feed for split, feed in feeds.items() if split != "train"]
     steps_per_execution = model.steps_per_execution
 

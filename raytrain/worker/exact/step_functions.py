@@ -74,8 +74,8 @@ def make_test_function(
 
 
 def can_jit(strategy: tf.distribute.Strategy) -> bool:
-    """Whether XLA can compile a step: for the CPU it has no collectives, so there a lone worker can."""
-    return strategy.num_replicas_in_sync == 1 or bool(tf.config.list_physical_devices("GPU"))
+    """Whether XLA is let compile a step: it has no collectives for the CPU, and those for GPUs are not proven here."""
+    return bool(strategy.num_replicas_in_sync == 1)
 
 
 def make_function(
