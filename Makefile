@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install bench chaos conformance demo docs lint pace search shape test test-all test-unit clean
+.PHONY: help install bench chaos conformance demo docs gpu lint pace search shape test test-all test-unit clean
 
 VENV_PYTHON := .venv/bin/python
 PYTEST := $(VENV_PYTHON) -m pytest
@@ -37,6 +37,9 @@ chaos: install  ## let every fault happen, about 90 minutes, and print what it c
 
 bench: install  ## measure start-up, lists, pipelines, epochs' edges, 1,000 ranks and whole trainings
 	$(VENV_PYTHON) -m benchmarks
+
+gpu: install  ## prove what only a GPU can, in ten minutes, and write a note; without one, say what would run
+	$(VENV_PYTHON) -m benchmarks.gpu
 
 pace: install  ## time the tests in units of one import of TensorFlow
 	$(VENV_PYTHON) -m tests.pace
