@@ -12,7 +12,7 @@ from raytrain.client.run_directory import directory_of
 from raytrain.client.run_state import Facts, join, judge
 from raytrain.client.stored_runs import recalled, runs_in
 from raytrain.client.stored_status import StoredStatus, stored_status
-from raytrain.cluster.auth import find_token
+from raytrain.cluster.auth import Tokens
 from raytrain.cluster.http import Transport
 from raytrain.cluster.jobs_api import JobInfo, JobsApi
 from raytrain.errors import ClusterError
@@ -121,8 +121,8 @@ def _jobs_of(addresses: Iterable[str]) -> dict[str, Jobs | None]:
     answers: dict[str, Jobs | None] = {}
     for url in dict.fromkeys(addresses):
         try:
-            token = find_token(os.environ)
-            http = Transport(url, token=token, connect_timeout_s=_CONNECT_TIMEOUT_S, read_timeout_s=_READ_TIMEOUT_S)
+            tokens = Tokens(os.environ)
+            http = Transport(url, tokens=tokens, connect_timeout_s=_CONNECT_TIMEOUT_S, read_timeout_s=_READ_TIMEOUT_S)
             answers[url] = {job.submission_id: job for job in JobsApi(url, transport=http).jobs()}
         except ClusterError:
             answers[url] = None

@@ -194,7 +194,7 @@ def _refuse_what_no_dashboard_has(parts: SplitResult, text: str, source: str) ->
             Problem(
                 got=f"{source} with a user name or password in it",
                 expected=EXAMPLE,
-                fix="give Ray's token in RAY_AUTH_TOKEN, with RAY_AUTH_MODE=token",
+                fix="give Ray's token in RAY_AUTH_TOKEN",
             )
         )
     if parts.scheme == "ray":

@@ -1,12 +1,13 @@
 """Ray's token: where it is found, and when it may be sent.
 
-Ray 2.60 authenticates with one token for a whole cluster, sent as `Authorization: Bearer`. The sources and their order
-are Ray's own (`ray/_private/authentication`); like Ray, we look only when `RAY_AUTH_MODE=token`.
+Ray 2.60 authenticates with one token for a whole cluster. The sources and their order are Ray's own
+(`ray/_private/authentication`). It is sent to a cluster that asks for one, and with `RAY_AUTH_MODE=token` at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,18 +15,49 @@ from raytrain.cluster.address import is_loopback_host
 from raytrain.errors import ClusterError, Problem
 
 ADVICE = (
-    "set RAY_AUTH_MODE=token and give the cluster's token in RAY_AUTH_TOKEN, in the file that RAY_AUTH_TOKEN_PATH "
-    "names, or in ~/.ray/auth_token"
+    "give the cluster's token in RAY_AUTH_TOKEN, in the file that RAY_AUTH_TOKEN_PATH names, or in ~/.ray/auth_token; "
+    "ray get-auth-token prints it on the cluster's head"
 )
 
 
-def find_token(environ: Mapping[str, str], *, home: Path | None = None) -> str | None:
+@dataclass(frozen=True)
+class Tokens:
+    """The token of the clusters that a process of this environment talks to.
+
+    Attributes:
+        environ: where it is looked for, when it is needed.
+    """
+
+    environ: Mapping[str, str]
+
+    def at_once(self, url: str) -> str | None:
+        """The token to send whether `url` asks for one or not, as `find_token` has it.
+
+        Raises:
+            ClusterError: it would travel in the clear, or cannot be read.
+        """
+        return self._for(url, find_token(self.environ))
+
+    def when_asked(self, url: str) -> str | None:
+        """Likewise of a cluster that does ask."""
+        return self._for(url, find_token(self.environ, asked=True))
+
+    def _for(self, url: str, token: str | None) -> str | None:
+        if token:
+            check_may_send(url)
+        return token
+
+
+def find_token(environ: Mapping[str, str], *, asked: bool = False, home: Path | None = None) -> str | None:
     """The token to send; None when token authentication is not asked for, or no token is kept.
+
+    Args:
+        asked: the cluster asks for one, whatever `RAY_AUTH_MODE` says.
 
     Raises:
         ClusterError: `RAY_AUTH_TOKEN_PATH` names a file that cannot be read.
     """
-    if environ.get("RAY_AUTH_MODE", "").strip().lower() != "token":
+    if not asked and environ.get("RAY_AUTH_MODE", "").strip().lower() != "token":
         return None
     if token := environ.get("RAY_AUTH_TOKEN", "").strip():
         return token

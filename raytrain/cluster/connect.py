@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from raytrain.cluster.address import DASHBOARD_PORT, OWN_SOURCE, Address, LocalHead, resolve_address
-from raytrain.cluster.auth import find_token
+from raytrain.cluster.auth import Tokens
 from raytrain.cluster.http import Transport
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.local import local_cluster, machine
@@ -73,7 +73,7 @@ def connect(
             )
         started = local_cluster.start(environ=environ, progress=progress)
         address = Address(url=started.url, source=address.source, is_loopback=True)
-    api = JobsApi(address.url, token=find_token(environ))
+    api = JobsApi(address.url, tokens=Tokens(environ))
     api.versions()
     ours = local_cluster.running(environ)
     is_ours = ours is not None and ours.url == address.url
@@ -85,7 +85,7 @@ def connect(
 def connect_to(url: str, environ: Mapping[str, str] | None = None) -> JobsApi:
     """The API of a cluster known by its dashboard's url, such as the one that a run was submitted to."""
     environ = os.environ if environ is None else environ
-    return JobsApi(url, token=find_token(environ))
+    return JobsApi(url, tokens=Tokens(environ))
 
 
 def _heads(environ: Mapping[str, str]) -> list[LocalHead]:
@@ -102,8 +102,8 @@ def _heads(environ: Mapping[str, str]) -> list[LocalHead]:
 
 def _answers(url: str, environ: Mapping[str, str]) -> bool:
     """Whether a Ray dashboard answers: one in a container, of another user, or at the end of a tunnel."""
-    token = find_token(environ)
-    probe = Transport(url, token=token, connect_timeout_s=_PROBE_CONNECT_S, read_timeout_s=_PROBE_READ_S)
+    tokens = Tokens(environ)
+    probe = Transport(url, tokens=tokens, connect_timeout_s=_PROBE_CONNECT_S, read_timeout_s=_PROBE_READ_S)
     try:
         JobsApi(url, transport=probe).versions()
     except ClusterError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from raytrain.cluster.auth import find_token
+from raytrain.cluster.auth import Tokens
 from raytrain.cluster.http import Transport
 from raytrain.errors import ClusterError
 
@@ -15,7 +15,7 @@ _DISABLED = "DISABLED"  # Ray's RAY_GRAFANA_HOST for none
 def grafana_url(dashboard_url: str, environ: Mapping[str, str]) -> str | None:
     """Where it is; None where the dashboard knows of none, or that one does not answer."""
     try:
-        http = Transport(dashboard_url, token=find_token(environ), read_timeout_s=_TIMEOUT_S)
+        http = Transport(dashboard_url, tokens=Tokens(environ), read_timeout_s=_TIMEOUT_S)
         response = http.send("GET", "/api/grafana_health", accept=(200, 404, 500, 503))
         if response.status_code != 200:
             return None

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from raytrain.cluster.auth import Tokens
 from raytrain.cluster.http import Transport, last_line, was_lost
 from raytrain.cluster.submission import FINGERPRINT, Submission
 from raytrain.errors import ClusterError, NotFound, Problem
@@ -74,8 +75,8 @@ class HeadInfo:
 class JobsApi:
     """One cluster's dashboard. Every call raises ClusterUnreachable where nobody answers in time."""
 
-    def __init__(self, url: str, *, token: str | None = None, transport: Transport | None = None) -> None:
-        self._http = transport or Transport(url, token=token)
+    def __init__(self, url: str, *, tokens: Tokens | None = None, transport: Transport | None = None) -> None:
+        self._http = transport or Transport(url, tokens=tokens)
         self._driver_nodes: dict[str, str] = {}
 
     @property

@@ -12,6 +12,7 @@ from raytrain.errors import ClusterError
 
 def test_no_token_unless_the_mode_asks_for_one() -> None:
     assert find_token({"RAY_AUTH_TOKEN": "t"}) is None
+    assert find_token({"RAY_AUTH_TOKEN": "t"}, asked=True) == "t"
 
 
 def test_the_order_of_the_sources(tmp_path: Path) -> None:

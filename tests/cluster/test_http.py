@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from raytrain.cluster.auth import Tokens
 from raytrain.cluster.http import Transport, was_lost
 from raytrain.cluster.local.machine import free_port
 from raytrain.errors import ClusterError, ClusterUnreachable, UploadTooLarge
@@ -67,7 +68,7 @@ def test_a_connection_that_breaks(dashboard: StandIn) -> None:
     ("answer", "kind", "says"),
     [
         (Answer(status=401), ClusterUnreachable, "no token was sent"),
-        (Answer(status=403), ClusterUnreachable, "RAY_AUTH_MODE=token"),
+        (Answer(status=403), ClusterUnreachable, "RAY_AUTH_TOKEN"),
         (Answer(status=404), ClusterUnreachable, "HTTP 404"),
         (Answer(status=503), ClusterUnreachable, "HTTP 503"),
         (Answer(status=302, headers={"Location": "http://elsewhere"}), ClusterUnreachable, "http://elsewhere"),
@@ -87,9 +88,33 @@ def test_replies_that_are_no_success(dashboard: StandIn, answer: Answer, kind: t
     assert not was_lost(error)
 
 
+SECRET = Tokens({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "s3cret"})
+
+
+def test_a_cluster_that_asks_for_a_token_gets_it(dashboard: StandIn) -> None:
+    dashboard.answer("/x", Answer(body={}), Answer(status=401), Answer(body={}))
+    transport = Transport(dashboard.url, tokens=Tokens({"RAY_AUTH_TOKEN": "s3cret"}))
+
+    for _ in range(3):
+        transport.get_json("/x", dict)
+
+    sent = [asked.headers.get("X-Ray-Authorization") for asked in dashboard.asked]
+    assert sent == [None, None, "Bearer s3cret", "Bearer s3cret"]
+    assert [asked.headers.get("Authorization") for asked in dashboard.asked] == sent
+
+
+def test_a_cluster_that_asks_for_another_token_is_not_asked_again(dashboard: StandIn) -> None:
+    dashboard.answer("/x", Answer(status=401))
+
+    error = fails(Transport(dashboard.url, tokens=Tokens({"RAY_AUTH_TOKEN": "s3cret"})))
+
+    assert "the token sent is not the cluster's" in str(error)
+    assert len(dashboard.asked) == 2
+
+
 def test_the_token_is_sent_and_never_shown(dashboard: StandIn) -> None:
     dashboard.answer("/x", Answer(body={}), Answer(status=403, body="Forbidden"))
-    transport = Transport(dashboard.url, token="s3cret")
+    transport = Transport(dashboard.url, tokens=SECRET)
 
     transport.get_json("/x", dict)
     error = fails(transport)
@@ -103,14 +128,14 @@ def test_a_redirect_is_not_followed_with_the_token(dashboard: StandIn) -> None:
     dashboard.answer("/x", Answer(status=307, headers={"Location": f"{dashboard.url}/y"}))
     dashboard.answer("/y", Answer(body={}))
 
-    fails(Transport(dashboard.url, token="s3cret"))
+    fails(Transport(dashboard.url, tokens=SECRET))
 
     assert dashboard.asked_for("/y") == []
 
 
 def test_a_token_is_refused_before_it_could_travel_in_the_clear() -> None:
     with pytest.raises(ClusterError, match="plain http"):
-        Transport("http://head:8265", token="s3cret")
+        Transport("http://head:8265", tokens=SECRET)
 
 
 def test_netrc_and_proxies_are_left_out(dashboard: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

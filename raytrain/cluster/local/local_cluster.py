@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from raytrain.cluster.address import DASHBOARD_PORT
-from raytrain.cluster.auth import find_token
+from raytrain.cluster.auth import Tokens
 from raytrain.cluster.http import Transport
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.local import cluster_processes
@@ -152,8 +152,8 @@ def _wait_until_ready(
     url: str, folder: Path, daemon: subprocess.Popen[bytes], deadline: float, environ: Mapping[str, str], log: Path
 ) -> str:
     """Ray's name of the session, once the Jobs API and the agent that starts jobs answer."""
-    token = find_token(environ)
-    patient = Transport(url, token=token, connect_timeout_s=_ASK_TIMEOUT_S, read_timeout_s=_ASK_TIMEOUT_S)
+    tokens = Tokens(environ)
+    patient = Transport(url, tokens=tokens, connect_timeout_s=_ASK_TIMEOUT_S, read_timeout_s=_ASK_TIMEOUT_S)
     api = JobsApi(url, transport=patient)
     ray_session, answer = "", "nothing answers"
     while time.monotonic() < deadline:
