@@ -43,6 +43,7 @@ VERBS = {
     "tag": "Name a run, such as digits:production.",
     "fetch": "Copy a run's model, metrics, spec and logs to this machine.",
     "delete": "Delete a run that has ended, or all but the newest.",
+    "context": "Name clusters and storages, and choose where jobs go.",
     "up": "Start a local Ray cluster, or find the one already up.",
     "monitor": "Write what Prometheus and Grafana need to show runs.",
     "down": "Stop the local Ray cluster that raytrain started.",
@@ -66,10 +67,11 @@ class LazyVerbs(TyperGroup):
 def load_verb(verb: str) -> Any:
     """The Typer command made of the function `command` in the verb's module, behind the error boundary."""
     from raytrain.cli.boundary import guard
+    from raytrain.cli.in_context import in_context
 
     module = importlib.import_module(f"raytrain.cli.{verb}")
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    alone.command(verb)(guard(module.command))
+    alone.command(verb)(guard(in_context(module.command) if verb != "context" else module.command))
     return typer.main.get_command(alone)
 
 

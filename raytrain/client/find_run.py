@@ -13,6 +13,7 @@ from raytrain.client.run_directory import refresh
 from raytrain.client.stored_runs import path_of, recalled, run_of_directory, runs_in
 from raytrain.client.tags import tagged
 from raytrain.cluster.connect import locate
+from raytrain.cluster.contexts import context_in_use
 from raytrain.errors import ClusterError, NotFound, Problem, UsageError
 from raytrain.run.object_store import is_object_store
 from raytrain.run.run_id import parse_submission_id
@@ -37,7 +38,9 @@ def find(ref: str, *, address: str | None = None, storage: str | None = None, go
         NotFound: there is no such run.
         UsageError: several runs begin with `ref`, or it is empty.
     """
-    record = find_run(ref, on_cluster=lambda: runs_of_cluster(address), storage=storage)
+    context = context_in_use(os.environ)
+    looked_in = storage or (context.storage if context else None)
+    record = find_run(ref, on_cluster=lambda: runs_of_cluster(address), storage=looked_in)
     if not record.address:
         [record] = recalled([record])
     if address and not (goes_on and record.address):

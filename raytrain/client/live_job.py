@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from raytrain.client.display.show import in_notebook, say
 from raytrain.client.read_job import CheckedJob, Overrides, read_job
 from raytrain.client.run import Run
-from raytrain.client.submit import Submitted, storage_for, submit
+from raytrain.client.submit import Submitted, submit
+from raytrain.client.where_stored import storage_for
 from raytrain.cluster.connect import connect, locate
 from raytrain.errors import NotFound, Problem, RaytrainError, RunStopped, UsageError
 from raytrain.run.object_store import ObjectStore, is_object_store, split

@@ -11,6 +11,7 @@ from raytrain.client.look_at_data import look_at_data
 from raytrain.client.read_job import CheckedJob
 from raytrain.client.submit import Upload, prepare
 from raytrain.client.target_cluster import Target, find_target
+from raytrain.client.where_stored import stored_where_said
 from raytrain.spec.equivalence import promise
 from raytrain.spec.shards import worker_slice
 from raytrain.spec.tier_choice import Tier, capacity_of, check_free_cpus, foresee_tier
@@ -124,7 +125,7 @@ def plan(job: CheckedJob, *, address: str | None = None, compared: Sequence[int]
     tier, why = _foreseen_tier(loaded.spec, job.facts, target)
     several = tuple(compared) if len(compared) > 1 else ()
     return Plan(
-        spec=loaded.spec,
+        spec=stored_where_said(loaded.spec, target.address),
         facts=job.facts,
         target=target,
         upload=upload,

@@ -25,6 +25,7 @@ from raytrain.client.upload.base_model import base_model_of
 from raytrain.client.upload.git_commit import commit_of
 from raytrain.client.upload.package import Package, pack_job, pack_raytrain
 from raytrain.client.upload.upload_plan import UploadPlan, check_size, list_upload
+from raytrain.client.where_stored import storage_for, stored_where_said
 from raytrain.cluster.connect import Connection, connect
 from raytrain.cluster.grafana import grafana_url
 from raytrain.cluster.jobs_api import JobsApi
@@ -32,7 +33,6 @@ from raytrain.cluster.preflight import check_cluster, installed_ray, this_python
 from raytrain.cluster.submission import build_submission
 from raytrain.errors import SpecError
 from raytrain.report.board import board_link
-from raytrain.run.object_store import is_object_store
 from raytrain.run.run_id import mint_run_id, submission_id
 from raytrain.run.run_status import RunStatus
 from raytrain.run.summary import RunSummary
@@ -174,6 +174,7 @@ def submit(
     parcel = prepare(job, environ, base_model=base_model)
     connection = connect(address, environ=environ, progress=progress)
     tell(f"using {connection.address.url} ({connection.address.source})")
+    job = replace(job, spec=stored_where_said(job.spec, connection.address))
     warnings = check_cluster(connection.api, job.spec.scaling, environ, is_local=connection.is_ours)
     if connection.shares_this_machine and (lacking := missing_packages(job.spec.tracking, job.spec.environment.pip)):
         raise SpecError(*lacking)
@@ -194,17 +195,6 @@ def submit(
     )
     warnings += _keep(record, request, environ)
     return Submitted(record=record, request=request, warnings=warnings)
-
-
-def storage_for(storage: str, folder: Path, *, shares_this_machine: bool) -> str:
-    """The directory of runs as the cluster sees it.
-
-    On a cluster of this machine `~` is the user's home and a relative path begins at the job's folder. Elsewhere both
-    are left to the cluster, whose home and paths are its own.
-    """
-    if is_object_store(storage) or not shares_this_machine:
-        return storage
-    return os.path.normpath(folder / Path(storage).expanduser())
 
 
 def _request(

@@ -1,8 +1,8 @@
 """Decides where a job goes: which cluster, and which of the possible sources named it.
 
-`--address` > `RAYTRAIN_ADDRESS` > `RAY_API_SERVER_ADDRESS` > `RAY_ADDRESS` > a cluster that runs on this machine > a
-local cluster that raytrain starts. What talks to the cluster is given the address that comes out of here and never
-looks at Ray's environment again; Ray's own client does, and so can reach another cluster than the one named.
+`--address` > `RAYTRAIN_ADDRESS` > the context in use > `RAY_API_SERVER_ADDRESS` > `RAY_ADDRESS` > a cluster that runs
+on this machine > a local cluster that raytrain starts. What talks to the cluster is given the address that comes out of
+here and never looks at Ray's environment again; Ray's own client does, and so can reach another one than that named.
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ class Address:
         source: who named it, in words: `--address`, `RAYTRAIN_ADDRESS`, `a cluster running on this machine`, …
         is_loopback: the url is this machine's own; the cluster may still be elsewhere, behind a tunnel.
         starts_local: there is no cluster; raytrain is to start one.
+        storage: of a context, for jobs that name none.
     """
 
     url: str
     source: str
     is_loopback: bool
     starts_local: bool = False
+    storage: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,26 +61,28 @@ class LocalHead:
 LocalHeads = Callable[[], Sequence[LocalHead]]
 
 
-def resolve_address(flag: str | None, environ: Mapping[str, str], *, running_local: LocalHeads) -> Address:
+def resolve_address(
+    flag: str | None, environ: Mapping[str, str], *, running_local: LocalHeads, context: Address | None = None
+) -> Address:
     """The cluster to use and who named it.
 
     Args:
         flag: what `--address` was given.
         environ: the process's environment.
         running_local: finds the heads that run on this machine, the one to prefer first; asked only when needed.
+        context: where the context in use is.
 
     Raises:
         UsageError: the address cannot be one of a dashboard.
         ClusterUnreachable: `auto` was asked for and no cluster runs here.
     """
-    candidates = [
-        ("--address", flag),
-        ("RAYTRAIN_ADDRESS", environ.get("RAYTRAIN_ADDRESS")),
-        ("RAY_API_SERVER_ADDRESS", environ.get("RAY_API_SERVER_ADDRESS")),
-    ]
-    for source, text in candidates:
+    for source, text in [("--address", flag), ("RAYTRAIN_ADDRESS", environ.get("RAYTRAIN_ADDRESS"))]:
         if text and text.strip():
             return _named(text.strip(), source, running_local)
+    if context is not None:
+        return context
+    if ray_api := environ.get("RAY_API_SERVER_ADDRESS", "").strip():
+        return _named(ray_api, "RAY_API_SERVER_ADDRESS", running_local)
     if ray_address := environ.get("RAY_ADDRESS", "").strip():
         return _of_ray_address(ray_address, running_local)
     return _on_this_machine(running_local)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from raytrain.cluster.address import DASHBOARD_PORT, OWN_SOURCE, Address, LocalHead, resolve_address
+from raytrain.cluster.address import DASHBOARD_PORT, OWN_SOURCE, Address, LocalHead, address_of, resolve_address
 from raytrain.cluster.auth import Tokens
+from raytrain.cluster.contexts import context_in_use
 from raytrain.cluster.http import Transport
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.local import local_cluster, machine
@@ -38,7 +39,13 @@ class Connection:
 def locate(flag: str | None, environ: Mapping[str, str] | None = None) -> Address:
     """Where a job would go and why; nothing is started, and only this machine is looked at."""
     environ = os.environ if environ is None else environ
-    return resolve_address(flag, environ, running_local=lambda: _heads(environ))
+    context = context_in_use(environ)
+    return resolve_address(
+        flag,
+        environ,
+        running_local=lambda: _heads(environ),
+        context=replace(address_of(context.address, context.in_words), storage=context.storage) if context else None,
+    )
 
 
 def connect(

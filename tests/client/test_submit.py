@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from raytrain.client.cluster_runs import dashboard_page
-from raytrain.client.submit import prepare, storage_for
+from raytrain.client.submit import prepare
+from raytrain.client.where_stored import storage_for, stored_where_said
+from raytrain.cluster.address import Address
 from raytrain.errors import NotFound, SpecError
 from raytrain.spec.load import LoadedJob, load_job
 from tests.conftest import MakeFolder
+from tests.flowers import flower_spec
 from tests.saved_models import write_saved_model
 
 Environ = dict[str, str]
@@ -60,3 +64,13 @@ def test_storage_is_this_machines_only_where_the_cluster_is() -> None:
 
 def test_the_page_of_a_run() -> None:
     assert dashboard_page("http://h:8265", "digits-1") == "http://h:8265/#/jobs/digits-1"
+
+
+def test_the_storage_of_a_context_is_for_jobs_that_name_none() -> None:
+    there = Address(url="http://head:8265", source="context prod", is_loopback=False, storage="s3://bucket/runs")
+    spec = flower_spec()
+    own = spec.model_copy(update={"storage": "/nfs/runs"})
+
+    assert stored_where_said(spec, there).storage == "s3://bucket/runs"
+    assert stored_where_said(own, there).storage == "/nfs/runs"
+    assert stored_where_said(spec, replace(there, storage=None)).storage == "~/raytrain"
