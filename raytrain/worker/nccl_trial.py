@@ -15,7 +15,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from raytrain.worker.collectives import SUMS_RIGHT
-from raytrain.worker.strategy import see_gpus
+from raytrain.worker.strategy import make_strategy, see_gpus
 
 _TIMES, _LENGTH = 3, 1024
 
@@ -25,22 +25,18 @@ def main(within_s: float) -> int:
     signal.alarm(math.ceil(within_s))
     see_gpus()
     nccl = tf.distribute.experimental.CommunicationImplementation.NCCL
-    strategy = tf.distribute.MultiWorkerMirroredStrategy(
-        communication_options=tf.distribute.experimental.CommunicationOptions(implementation=nccl)
-    )
+    strategy = make_strategy(tf.distribute.experimental.CommunicationOptions(implementation=nccl))
     workers, rank = strategy.num_replicas_in_sync, strategy.cluster_resolver.task_id
+
+    def summed(value: tf.Tensor) -> tf.Tensor:
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def summed_again_and_again(start: tf.Tensor) -> tf.Tensor:
-        def in_replica(start: tf.Tensor) -> tf.Tensor:
-            replica = tf.distribute.get_replica_context()
+        def again(number: tf.Tensor, value: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return number + 1, strategy.run(summed, (value,))
 
-            def again(number: tf.Tensor, value: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-                return number + 1, replica.all_reduce(tf.distribute.ReduceOp.SUM, value)
-
-            return tf.while_loop(lambda number, _: number < _TIMES, again, (0, start))[1]
-
-        return strategy.run(in_replica, (start,))
+        return tf.while_loop(lambda number, _: number < _TIMES, again, (0, start))[1]
 
     found = summed_again_and_again(tf.fill([_LENGTH], float(rank + 1))).numpy()
     expected = workers * (workers + 1) / 2 * workers ** (_TIMES - 1)

@@ -62,6 +62,20 @@ def see_gpus() -> list[tf.config.PhysicalDevice]:
     return visible
 
 
+def make_strategy(
+    options: tf.distribute.experimental.CommunicationOptions | None = None,
+) -> tf.distribute.MultiWorkerMirroredStrategy:
+    """The strategy of one replica a process.
+
+    There is nothing to merge then: variables are updated where they are. TensorFlow's own tests switch merging off the
+    same way. It is what lets optimizers update variables within a condition (moving averages of weights, gradient
+    accumulation).
+    """
+    strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    strategy.extended._use_merge_call = lambda: False
+    return strategy
+
+
 @functools.cache
 def join(*, gpus_per_worker: float) -> tf.distribute.MultiWorkerMirroredStrategy:
     """The strategy over all workers that TF_CONFIG names; returns when every one of them has joined.
@@ -71,12 +85,7 @@ def join(*, gpus_per_worker: float) -> tf.distribute.MultiWorkerMirroredStrategy
     check_backend()
     check_gpus(asked=gpus_per_worker)
     _leave_hangs_to_the_watchdog()
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    # With one replica a process there is nothing to merge: variables are updated where they are. TensorFlow's own tests
-    # switch merging off the same way. It is what lets optimizers update variables within a condition (moving averages
-    # of weights, gradient accumulation).
-    strategy.extended._use_merge_call = lambda: False
-    return strategy
+    return make_strategy()
 
 
 def _leave_hangs_to_the_watchdog() -> None:
