@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from raytrain.client.api import check as check
-    from raytrain.client.api import down as down
     from raytrain.client.api import get as get
-    from raytrain.client.api import monitor as monitor
     from raytrain.client.api import plan as plan
     from raytrain.client.api import runs as runs
     from raytrain.client.api import submit as submit
-    from raytrain.client.api import up as up
     from raytrain.client.api import validate as validate
+    from raytrain.client.clusters import doctor as doctor
+    from raytrain.client.clusters import down as down
+    from raytrain.client.clusters import monitor as monitor
+    from raytrain.client.clusters import up as up
     from raytrain.client.comparison import compare as compare
     from raytrain.client.fit_live import fit as fit
     from raytrain.client.job_in_python import JobSpec as JobSpec
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _DOOR = {
-    "raytrain.client.api": ("submit", "plan", "validate", "check", "get", "runs", "monitor", "up", "down"),
+    "raytrain.client.api": ("submit", "plan", "validate", "check", "get", "runs"),
+    "raytrain.client.clusters": ("monitor", "doctor", "up", "down"),
     "raytrain.client.comparison": ("compare",),
     "raytrain.client.fit_live": ("fit",),
     "raytrain.client.job_in_python": ("JobSpec",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from raytrain.cli import options
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
-from raytrain.client.api import down
+from raytrain.client.clusters import down
 
 
 def command(

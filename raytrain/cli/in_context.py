@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from raytrain.cluster.contexts import VARIABLE
+from raytrain.client.context import VARIABLE
 
 Context = Annotated[
     str | None,

@@ -43,6 +43,7 @@ VERBS = {
     "tag": "Name a run, such as digits:production.",
     "fetch": "Copy a run's model, metrics, spec and logs to this machine.",
     "delete": "Delete a run that has ended, or all but the newest.",
+    "doctor": "Look a cluster over: versions, GPUs, storage, ports, sums.",
     "context": "Name clusters and storages, and choose where jobs go.",
     "up": "Start a local Ray cluster, or find the one already up.",
     "monitor": "Write what Prometheus and Grafana need to show runs.",

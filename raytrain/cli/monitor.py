@@ -10,7 +10,7 @@ import typer
 
 from raytrain.cli import options
 from raytrain.cli.output import Output
-from raytrain.client.api import monitor
+from raytrain.client.clusters import monitor
 
 
 def command(

@@ -9,7 +9,7 @@ import typer
 from raytrain.cli import options
 from raytrain.cli.options import Format, wants_json
 from raytrain.cli.output import Output
-from raytrain.client.api import up
+from raytrain.client.clusters import up
 
 
 def command(

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raytrain.client.check import CheckReport
-    from raytrain.client.local import ClusterDown, ClusterUp
-    from raytrain.client.monitor import Monitoring
     from raytrain.client.plan import Plan
     from raytrain.client.read_job import Job, Overrides
     from raytrain.client.run import Run
@@ -233,66 +231,3 @@ def runs(
     if status is not None and status not in list(RunStatus):
         raise UsageError(Problem(got=f"status={status!r}", expected=f"one of {', '.join(RunStatus)}"))
     return Runs(list_runs(limit=limit, storage=storage, name=name, status=status))
-
-
-def monitor(output: Path | None = None, *, address: str | None = None) -> Monitoring:
-    """Writes what Prometheus and Grafana need to show the runs of a cluster.
-
-    Args:
-        output: the folder to write into; one in raytrain's state directory when left out.
-        address: as for `submit`; no cluster is started.
-
-    Returns:
-        Its files `config` (a prometheus.yml), `rules` and `board`; `serve()` runs this machine's Prometheus on them.
-
-    Raises:
-        ClusterError: there is no cluster, or it does not answer.
-        NotFound: the folder cannot be written.
-
-    Example:
-        >>> raytrain.monitor().board.name
-        'raytrain-board.json'
-    """
-    from raytrain.client.monitor import monitor
-
-    return monitor(output, address=address)
-
-
-def up(*, cpus: int | None = None, gpus: int | None = None, progress: Callable[[str], None] | None = None) -> ClusterUp:
-    """The local Ray cluster, ready to take a job: the one that runs already, or a new one.
-
-    Args:
-        cpus, gpus: that a new one offers; as many as this machine has when left out, 4 CPUs at least.
-        progress: told in a few words what is being done.
-
-    Returns:
-        Its `address`, its `cpus` and `gpus`, and whether it was `started` now.
-
-    Raises:
-        ClusterError: it does not start.
-
-    Example:
-        >>> raytrain.up().started
-        False
-    """
-    from raytrain.client.local import up
-
-    return up(cpus=cpus, gpus=gpus, progress=progress)
-
-
-def down() -> ClusterDown:
-    """Stops the local Ray cluster that raytrain started, and the runs on it; no other cluster is touched.
-
-    Returns:
-        Whether there was one to be `stopped`.
-
-    Raises:
-        ClusterError: a process of it would not end.
-
-    Example:
-        >>> raytrain.down().stopped  # doctest: +SKIP
-        True
-    """
-    from raytrain.client.local import down
-
-    return down()

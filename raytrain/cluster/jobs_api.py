@@ -1,7 +1,6 @@
 """Ray's dashboard as this program uses it: jobs, packages, log files, nodes and versions over its REST API.
 
-The endpoints are those of Ray 2.60 (`ray/dashboard/modules/{job,state,node,reporter}`); the integration tests ask each
-of them on a real cluster, and so fail when a later Ray changes one.
+The endpoints are Ray 2.60's (`ray/dashboard/modules`); integration tests ask each of them on a real cluster.
 """
 
 from __future__ import annotations

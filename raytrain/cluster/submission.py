@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from raytrain import __version__
+from raytrain import __version__, doctor_protocol
 from raytrain.errors import SpecError
 from raytrain.run.run_id import submission_id
 from raytrain.run.run_paths import RunPaths
@@ -119,6 +119,21 @@ def build_task_submission(
         entrypoint=ENTRYPOINT,
         runtime_env=runtime_env,
         metadata=metadata | {FINGERPRINT: _fingerprint(request, runtime_env)},
+    )
+
+
+def build_probe_submission(
+    name: str, *, storage: str | None, raytrain_uri: str, bin_dir: str | None = None
+) -> Submission:
+    """The submission of a look at the cluster itself; arguments as of `build_submission`."""
+    env_vars = _OUR_ENV | {doctor_protocol.REQUEST: json.dumps({"storage": storage})}
+    if bin_dir:
+        env_vars["PATH"] = f"{bin_dir}:${{PATH}}"
+    return Submission(
+        submission_id=name,
+        entrypoint=f"python -m {doctor_protocol.MODULE}",
+        runtime_env={"py_modules": [raytrain_uri], "env_vars": env_vars},
+        metadata={"job_name": "raytrain doctor", "raytrain_version": __version__, FINGERPRINT: name},
     )
 
 

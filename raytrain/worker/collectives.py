@@ -10,9 +10,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -24,9 +21,9 @@ from raytrain.run.events import CollectivesChosen
 from raytrain.spec.job import Collectives
 from raytrain.worker.process_setup import hold_port, own_address, release_port
 from raytrain.worker.strategy import sum_over_workers
+from raytrain.worker.sum_trial_process import trial_command, try_sum
 
-TRIAL = (sys.executable, "-P", "-m", "raytrain.worker.nccl_trial")
-SUMS_RIGHT = "raytrain: NCCL sums right"
+TRIAL = trial_command("nccl")
 _NCCL = tf.distribute.experimental.CommunicationOptions(
     implementation=tf.distribute.experimental.CommunicationImplementation.NCCL
 )
@@ -106,33 +103,11 @@ def _first_failure(addresses: list[str], trial: Sequence[str], *, within_s: floa
     """Why the trial failed, in the words of the first rank where it did; empty where it went well on all."""
     rank = _rank()
     try:
-        mine = _try(addresses, rank, trial, within_s=within_s)
+        mine = try_sum(addresses, rank, trial, within_s=within_s)
     finally:
         release_port()
     told = _exchanged("trial", mine, len(addresses), wait_s=within_s + 60)
     return next((f"NCCL failed on rank {rank}: {words}" for rank, words in enumerate(told) if words), "")
-
-
-def _try(addresses: list[str], rank: int, trial: Sequence[str], *, within_s: float) -> str:
-    config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": rank}}
-    environment = {"NCCL_DEBUG": "WARN"} | os.environ | {"TF_CONFIG": json.dumps(config)}
-    with tempfile.TemporaryFile("w+", errors="replace") as said:
-        process = subprocess.Popen([*trial, str(within_s)], env=environment, stdout=said, stderr=subprocess.STDOUT)
-        try:
-            process.wait(within_s)
-            words = f"it ended with exit code {process.returncode}"
-        except subprocess.TimeoutExpired:
-            words = f"no sum within {formatting.seconds(within_s)}"
-        finally:
-            process.kill()
-            process.wait()
-        said.seek(0)
-        lines = said.read().splitlines()
-    if SUMS_RIGHT in lines:
-        return ""
-    print(*lines, sep="\n", file=sys.stderr)  # noqa: T201 - the rank's log has NCCL's own words
-    telling = [line for line in lines if "NCCL" in line or "Error" in line]
-    return f"{words}: {telling[-1].strip()}" if telling else words
 
 
 def _exchanged(name: str, mine: str, workers: int, *, wait_s: float) -> list[str]:

@@ -20,7 +20,7 @@ ENDS_WELL_ELSEWHERE = (
     "-c",
     "import json, os, sys\n"
     "rank = json.loads(os.environ['TF_CONFIG'])['task']['index']\n"
-    "print('raytrain: NCCL sums right' if rank == 0 else 'RuntimeError: NCCL invalid usage')",
+    "print('raytrain: sums right' if rank == 0 else 'RuntimeError: NCCL invalid usage')",
 )
 
 

@@ -1,7 +1,7 @@
-"""One worker's part of a trial of NCCL: sums a small vector several times, in a loop as training does, and looks.
+"""One worker's part of a trial: sums a small vector several times, in a loop as training does, and looks.
 
-Runs in: a process beside each Train worker, `python -m raytrain.worker.nccl_trial SECONDS`, with a TF_CONFIG of its
-own. It ends itself after SECONDS, whoever has forgotten it and wherever it hangs.
+Runs in: a process beside each Train worker, `python -m raytrain.worker.sum_trial nccl|ring SECONDS`, with a TF_CONFIG
+of its own. It ends itself after SECONDS, whoever has forgotten it and wherever it hangs.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import sys
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-from raytrain.worker.collectives import SUMS_RIGHT
 from raytrain.worker.strategy import make_strategy, see_gpus
+from raytrain.worker.sum_trial_process import SUMS_RIGHT
 
 _TIMES, _LENGTH = 3, 1024
 
 
-def main(within_s: float) -> int:
+def main(implementation: str, within_s: float) -> int:
     """0 where every sum came out right."""
     signal.alarm(math.ceil(within_s))
     see_gpus()
-    nccl = tf.distribute.experimental.CommunicationImplementation.NCCL
-    strategy = make_strategy(tf.distribute.experimental.CommunicationOptions(implementation=nccl))
+    over = tf.distribute.experimental.CommunicationImplementation[implementation.upper()]
+    strategy = make_strategy(tf.distribute.experimental.CommunicationOptions(implementation=over))
     workers, rank = strategy.num_replicas_in_sync, strategy.cluster_resolver.task_id
 
     def summed(value: tf.Tensor) -> tf.Tensor:
@@ -41,7 +41,7 @@ def main(within_s: float) -> int:
     found = summed_again_and_again(tf.fill([_LENGTH], float(rank + 1))).numpy()
     expected = workers * (workers + 1) / 2 * workers ** (_TIMES - 1)
     if not (found == expected).all():
-        print(f"NCCL sums wrong: {found[:4]}, expected {expected}")  # noqa: T201
+        print(f"Error: {over.value} sums wrong: {found[:4]}, expected {expected}")  # noqa: T201
         return 1
     print(SUMS_RIGHT, flush=True)  # noqa: T201
     _leave_together(workers, rank)
@@ -57,6 +57,6 @@ def _leave_together(workers: int, rank: int) -> None:
 
 
 if __name__ == "__main__":
-    status = main(float(sys.argv[1]))
+    status = main(sys.argv[1], float(sys.argv[2]))
     sys.stdout.flush()
     os._exit(status)  # TensorFlow's own end waits for all of its threads, one of which may be NCCL's
