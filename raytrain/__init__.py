@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from raytrain.client.clusters import monitor as monitor
     from raytrain.client.clusters import up as up
     from raytrain.client.comparison import compare as compare
+    from raytrain.client.context import context as context
     from raytrain.client.fit_live import fit as fit
     from raytrain.client.job_in_python import JobSpec as JobSpec
     from raytrain.client.run import Run as Run
@@ -49,6 +50,7 @@ _DOOR = {
     "raytrain.client.api": ("submit", "plan", "validate", "check", "get", "runs"),
     "raytrain.client.clusters": ("monitor", "doctor", "up", "down"),
     "raytrain.client.comparison": ("compare",),
+    "raytrain.client.context": ("context",),
     "raytrain.client.fit_live": ("fit",),
     "raytrain.client.job_in_python": ("JobSpec",),
     "raytrain.client.run": ("Run",),

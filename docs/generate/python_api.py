@@ -24,6 +24,8 @@ _FUNCTIONS = (
     "compare",
     "ui",
     "monitor",
+    "doctor",
+    "context",
     "up",
     "down",
 )

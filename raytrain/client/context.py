@@ -32,9 +32,18 @@ def context(
         name: of the context; "-" uses none.
         address, storage: of one that is added.
 
+    Returns:
+        Each with its `name`, `address`, `storage`, and whether it is `used`.
+
     Raises:
         UsageError: the action makes no sense, or the name or the address is none.
         NotFound: no context is named so.
+
+    Example:
+        >>> raytrain.context("add", "lab", address="http://10.0.0.7:8265")[0].used
+        False
+        >>> raytrain.context("remove", "lab")
+        []
     """
     if action not in [*Action]:
         raise UsageError(Problem(got=f"raytrain context {action}", expected=f"one of {', '.join(Action)}"))

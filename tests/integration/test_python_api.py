@@ -46,7 +46,7 @@ def check_examples(thing: Any, names: dict[str, Any]) -> int:
 
 def public() -> list[Any]:
     functions = [raytrain.plan, raytrain.validate, raytrain.get, raytrain.runs, raytrain.compare, raytrain.ui]
-    functions += [raytrain.up, raytrain.down]
+    functions += [raytrain.up, raytrain.down, raytrain.context]
     named = {name: value for kind in raytrain.Run.__mro__ for name, value in vars(kind).items()}
     methods = [value for name, value in named.items() if not name.startswith("_") and inspect.isfunction(value)]
     return [*functions, raytrain.JobSpec, raytrain.Run, *methods]
@@ -56,6 +56,11 @@ def public() -> list[Any]:
 @pytest.mark.everyday
 def test_an_example_of_a_docstring_runs(thing: Any, run: raytrain.Run) -> None:
     assert check_examples(thing, {"raytrain": raytrain}) > 0
+
+
+@pytest.mark.thorough
+def test_the_example_of_doctor_runs(here: None) -> None:
+    assert check_examples(raytrain.doctor, {"raytrain": raytrain}) > 0
 
 
 class TestTheCommandLineSaysTheSame:
