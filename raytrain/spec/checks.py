@@ -15,6 +15,7 @@ from raytrain.spec.job import JobSpec
 from raytrain.spec.left_behind import left_behind
 from raytrain.spec.line_numbers import LineNumbers
 from raytrain.spec.load import LoadedJob
+from raytrain.spec.package_checks import package_problems
 from raytrain.spec.peek.inspect_source import SourceFacts, inspect_source
 from raytrain.spec.shards import ShardPlan, SplitCounts, fraction_of, plan_shards
 from raytrain.spec.source_kinds import Source
@@ -48,6 +49,7 @@ def check_job(job: LoadedJob) -> JobFacts:
     counts = split_rows(job.spec.data, {part: fact.rows for part, fact in facts.items()})
     columns = {part: fact.columns for part, fact in facts.items()}
     found = [*_count_problems(job.spec, counts), *column_problems(job.spec.data, columns), *_step_problems(job.spec)]
+    found += package_problems(job.spec.environment)
     problems += [job.lines.located(problem, problem.field) for problem in found]
     problems += left_behind(job.spec, job.folder, job.lines)
     problems += code_problems(job.spec, job.folder, job.lines)

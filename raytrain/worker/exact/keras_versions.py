@@ -8,9 +8,7 @@ from __future__ import annotations
 import os
 
 from raytrain.errors import Problem, UserCodeError
-
-ALLOW_UNPROVEN = "RAYTRAIN_ALLOW_UNPROVEN_KERAS"
-PROVEN_ON = {"keras": ("3.15",), "tensorflow": ("2.21",)}
+from raytrain.spec.package_checks import ALLOW_UNPROVEN, PROVEN_ON
 
 
 def check_versions(**versions: str) -> None:

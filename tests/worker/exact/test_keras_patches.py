@@ -22,6 +22,7 @@ from keras.src.trainers.trainer import Trainer
 from tensorflow.python.eager import record
 
 from raytrain.errors import UserCodeError
+from raytrain.spec.package_checks import ALLOW_UNPROVEN
 from raytrain.worker.exact import keras_patches, keras_versions
 
 ANCHORS = [
@@ -140,11 +141,11 @@ except Exception as error:
     ],
 )
 def test_versions(package: str, version: str, fine: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(keras_versions.ALLOW_UNPROVEN, raising=False)
+    monkeypatch.delenv(ALLOW_UNPROVEN, raising=False)
     if fine:
         keras_versions.check_versions(**{package: version})
         return
     with pytest.raises(UserCodeError, match=f"got {package} {version} on a worker, expected {package} "):
         keras_versions.check_versions(**{package: version})
-    monkeypatch.setenv(keras_versions.ALLOW_UNPROVEN, "1")
+    monkeypatch.setenv(ALLOW_UNPROVEN, "1")
     keras_versions.check_versions(**{package: version})
