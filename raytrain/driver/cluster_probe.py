@@ -41,7 +41,7 @@ def main() -> int:
 
 def examine(nodes: list[dict[str, Any]], storage: str | None) -> Iterator[Finding]:
     """One finding after the other; those that need a process on each node end with the first that none answers."""
-    hosts = [str(node["NodeManagerAddress"]) for node in nodes]
+    hosts = _names(nodes)
     yield _nodes(nodes)
     probes = [_probe(node, host) for node, host in zip(nodes, hosts, strict=True)]
     facts, skews = [], {}
@@ -71,9 +71,18 @@ def _nodes(nodes: list[dict[str, Any]]) -> Finding:
     return Finding(check="nodes", state="ok", says=says)
 
 
-def _probe(node: dict[str, Any], host: str) -> Any:
+def _names(nodes: list[dict[str, Any]]) -> list[str]:
+    """Their addresses, with the node's id where several have the same."""
+    addresses = [str(node["NodeManagerAddress"]) for node in nodes]
+    return [
+        address if addresses.count(address) == 1 else f"{address} ({node['NodeID'][:6]})"
+        for address, node in zip(addresses, nodes, strict=True)
+    ]
+
+
+def _probe(node: dict[str, Any], name: str) -> Any:
     there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-    return ray.remote(num_cpus=0, scheduling_strategy=there)(NodeProbe).remote(host)
+    return ray.remote(num_cpus=0, scheduling_strategy=there)(NodeProbe).remote(name, node["NodeManagerAddress"])
 
 
 def _storage(probes: list[Any], hosts: list[str], storage: str | None) -> Finding:

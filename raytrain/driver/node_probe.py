@@ -48,15 +48,15 @@ class NodeFacts:
 class NodeProbe:
     """One node's; each method is one question."""
 
-    def __init__(self, host: str) -> None:
-        """`host`: the address by which the other nodes know this one."""
-        self._host = host
+    def __init__(self, name: str, address: str) -> None:
+        """`address`: by which the other nodes know this one; `name`: what people call it."""
+        self._name, self._address = name, address
         self._listener: socket.socket | None = None
 
     def facts(self) -> NodeFacts:
         """The versions, devices and room of the node."""
         return NodeFacts(
-            host=self._host,
+            host=self._name,
             versions={"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
             seen_gpus=_seen_gpus(),
             clock=time(),
@@ -68,11 +68,11 @@ class NodeProbe:
         """Writes a small file into the storage; why that failed, or nothing."""
         try:
             if is_object_store(storage):
-                ObjectStore(storage).write(name, self._host.encode())
+                ObjectStore(storage).write(name, self._name.encode())
             else:
                 folder = Path(storage).expanduser()
                 folder.mkdir(parents=True, exist_ok=True)
-                (folder / name).write_text(self._host)
+                (folder / name).write_text(self._name)
         except Exception as error:  # noqa: BLE001  of whatever file system it is
             return f"{type(error).__name__}: {error}"
         return ""
@@ -85,9 +85,9 @@ class NodeProbe:
 
     def listen(self) -> tuple[str, int]:
         """Opens a port for the other nodes to reach."""
-        self._listener = socket.create_server((self._host, 0), backlog=128)
+        self._listener = socket.create_server((self._address, 0), backlog=128)
         threading.Thread(target=_accept_all, args=(self._listener,), daemon=True).start()
-        return self._host, self._listener.getsockname()[1]
+        return self._address, self._listener.getsockname()[1]
 
     def unreachable(self, addresses: list[tuple[str, int]]) -> list[str]:
         """Those of the addresses to which no connection comes about."""
@@ -101,7 +101,7 @@ class NodeProbe:
 
     def hold(self) -> str:
         """An address for a trial sum."""
-        return hold_port(self._host)
+        return hold_port(self._address)
 
     def try_sum(self, addresses: list[str], rank: int, *, within_s: float) -> str:
         """This node's part of a sum of all; why it failed, or nothing."""
