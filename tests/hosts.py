@@ -1,6 +1,6 @@
 """Several hosts on this machine: network namespaces with addresses of their own, joined by a bridge.
 
-They share this machine's files and processes, but no loopback and no address. Needs root and `ip`.
+They share this machine's files and processes, but no loopback, no address and no folder given to `on`. Needs root.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 NETWORK = "10.213.46"
 HERE = f"{NETWORK}.254"
@@ -42,13 +43,23 @@ def hosts(count: int) -> Iterator[list[str]]:
         yield [f"{NETWORK}.{number}" for number in range(1, count + 1)]
     finally:
         for number in range(1, count + 1):
-            subprocess.run(["ip", "netns", "delete", f"{_BRIDGE}{number}"], check=False, capture_output=True)
-        subprocess.run(["ip", "link", "delete", _BRIDGE], check=False, capture_output=True)
+            _run_if_it_goes(f"ip link delete {_BRIDGE}o{number}", f"ip netns delete {_BRIDGE}{number}")
+        _run_if_it_goes(f"ip link delete {_BRIDGE}")
 
 
-def on(address: str) -> Sequence[str]:
-    """What a command begins with that is to run on the host of this address."""
-    return ("ip", "netns", "exec", f"{_BRIDGE}{address.rpartition('.')[2]}")
+def on(address: str, *, own: Path) -> Sequence[str]:
+    """What a command begins with that is to run on the host of this address; `own`: a folder that is its own there."""
+    number = address.rpartition(".")[2]
+    private = own.with_name(f"{own.name}-{number}")
+    for folder in (own, private):
+        folder.mkdir(exist_ok=True)
+    mounted = f'mount --bind {private} {own} && exec "$@"'
+    return ("ip", "netns", "exec", f"{_BRIDGE}{number}", "sh", "-c", mounted, "sh")
+
+
+def _run_if_it_goes(*commands: str) -> None:
+    for command in commands:
+        subprocess.run(command.split(), check=False, capture_output=True)
 
 
 def run(*commands: str) -> None:

@@ -39,11 +39,16 @@ def _serve(server: socket.socket, context: ssl.SSLContext, behind: tuple[str, in
 
 
 def _relay(plain: socket.socket, context: ssl.SSLContext, behind: tuple[str, int]) -> None:
-    with contextlib.suppress(OSError):
-        outside = context.wrap_socket(plain, server_side=True)
-        inside = socket.create_connection(behind)
-        threading.Thread(target=_pump, args=(inside, outside), daemon=True).start()
+    with (
+        plain,
+        contextlib.suppress(OSError),
+        context.wrap_socket(plain, server_side=True) as outside,
+        socket.create_connection(behind) as inside,
+    ):
+        back = threading.Thread(target=_pump, args=(inside, outside), daemon=True)
+        back.start()
         _pump(outside, inside)
+        back.join()
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:

@@ -58,11 +58,6 @@ def test_an_example_of_a_docstring_runs(thing: Any, run: raytrain.Run) -> None:
     assert check_examples(thing, {"raytrain": raytrain}) > 0
 
 
-@pytest.mark.thorough
-def test_the_example_of_doctor_runs(here: None) -> None:
-    assert check_examples(raytrain.doctor, {"raytrain": raytrain}) > 0
-
-
 class TestTheCommandLineSaysTheSame:
     def json(self, cli: Cli, *arguments: str) -> Any:
         done = cli(*arguments, "--json")

@@ -55,7 +55,11 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[There]:
         try:
             for address, arguments in zip((head, node), started, strict=True):
                 done = subprocess.run(
-                    [*on(address), *RAY, *arguments], env=ray, capture_output=True, text=True, check=False
+                    [*on(address, own=folder / "ray"), *RAY, *arguments],
+                    env=ray,
+                    capture_output=True,
+                    text=True,
+                    check=False,
                 )
                 assert done.returncode == 0, done.stdout + done.stderr
             with tls_door(folder, HERE, (head, 8265)) as (url, authority):
