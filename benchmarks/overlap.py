@@ -1,8 +1,7 @@
-"""How much of a step the sum of gradients costs over a slow link, and whether it runs beside the backward pass.
+"""How long a step takes whose gradients are summed over a slow link, packed in two ways.
 
 Run by `make bench`, as root: two workers in two network namespaces, joined by a link that `tc` slows. Their model has
-134 MB of gradients. Two ways to pack these take turns: in the order of the layers and 64 MiB at a time, as hand-written
-code would, and raytrain's. A step's collective began early where its first pack was ready before the last gradient was.
+134 MB of gradients. Two ways to pack these take turns: in the order of the layers and 64 MiB at a time, and raytrain's.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ SPACES = ("raytrain-bench-0", "raytrain-bench-1")
 HOSTS = ("10.213.45.1", "10.213.45.2")
 PORT = 41_873
 LAYERS, WIDTH, STEPS, WARM = 8, 2048, 12, 2
-BAR, EARLY_BAR = 0.80, 0.95
+BAR = 0.80
 ORDERS = ("forward", "raytrain")
 
 
@@ -49,8 +48,8 @@ def slow_link(megabits: int) -> Iterator[None]:
             subprocess.run(["ip", "netns", "delete", space], check=False, capture_output=True)
 
 
-def train_on_both(order: str, batch: int) -> dict[str, float]:
-    """The slower rank's figures."""
+def train_on_both(order: str, batch: int) -> float:
+    """Seconds of a step, the slower rank's."""
     base = [sys.executable, "-m", "benchmarks.overlap", "--order", order, "--batch", str(batch)]
     ranks = [
         subprocess.Popen(
@@ -68,11 +67,11 @@ def train_on_both(order: str, batch: int) -> dict[str, float]:
     finally:
         for process in ranks:
             process.kill()
-    return {"step_s": max(one["step_s"] for one in told), "early": min(one["early"] for one in told)}
+    return max(told)
 
 
-def be_rank(rank: int, order: str, batch: int) -> dict[str, float]:
-    """One worker: plain steps of a deep network, whose gradients are summed as raytrain sums them."""
+def be_rank(rank: int, order: str, batch: int) -> float:
+    """One worker's median step: plain steps of a deep network, whose gradients are summed as raytrain sums them."""
     from raytrain.worker import process_setup
 
     os.environ |= process_setup.thread_environment(1)
@@ -89,14 +88,6 @@ def be_rank(rank: int, order: str, batch: int) -> dict[str, float]:
     with strategy.scope():
         weights = [tf.Variable(tf.random.stateless_normal([WIDTH, WIDTH], [0, n]) / WIDTH) for n in range(LAYERS)]
     rows = tf.random.stateless_normal([batch, WIDTH], [1, rank])
-    sum_vector, ready = gradient_reduction._sum_vector, []
-
-    def noticed(vector: Any) -> Any:
-        with tf.control_dependencies([vector]):
-            ready.append(tf.timestamp())
-        return sum_vector(vector)
-
-    mock.patch.object(gradient_reduction, "_sum_vector", noticed).start()
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def step() -> Any:
@@ -107,21 +98,18 @@ def be_rank(rank: int, order: str, batch: int) -> dict[str, float]:
                     value = tf.nn.relu(value @ weight)
                 loss = tf.reduce_mean(value)
             gradients = tape.gradient(loss, weights)
-            with tf.control_dependencies(gradients):
-                all_there = tf.timestamp()
             for weight, total in zip(weights, gradient_reduction.sum_over_workers(gradients), strict=True):
                 weight.assign_sub(total * 1e-3)
-            return ready[0], all_there
+            return loss
 
         return strategy.run(in_replica)
 
-    seconds, early = [], []
+    seconds = []
     for _ in range(WARM + STEPS):
         began = perf_counter()
-        first, last = (float(value) for value in step())
+        float(step())
         seconds.append(perf_counter() - began)
-        early.append(first < last)
-    return {"step_s": statistics.median(seconds[WARM:]), "early": statistics.mean(early[WARM:])}
+    return statistics.median(seconds[WARM:])
 
 
 def forward(kinds: Sequence[Hashable], sizes: Sequence[int | None]) -> Iterator[list[int]]:
@@ -155,11 +143,10 @@ def main() -> None:
         for _ in range(given.turns):
             turns.append({order: train_on_both(order, given.batch) for order in ORDERS})
     for order in ORDERS:
-        step_s = statistics.median(turn[order]["step_s"] for turn in turns)
-        early = min(turn[order]["early"] for turn in turns)
-        print(f"  {order:<10} {step_s:6.2f} s a step, {early:.0%} began early")  # noqa: T201
-    ratio = statistics.median(turn["raytrain"]["step_s"] / turn["forward"]["step_s"] for turn in turns)
-    print(f"  {given.megabits} Mbit/s: {ratio:.2f}, bar {BAR:.2f}; early bar {EARLY_BAR:.0%}")  # noqa: T201
+        step_s = statistics.median(turn[order] for turn in turns)
+        print(f"  {order:<10} {step_s:6.2f} s a step")  # noqa: T201
+    ratio = statistics.median(turn["raytrain"] / turn["forward"] for turn in turns)
+    print(f"  {given.megabits} Mbit/s: {ratio:.2f}, bar {BAR:.2f}")  # noqa: T201
 
 
 if __name__ == "__main__":

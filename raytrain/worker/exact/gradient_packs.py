@@ -3,7 +3,7 @@
 Runs in: every Train worker, while a step is traced.
 
 Collectives of a step run one after the other, in the order in which they are traced. A backward pass comes to the last
-layers' gradients first, so these go first, in a small pack, and cross the network while the others are worked out.
+layers' gradients first, so these go first, in a small pack, and may cross the network while others are worked out.
 """
 
 from __future__ import annotations
