@@ -63,7 +63,7 @@ def train_on_both(order: str, batch: int) -> float:
         for rank, space in enumerate(SPACES)
     ]
     try:
-        told = [json.loads(process.stdout.readline()) for process in ranks if process.stdout]
+        told: list[float] = [json.loads(process.stdout.readline()) for process in ranks if process.stdout]
     finally:
         for process in ranks:
             process.kill()
