@@ -38,7 +38,7 @@ chaos: install  ## let every fault happen, about 90 minutes, and print what it c
 bench: install  ## measure start-up, lists, pipelines, epochs' edges, 1,000 ranks and whole trainings
 	$(VENV_PYTHON) -m benchmarks
 
-gpu: install  ## prove what only a GPU can, in ten minutes, and write a note; without one, say what would run
+gpu: install  ## prove what only a GPU can, and write a note; without one, say what would run
 	$(VENV_PYTHON) -m benchmarks.gpu
 
 pace: install  ## time the tests in units of one import of TensorFlow

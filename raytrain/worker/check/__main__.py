@@ -48,7 +48,7 @@ def main(role: str, root: Path) -> None:
 def _run(role: str, folder: CheckFolder, request: CheckRequest, progress: Progress) -> None:
     rank = rank_of(role)
     if role == COMPARE:
-        from raytrain.worker.check.compare import compare
+        from raytrain.worker.check.differences import compare
 
         compare(folder)
         return

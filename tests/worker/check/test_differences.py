@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from raytrain.check_protocol import Comparison, Quantity, Verdict
-from raytrain.worker.check.compare import comparison
+from raytrain.worker.check.differences import comparison
 from raytrain.worker.check.trained import Trained, digest, numbers_of
 
 KERNEL = np.linspace(-1, 1, 6)
