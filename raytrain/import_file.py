@@ -40,7 +40,10 @@ def modules_of(folder: Path) -> list[ModuleType]:
     """What has been imported from files of the folder."""
     found = []
     for module in list(sys.modules.values()):
-        file = getattr(module, "__dict__", {}).get("__file__")  # to ask a lazy module for an attribute imports it
+        try:  # so that a lazy module is not asked for an attribute, which would import it
+            file = object.__getattribute__(module, "__dict__").get("__file__")
+        except AttributeError:
+            continue
         if isinstance(file, str) and is_users_own(Path(file), folder):
             found.append(module)
     return found

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from raytrain.data.packed import Arrays, from_block, leaves, like, map_arrays, row_count
 from raytrain.data.pipeline import Pipeline
+from raytrain.defer_sklearn import defer_sklearn
 from raytrain.errors import Problem, RaytrainError, UserCodeError
 from raytrain.run.bring_here import bring_here
 from raytrain.run.run_paths import RunPaths
@@ -67,6 +68,7 @@ class Evaluator:
     def __init__(self, settings: EvaluatorSettings) -> None:
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
             os.environ.setdefault(name, str(settings.threads))
+        defer_sklearn()
         self._settings = settings
         self._states: dict[Any, States] = {}
         self._current: Any = None

@@ -16,6 +16,7 @@ from raytrain.data.packed import row_count
 from raytrain.data.pipeline import Pipeline
 from raytrain.data.prediction_chunks import Chunk
 from raytrain.data.prediction_folder import PartState, PredictionFolder
+from raytrain.defer_sklearn import defer_sklearn
 from raytrain.errors import Problem, RaytrainError, UsageError, UserCodeError
 from raytrain.run.bring_here import bring_here
 from raytrain.run.run_paths import RunPaths
@@ -56,6 +57,7 @@ class PartPredictor:
     def __init__(self, settings: PartSettings) -> None:
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
             os.environ.setdefault(name, str(settings.threads))
+        defer_sklearn()
         self._settings = settings
         self._kinds: list[AnswerKind] = []
         self._batches: Any = None

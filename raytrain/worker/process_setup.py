@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Sequence
 
+from raytrain.defer_sklearn import defer_sklearn
 from raytrain.no_proxy import reach_directly
 
 _held: list[socket.socket] = []
@@ -60,7 +61,12 @@ def configure(addresses: Sequence[str], rank: int) -> None:
 def own_address() -> str:
     """The `host:port` of this worker's TensorFlow server, as `configure` was told."""
     config = json.loads(os.environ["TF_CONFIG"])
-    return str(config["cluster"]["worker"][config["task"]["index"]])
+    return str(config["cluster"]["worker"][own_rank()])
+
+
+def own_rank() -> int:
+    """This worker's rank, as `configure` was told. Ray Train would tell it, too, and import Ray Tune to do so."""
+    return int(json.loads(os.environ["TF_CONFIG"])["task"]["index"])
 
 
 def import_ahead() -> None:
@@ -77,5 +83,6 @@ def finish_import() -> None:
 
 
 def _import_all() -> None:
+    defer_sklearn()
     for library in LIBRARIES:
         importlib.import_module(library)

@@ -15,7 +15,6 @@ from time import time
 from typing import Any
 
 import ray
-import ray.train
 
 from raytrain import protocol
 from raytrain.data.tiers.worker_shards import Shards
@@ -93,7 +92,7 @@ def train_loop(config: dict[str, LoopConfig]) -> None:
     """Trains this rank's share of the job; what is raised here has been reported to the driver first."""
     loop = config["config"]
     request = JobRequest.model_validate_json(loop.request)
-    rank = ray.train.get_context().get_world_rank()
+    rank = process_setup.own_rank()
     paths = loop.paths if loop.paths.uri is None else RunPaths.to_write(request.storage, request.run)
     folder = Path(loop.folder)
     channel = MailboxChannel(loop.mailbox, loop.group)
