@@ -122,7 +122,7 @@ def _worth_choosing(source: LazySource, pipeline: Pipeline, spec: JobSpec) -> li
     """The columns to read, where a source can leave the others unread; None where it reads all of them anyway."""
     if source.source.kind != "parquet":
         return None
-    needed = pipeline.columns_to_read(source.read.dataset.columns())
+    needed = source.columns(pipeline.columns_to_read)
     return list(dict.fromkeys([*needed, *(key_columns(spec.data) if source.part == "train" else [])]))
 
 

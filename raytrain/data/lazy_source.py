@@ -18,6 +18,7 @@ from ray.data.block import BlockAccessor
 from raytrain.data.blocks import stored_rows
 from raytrain.data.columns.logical_columns import join_tables
 from raytrain.data.sources import Read, explain, read_source, rows_per_file
+from raytrain.data.sources.file_reading import merged
 from raytrain.errors import Problem, UserCodeError
 from raytrain.spec.column_options import ColumnSpec
 from raytrain.spec.peek.image_folders import pixel_bytes
@@ -79,8 +80,12 @@ class LazySource:
 
     def table(self, *, columns: Sequence[str] | None = None, rows: int | None = None) -> pa.Table:
         """The rows, or the first ones, in the driver's memory."""
-        dataset = self.read.dataset if columns is None else self.read.dataset.select_columns(list(columns))
-        tables = list(self._tables(dataset if rows is None else dataset.limit(rows)))
+        tables = self._tables_here(rows)
+        if tables is None:
+            dataset = self.read.dataset if columns is None else self.read.dataset.select_columns(list(columns))
+            tables = list(self._tables(dataset if rows is None else dataset.limit(rows)))
+        elif columns is not None:
+            tables = [table.select(list(columns)) for table in tables]
         with self.naming_files():
             table = join_tables(tables)
         if table.num_rows == 0:
@@ -98,10 +103,13 @@ class LazySource:
 
     def tables(self) -> Iterator[pa.Table]:
         """All rows, a block at a time."""
-        return self._tables(self.read.dataset)
+        return self._tables(self.read.dataset) if self.read.table is None else iter([self.read.table])
 
     def columns(self, wanted: Callable[[list[str]], list[str]]) -> list[str]:
         """The columns that are wanted of those that the source has."""
+        first = self._tables_here(1)
+        if first is not None:
+            return wanted(first[0].column_names if first else [])
         try:
             offered = self.read.dataset.columns() or []
         except Exception as error:
@@ -118,6 +126,23 @@ class LazySource:
                 self.source, self.folder, field=field, files=files, schema=read.schema, options=self.options
             )
         return read.dataset.select_columns(columns)
+
+    def _tables_here(self, rows: int | None) -> list[pa.Table] | None:
+        """The rows, or the first ones, without Ray Data; None where that would take long."""
+        if self.read.table is not None:
+            return [self.read.table.slice(0, rows)]
+        if self.read.here is None:
+            return None
+        found: list[pa.Table] = []
+        try:
+            for table in merged(self.read.here()) if rows is None else self.read.here():
+                missing = None if rows is None else rows - sum(part.num_rows for part in found)
+                if missing == 0:
+                    break
+                found.append(table.slice(0, missing))
+        except Exception as error:
+            raise self.explain(error) from error
+        return found
 
     def _tables(self, dataset: ray.data.Dataset) -> Iterator[pa.Table]:
         try:

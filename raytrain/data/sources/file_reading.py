@@ -130,14 +130,14 @@ class _Reading:
     form: Format
 
     def __call__(self) -> Iterator[pa.Table]:
-        return _merged(
+        return merged(
             table
             for path, partitions in zip(self.files.paths, self.files.partitions, strict=True)
             for table in self.work(_tables(self.files.filesystem, path, partitions, self.form), path)
         )
 
 
-def _merged(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+def merged(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """Small neighbours of one schema as one table: a block for each image would cost more than the image."""
     held: list[pa.Table] = []
     size = 0

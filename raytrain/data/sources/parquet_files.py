@@ -45,8 +45,7 @@ def parquet_dataset(listing: Listing, schema: pa.Schema | None = None) -> ray.da
     kinds = {name: value.type for values in listing.partitions for name, value in values.items()}
     has_gaps = any(not value.is_valid for values in listing.partitions for value in values.values())
     if schema is not None or has_gaps or pa.float64() in kinds.values():  # Ray's reader has whole numbers and text only
-        decode = decode_parquet if schema is None else DecodeParquet(schema=schema)
-        return files_dataset(listing, Format(kind="parquet", decode=decode))
+        return files_dataset(listing, parquet_format(schema))
     whole = {name: int for name, kind in kinds.items() if kind == pa.int64()}
     return ray.data.read_parquet(
         list(listing.paths),
@@ -54,6 +53,11 @@ def parquet_dataset(listing: Listing, schema: pa.Schema | None = None) -> ray.da
         partitioning=Partitioning(PartitionStyle.HIVE, field_types=whole),
         file_extensions=None,
     )
+
+
+def parquet_format(schema: pa.Schema | None = None) -> Format:
+    """How the files are read without Ray's reader. `schema`: that their columns are cast to, where types differ."""
+    return Format(kind="parquet", decode=decode_parquet if schema is None else DecodeParquet(schema=schema))
 
 
 def read_footers(listing: Listing) -> Footers:

@@ -5,8 +5,9 @@ Runs in: the driver, and the Ray Data tasks it starts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,12 @@ import ray.data
 from ray.data.dataset import MaterializedDataset
 
 from raytrain.data.columns.logical_columns import join_tables
-from raytrain.data.sources.file_kinds import FILE_KINDS, format_of, listing_of, size_of
-from raytrain.data.sources.file_reading import files_dataset, survey_files, task_count
+from raytrain.data.sources.file_kinds import FILE_KINDS, format_of, is_read_here, listing_of, size_of
+from raytrain.data.sources.file_reading import file_tables, files_dataset, survey_files, task_count
 from raytrain.data.sources.image_files import images_of_table
 from raytrain.data.sources.lakes import lake_rows, query_rows
 from raytrain.data.sources.memory_tables import inline_table, sklearn_table
-from raytrain.data.sources.parquet_files import parquet_dataset, read_footers
+from raytrain.data.sources.parquet_files import parquet_dataset, parquet_format, read_footers
 from raytrain.data.sources.read_errors import explain
 from raytrain.data.sources.user_rows import rows_of_user
 from raytrain.errors import Problem, RaytrainError, UserCodeError
@@ -35,7 +36,9 @@ class Read:
     """A source, ready to be read by Ray Data tasks.
 
     Attributes:
-        dataset: the rows in the source's own order.
+        content: the rows in the source's own order: a table where they are in this process's memory, else what makes a
+            dataset of them, which may take tasks of Ray.
+        here: reads the rows in this process, where they are of files so few that tasks would take longer to start.
         files: the source's files in order; empty where it has none.
         schema: the one of all files, where parquet files have different types.
         rows: how many rows, where metadata tells without reading.
@@ -44,13 +47,24 @@ class Read:
         notices: what the user should know of the source, in words.
     """
 
-    dataset: ray.data.Dataset
+    content: pa.Table | Callable[[], ray.data.Dataset]
+    here: Callable[[], Iterator[pa.Table]] | None = None
     files: tuple[str, ...] = ()
     rows: int | None = None
     bytes: int | None = None
     schema: pa.Schema | None = None
     columns: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+
+    @cached_property
+    def dataset(self) -> ray.data.Dataset:
+        """The rows as a Ray Dataset. To make one of a table Ray starts a process, which takes seconds."""
+        return ray.data.from_arrow(self.content) if isinstance(self.content, pa.Table) else self.content()
+
+    @property
+    def table(self) -> pa.Table | None:
+        """The rows where they are in memory."""
+        return self.content if isinstance(self.content, pa.Table) else None
 
 
 def read_source(
@@ -79,7 +93,7 @@ def read_source(
     _keep_row_order()
     try:
         if has_files(source):
-            return _read_files(source, folder, f"{field}.{source.kind}", files, schema, options)
+            return _read_files(source, folder, field, files, schema, options)
         return _read(source, folder, f"{field}.{source.kind}")
     except (ray.exceptions.RayError, RaytrainError) as error:
         raise explain(error, source, folder, field) from error
@@ -209,13 +223,13 @@ def has_files(source: Source) -> bool:
 
 
 def _read_rows(rows: Any) -> Read:
-    """A table, which is taken through Ray Data as it is, or a Ray Dataset."""
+    """Of a table or a Ray Dataset."""
     if isinstance(rows, pa.Table):
-        return Read(dataset=ray.data.from_arrow(rows), rows=rows.num_rows, bytes=rows.nbytes)
+        return Read(content=rows, rows=rows.num_rows, bytes=rows.nbytes)
     rows.context.execution_options.preserve_order = True
     if isinstance(rows, MaterializedDataset):
-        return Read(dataset=rows, rows=rows.count(), bytes=rows.size_bytes())
-    return Read(dataset=rows)
+        return Read(content=lambda: rows, rows=rows.count(), bytes=rows.size_bytes())
+    return Read(content=lambda: rows)
 
 
 def _read_files(
@@ -226,29 +240,35 @@ def _read_files(
     schema: pa.Schema | None,
     options: Mapping[str, ColumnSpec] | None,
 ) -> Read:
-    whole = listing_of(source, folder, field)
+    whole = listing_of(source, folder, f"{field}.{source.kind}")
     listing = whole if files is None else whole.select(files)
     if source.parquet:
         footers = read_footers(listing) if files is None else None
         schema = footers.schema if footers else schema
-        dataset, known = parquet_dataset(listing, schema), footers.size if footers else None
-        columns: tuple[str, ...] = ()
+        form, known = parquet_format(schema), footers.size if footers else None
+        make = partial(parquet_dataset, listing, schema)
     else:
-        form = format_of(source, whole, folder, field, options)
-        dataset = files_dataset(listing, form)
-        known, columns = size_of(listing, form) if files is None else None, form.columns
-    if known is None:
-        return Read(dataset=dataset, files=listing.names, schema=schema, notices=listing.notices)
-    rows = None if known.rows is None else sum(known.rows)
-    return Read(
-        dataset=dataset,
+        form = format_of(source, whole, folder, f"{field}.{source.kind}", options)
+        known = size_of(listing, form) if files is None else None
+        make = partial(files_dataset, listing, form)
+
+    def dataset() -> ray.data.Dataset:
+        try:
+            return make()
+        except (ray.exceptions.RayError, RaytrainError, OSError, pa.ArrowException, ValueError) as error:
+            raise explain(error, source, folder, field) from error
+
+    read = Read(
+        content=dataset,
+        here=partial(file_tables, listing, form) if is_read_here(source.kind, listing.bytes) else None,
         files=listing.names,
-        rows=rows,
-        bytes=known.bytes,
         schema=schema,
-        columns=columns,
         notices=listing.notices,
     )
+    if known is None:
+        return read
+    rows = None if known.rows is None else sum(known.rows)
+    return replace(read, rows=rows, bytes=known.bytes, columns=form.columns)
 
 
 def _read_image_table(source: Source, folder: Path, field: str) -> Read:
@@ -258,4 +278,4 @@ def _read_image_table(source: Source, folder: Path, field: str) -> Read:
     images = images_of_table(names, source.details, folder, field)
     size = images.estimate_inmemory_data_size()
     dataset = ray.data.read_datasource(images, override_num_blocks=task_count(size, names.num_rows))
-    return Read(dataset=dataset, rows=names.num_rows, bytes=size)
+    return Read(content=lambda: dataset, rows=names.num_rows, bytes=size)
