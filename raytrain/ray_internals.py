@@ -33,12 +33,27 @@ CONTROLLER = Use(
     places=(
         f"{_TRAIN}.execution.controller:TrainController.run(self)",
         f"{_TRAIN}.execution.controller:TrainController.get_result(self)",
+        f"{_TRAIN}.execution.controller:TrainController.worker_group_cls",
         f"{_TRAIN}.execution.checkpoint.sync_actor:SynchronizationActor.options(actor_options)",
         f"{_TRAIN}.execution.worker_group.worker_group:SynchronizationActor",
         f"{_TRAIN}.execution.worker_group.worker_group:WorkerGroup._worker_cls",
+        f"{_TRAIN}.execution.worker_group.worker_group:WorkerGroup._init_train_context_on_workers"
+        "(self, workers, sync_actor, train_context_args)",
+        f"{_TRAIN}.execution.worker_group.worker_group:WorkerGroup._create_placement_group"
+        "(self, scaling_config, worker_group_context)",
+        f"{_TRAIN}.execution.worker_group.worker_group:WorkerGroup._create_workers(self, num_workers, ...)",
+        f"{_TRAIN}.execution.worker_group.worker_group:WorkerGroup._get_worker_runtime_env(custom_runtime_env)",
+        f"{_TRAIN}.execution.worker_group.worker_group:WorkerGroup._assign_worker_ranks(workers, ...)",
+        f"{_TRAIN}.execution.worker_group.worker:Worker(actor, metadata, resources, ...)",
+        f"{_TRAIN}.execution.worker_group.placement_group_handle:DefaultPlacementGroupHandle(pg)",
+        f"{_TRAIN}.exceptions:WorkerGroupStartupFailedError",
+        f"{_TRAIN}.util:bundle_to_remote_args(bundle)",
+        f"{_TRAIN}.execution.worker_group.state:_shutdown_sync_actor(sync_actor)",
+        f"{_TRAIN}.callbacks.state_manager:TrainStateManager.create_train_run(self, id, name, job_id,"
+        " controller_actor_id, ...)",
         f"{_TRAIN}.callbacks.datasets:DatasetsCallback",
         f"{_TRAIN}.callbacks.placement_group_callback:PlacementGroupCleanerCallback",
-        f"{_TRAIN}.constants:get_env_vars_to_propagate()",
+        "ray.runtime_context:RuntimeContext.current_actor",
         "ray.train.v2.api.data_parallel_trainer:DataParallelTrainer._create_default_callbacks(self)",
         "ray.train.v2.api.data_parallel_trainer:DataParallelTrainer._initialize_and_run_controller"
         "(self, controller_init_kwargs)",

@@ -107,4 +107,4 @@ def test_only_what_is_imported_on_condition_imports_private_places_as_it_is_impo
         for node in tree.body:
             if isinstance(node, ast.ImportFrom) and "._" in str(node.module) and str(node.module).startswith("ray."):
                 importing.add(module_name(file))
-    assert importing == {"raytrain.driver.train_controller"}
+    assert importing == {"raytrain.driver.train_controller", "raytrain.driver.workers_ahead"}

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _ENVIRONMENT = {
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
+    "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING": "0",  # to the console, which is the job's log
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     # A process that is gone is noticed without; one that is silent is left to the watchdog, whose limits the user sets.
     "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": str(24 * 3600),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,8 +43,6 @@ class GroupMonitor:
         wanted: what the job asks for, where the group may be smaller.
         tier: where the group's rows are kept.
         group: the number of groups before it in this attempt.
-        prepare_next: readies what another group would need. That costs a good part of what a group's start does, so it
-            is called, once a second, when training goes on; sooner it would slow down the start, or a short run.
 
     Attributes:
         workers: the group's processes, once they run.
@@ -64,10 +61,9 @@ class GroupMonitor:
         wanted: ScalingSpec,
         tier: Tier,
         group: int,
-        prepare_next: Callable[[], None],
     ) -> None:
         self._request, self._paths, self._wanted, self._group = request, paths, wanted, group
-        self._tier, self._prepare_next = tier, prepare_next
+        self._tier = tier
         self._mailbox, self._recorder, self._progress = mailbox, recorder, progress
         self._began = self._asked_at = time.monotonic()
         self._placed_at: float | None = None
@@ -105,8 +101,6 @@ class GroupMonitor:
         if hang is not None:
             self._end(hang)
             return
-        if self._progress.goes_on:
-            self._prepare_next()
         if asks_cluster:
             self._look_for_room(self._placed_at)
 

@@ -102,13 +102,6 @@ class RankProgress:
         return self._started_at is not None
 
     @property
-    def goes_on(self) -> bool:
-        """Training has gone on for as long as the group's processes took to come to the first step."""
-        if self._started_at is None or self._placed_at is None:
-            return False
-        return self._clock() - self._started_at >= self._started_at - self._placed_at
-
-    @property
     def position(self) -> tuple[int, int] | None:
         """Epoch and step that a rank has come to at the furthest; None before the first step."""
         return self._furthest

@@ -1,118 +1,145 @@
-"""Ray Train's controller and trainer, without the helper processes that a run of ours has no use for.
+"""Ray Train's controller in the driver's own process, without the helper processes that a run has no use for.
 
-Runs in: the driver, which starts the controller's process before it is needed.
+Runs in: the driver.
 
-A process costs more than a second of a core to start, and Ray Train starts five beside the workers for each group:
-three are left out here, and the controller and the barrier stand ready before a group needs them. Imported only where
-`raytrain.ray_internals` finds what this leans on.
+A process costs more than a second of a core to start, and Ray Train starts five beside the workers for each group. The
+driver has imported what the controller needs and waits for it anyway; the others are left out, or started when the
+user's code calls for them. Imported only where `raytrain.ray_internals` finds what this leans on.
 """
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-import ray
+from ray.runtime_context import RuntimeContext
+from ray.train.v2._internal.callbacks import state_manager
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
-from ray.train.v2._internal.constants import get_env_vars_to_propagate
-from ray.train.v2._internal.execution.checkpoint.sync_actor import SynchronizationActor
 from ray.train.v2._internal.execution.controller import TrainController
+from ray.train.v2._internal.execution.worker_group import state as worker_group_state
 from ray.train.v2._internal.execution.worker_group import worker_group
+from ray.train.v2._internal.execution.worker_group.placement_group_handle import DefaultPlacementGroupHandle
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raytrain.driver.cluster_nodes import own_node
+from raytrain.driver.lazy_barrier import LazyBarrier
 from raytrain.driver.trainers import Trainers
+from raytrain.driver.workers_ahead import WorkersAhead
 
 # A run's rows come from `raytrain.data.tiers.worker_shards`, and `free_placement_groups` does the cleaner's work.
 _UNUSED = (DatasetsCallback, PlacementGroupCleanerCallback)
-# The controller's waiting is Ray Train's own; Ray would warn of it.
-_ENVIRONMENT = {"RAY_WARN_BLOCKING_GET_INSIDE_ASYNC": "0"}
 
 
-class Controller(TrainController):  # type: ignore[misc]
-    """Ray Train's controller in a process that may stand ready long before there is a group to control."""
+class DriverTrainers(Trainers):
+    """Trainers whose controllers run in this process.
 
-    def __init__(self, run: str) -> None:
-        """Starts what the group's barrier is; what the parent's does is left to `begin`."""
-        self._run, self._barrier = run, _Barrier()
+    Args:
+        run: the run's id, by which the dashboard's Actors page can tell whose a worker is.
+        mailbox: the run's, which stands for the controller where Ray Train wants an actor that lives as long as it.
+    """
 
-    def __repr__(self) -> str:
-        """How the dashboard's Actors page calls it."""
-        return f"controller of {self._run}"
-
-    async def begin(self, arguments: dict[str, Any]) -> Any:
-        """Runs a worker group to its end; returns Ray Train's result."""
-        worker_group.SynchronizationActor = self._barrier
-        worker_group.WorkerGroup._worker_cls = _named(worker_group.WorkerGroup._worker_cls, f"worker of {self._run}")
-        super().__init__(**arguments)
-        await self.run()
-        return self.get_result()
-
-
-def _named(kind: type, name: str) -> type:
-    """The actor class, under a name by which the dashboard's Actors page can tell whose it is."""
-    return type(kind.__name__, (kind,), {"__repr__": lambda _: name})
-
-
-class _Barrier:
-    """Stands for the class of Ray Train's barrier actor, and gives the one that runs already."""
-
-    def __init__(self) -> None:
-        self._actor = SynchronizationActor.options(scheduling_strategy=_here()).remote()
-
-    def options(self, **_: Any) -> _Barrier:
-        return self
-
-    def remote(self, **_: Any) -> Any:
-        """The handle; its times are Ray Train's defaults, whatever is asked for: no barrier of ours waits there."""
-        return self._actor
-
-
-class ReadyTrainers(Trainers):
-    """Trainers whose controllers run already: the first from the making on, and another once that is called for."""
-
-    def __init__(self, run: str, *, queue_timeout_s: float | None) -> None:
+    def __init__(self, run: str, mailbox: Any, *, queue_timeout_s: float | None) -> None:
         super().__init__(queue_timeout_s=queue_timeout_s)
-        self._run = run
-        self._ready: Any = _start_controller(run)
-        self._taken: Any = None
+        self._ahead: list[WorkersAhead] = []
+        self._group = _group_class(run, mailbox, self._ahead)
+        worker_group.SynchronizationActor = _BarrierClass(run)
+        worker_group_state._shutdown_sync_actor = lambda sync_actor: None  # it ends with the workers
+        state_manager.TrainStateManager = _state_manager_class(mailbox)
+
+    def start_ahead(self, workers: int, needs: Mapping[str, float], environment: Mapping[str, str]) -> None:
+        self._ahead.append(WorkersAhead(self._group._worker_cls, workers, needs, environment))
 
     def make(self, *args: Any, **kwargs: Any) -> DataParallelTrainer:
-        self._taken, self._ready = self._ready or _start_controller(self._run), None
-        try:
-            ray.get(self._taken.__ray_ready__.remote())
-        except ray.exceptions.RayActorError:  # it died while it stood by
-            self._taken = _start_controller(self._run)
-        return _Trainer(*args, controller=self._taken, **kwargs)
-
-    def prepare(self) -> None:
-        self._ready = self._ready or _start_controller(self._run)
-
-    def release(self) -> None:
-        self._taken.__ray_terminate__.remote()  # what was raised may hold its handle, and with it what it started
-        super().release()
-
-
-def _start_controller(run: str) -> Any:
-    """A controller in a process of its own on this node; returns at once."""
-    environment = {"env_vars": _ENVIRONMENT | get_env_vars_to_propagate()}
-    return ray.remote(num_cpus=0, scheduling_strategy=_here(), runtime_env=environment)(Controller).remote(run)
-
-
-def _here() -> NodeAffinitySchedulingStrategy:
-    return NodeAffinitySchedulingStrategy(own_node(), soft=False)
+        return _Trainer(*args, group=self._group, **kwargs)
 
 
 class _Trainer(DataParallelTrainer):  # type: ignore[misc]
-    """A trainer whose controller runs in a process that is there already; it serves one group."""
-
-    def __init__(self, *args: Any, controller: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, group: type, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._controller = controller
+        self._group = group
 
     def _create_default_callbacks(self) -> list[Any]:
         return [callback for callback in super()._create_default_callbacks() if not isinstance(callback, _UNUSED)]
 
     def _initialize_and_run_controller(self, **arguments: Any) -> Any:
-        return ray.get(self._controller.begin.remote(arguments))
+        # What it has to say is in its result; the driver's output is the job's log, a line an epoch.
+        logging.getLogger("ray.train").setLevel(logging.CRITICAL)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of Ray, about Ray
+            controller = TrainController(**arguments)
+            controller.worker_group_cls = self._group
+            asyncio.run(controller.run())
+        return controller.get_result()
+
+
+def _group_class(run: str, mailbox: Any, begun: list[WorkersAhead]) -> Any:
+    """Ray Train's worker group: its workers have a name, or have begun, and the mailbox stands for its controller."""
+
+    def represented(self: Any) -> str:
+        return f"worker of {run}"
+
+    kind = worker_group.WorkerGroup._worker_cls
+
+    class Group(worker_group.WorkerGroup):  # type: ignore[misc]
+        _worker_cls = type(kind.__name__, (kind,), {"__repr__": represented})
+        _ahead: WorkersAhead | None = None
+
+        def _create_placement_group(self, scaling_config: Any, worker_group_context: Any) -> Any:
+            ahead = begun.pop() if begun else None
+            if ahead is not None and ahead.fit(
+                worker_group_context.num_workers, worker_group_context.resources_per_worker
+            ):
+                self._ahead = ahead
+                return DefaultPlacementGroupHandle(ahead.placement)
+            if ahead is not None:
+                ahead.give_back()
+            return super()._create_placement_group(scaling_config, worker_group_context)
+
+        def _create_workers(self, *args: Any, **kwargs: Any) -> Any:
+            return super()._create_workers(*args, **kwargs) if self._ahead is None else self._ahead.taken()
+
+        def _init_train_context_on_workers(self, *args: Any) -> None:
+            with _as_current_actor(mailbox):
+                super()._init_train_context_on_workers(*args)
+
+    return Group
+
+
+@contextmanager
+def _as_current_actor(actor: Any) -> Iterator[None]:
+    """Where Ray asks which actor this process is, and it is none."""
+    usual = RuntimeContext.current_actor
+    RuntimeContext.current_actor = property(lambda self: actor)
+    try:
+        yield
+    finally:
+        RuntimeContext.current_actor = usual
+
+
+class _BarrierClass:
+    """Stands for the class of Ray Train's barrier actor, and starts none."""
+
+    def __init__(self, run: str) -> None:
+        self._names = (f"barrier of {run}, group {number}" for number in itertools.count())
+
+    def options(self, **_: Any) -> _BarrierClass:
+        return self
+
+    def remote(self, **_: Any) -> LazyBarrier:
+        return LazyBarrier(next(self._names))
+
+
+def _state_manager_class(mailbox: Any) -> type:
+    """What tells Ray's dashboard of the run, which it takes for gone when the controller's actor has."""
+    actor = mailbox._actor_id.hex()
+
+    class StateManager(state_manager.TrainStateManager):  # type: ignore[misc]
+        def create_train_run(self, id: str, name: str, job_id: str, controller_actor_id: str, **more: Any) -> None:
+            super().create_train_run(id=id, name=name, job_id=job_id, controller_actor_id=actor, **more)
+
+    return StateManager

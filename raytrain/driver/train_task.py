@@ -10,7 +10,7 @@ import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ray
 
@@ -26,6 +26,8 @@ from raytrain.run import events
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.run_status import Reason, RunStatus
 from raytrain.spec.few_rows import spec_of_few
+from raytrain.spec.job import ScalingSpec
+from raytrain.spec.placement import needs_of
 from raytrain.spec.request import JobRequest
 from raytrain.spec.tracking import missing_packages
 from raytrain.user_code import describe_failure
@@ -96,7 +98,11 @@ def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Sto
     begin_extension(request, paths, recorder)
     mailbox = start_mailbox(request.run)
     stop.reach(mailbox)
-    ahead = ThreadPoolExecutor(1).submit(_start_ahead, request)
+    from raytrain.driver.starting_ahead import may_start_ahead
+
+    prepared = ThreadPoolExecutor(1).submit(_prepare_trainers, request, mailbox)
+    if may_start_ahead(request.spec, folder):
+        _start_ahead(request.spec.scaling, prepared.result())
     from raytrain.data.dataset import load_dataset
     from raytrain.data.few_batches import few_batches
 
@@ -114,7 +120,7 @@ def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Sto
         write_whole(paths.preprocessing, json.dumps(dataset.pipeline.to_json()))
     except OSError as error:  # no reason not to train
         recorder.record(events.Warned(message=f"{paths.preprocessing.name} could not be written: {error}"))
-    trainers = ahead.result()
+    trainers = prepared.result()
     for text in (*dataset.notices, *ray_internals.notices()):
         recorder.record(events.Warned(message=text))
     from raytrain.driver.worker_groups import WorkerGroups
@@ -122,8 +128,14 @@ def _attempt(request: JobRequest, paths: RunPaths, recorder: Recorder, stop: Sto
     return WorkerGroups(request, paths, recorder, dataset, mailbox, stop, trainers, folder).run()
 
 
-def _start_ahead(request: JobRequest) -> Trainers:
-    """Imports what is needed later while the data is read, and starts the first group's controller."""
+def _start_ahead(scaling: ScalingSpec, trainers: Trainers) -> None:
+    from raytrain.driver.worker_group import worker_environment
+
+    trainers.start_ahead(scaling.workers, needs_of(scaling), worker_environment(scaling))
+
+
+def _prepare_trainers(request: JobRequest, mailbox: Any) -> Trainers:
+    """Imports what is needed later, while the data is read."""
     import raytrain.driver.worker_groups  # noqa: F401
 
     queue_timeout_s = request.spec.scaling.queue_timeout
@@ -131,6 +143,6 @@ def _start_ahead(request: JobRequest) -> Trainers:
         from raytrain.driver.trainers import Trainers
 
         return Trainers(queue_timeout_s=queue_timeout_s)
-    from raytrain.driver.train_controller import ReadyTrainers
+    from raytrain.driver.train_controller import DriverTrainers
 
-    return ReadyTrainers(request.run, queue_timeout_s=queue_timeout_s)
+    return DriverTrainers(request.run, mailbox, queue_timeout_s=queue_timeout_s)

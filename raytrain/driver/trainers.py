@@ -6,6 +6,7 @@ Runs in: the driver. What `raytrain.driver.train_controller` makes begins sooner
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import ray
@@ -28,12 +29,17 @@ class Trainers:
     def __init__(self, *, queue_timeout_s: float | None) -> None:
         os.environ[_PLACEMENT_TIMEOUT] = str(queue_timeout_s or _WITHOUT_LIMIT_S)
 
+    def start_ahead(self, workers: int, needs: Mapping[str, float], environment: Mapping[str, str]) -> None:
+        """Starts the workers of the next group, if that can be done before the group is.
+
+        Args:
+            needs: what each takes, in Ray's names.
+            environment: variables of their processes.
+        """
+
     def make(self, *args: Any, **kwargs: Any) -> DataParallelTrainer:
         """The next group's trainer, of what Ray Train's takes."""
         return DataParallelTrainer(*args, **kwargs)
-
-    def prepare(self) -> None:
-        """Readies what the next group will need, if there is one; may be called more than once."""
 
     def release(self) -> None:
         """Ends what the last trainer has started."""

@@ -73,7 +73,7 @@ def run_group(request: JobRequest, config: LoopConfig, trainers: Trainers) -> Gr
                 name=_name(request, config.group),
                 storage_path=scratch,
                 failure_config=FailureConfig(max_failures=0, max_preemption_failures=0, controller_failure_limit=0),
-                worker_runtime_env={"env_vars": _worker_environment(scaling)},
+                worker_runtime_env={"env_vars": worker_environment(scaling)},
             ),
         )
         try:
@@ -107,7 +107,8 @@ def _scaling(scaling: ScalingSpec) -> ScalingConfig:
     )
 
 
-def _worker_environment(scaling: ScalingSpec) -> dict[str, str]:
+def worker_environment(scaling: ScalingSpec) -> dict[str, str]:
+    """Variables of a worker's process."""
     return {
         **thread_environment(scaling.cpus_per_worker),
         "TF_CPP_MIN_LOG_LEVEL": "2",

@@ -130,7 +130,6 @@ class WorkerGroups:
             wanted=self._request.spec.scaling,
             tier=self._dataset.tier.tier,
             group=self._group,
-            prepare_next=self._trainers.prepare,
         )
         self._stop.group_begins(monitor, progress)
         steps_per_epoch = self._dataset.plans_for(self._workers)["train"].steps

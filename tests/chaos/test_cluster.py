@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.request
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
 from raytrain.cluster.connect import connect_to
@@ -107,8 +103,8 @@ def test_more_than_the_cluster_has(cli: Cli, tmp_path: Path) -> None:
 def test_room_that_does_not_come(cli: Cli, tmp_path: Path) -> None:
     """Somebody else's job has the CPUs: the run waits, says for what, and gives up."""
     other = "somebody-elses"
-    _post(f"{cli.url}/api/jobs/", submission_id=other, entrypoint="sleep 120", entrypoint_num_cpus=2)
-    api = connect_to(cli.url)
+    cli.ask("/api/jobs/", {"submission_id": other, "entrypoint": "sleep 120", "entrypoint_num_cpus": 2})
+    api = connect_to(cli.url, cli.environment)
     wait_for(lambda: api.job(other).status is RunStatus.RUNNING or None, "job of somebody else", 60)
     limit_s = 6.0
     job = write_job(tmp_path / "waiting", scaling={"workers": 3, "queue_timeout": f"{limit_s:.0f}s"})
@@ -124,12 +120,6 @@ def test_room_that_does_not_come(cli: Cli, tmp_path: Path) -> None:
         f" {queued[0].needs if queued else 'nothing'}",
         held=bool(queued) and waited <= limit_s + 10,
     )
-
-
-def _post(url: str, **body: Any) -> None:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30):
-        pass
 
 
 @pytest.mark.timeout(600)
@@ -157,22 +147,3 @@ def test_a_kill_between_two_epochs(cli: Cli, tmp_path: Path) -> None:
     TRUTH.check(life, RunStatus.SUCCEEDED, "completed")
     told = [row["epoch"] for row in life.history()]
     found(1, f"on Ray: killed as an epoch begins: epochs {told} are told of", held=told == [0, 1, 2, 3])
-
-
-@pytest.mark.timeout(600)
-@pytest.mark.skipif(not FULL, reason="one more run; what it must free is freed in tests/driver/test_trainers.py")
-def test_a_controller_that_dies(cli: Cli, tmp_path: Path) -> None:
-    """Three of the cluster's four CPUs are reserved in its name: no other group has room while they are."""
-    job = write_job(tmp_path / "controlled", scaling={"workers": 3}, fit={"epochs": 6})
-    life = Life(cli, cli.submit_detached(job), job)
-    pids = {life.wait_for_tick(epoch=1).pid}
-    [raylet] = [parent for parent in psutil.Process(life.workers()[0]).parents() if parent.name() == "raylet"]
-    controllers = [process for process in raylet.children() if "ray::Controller" in process.cmdline()[0]]
-    assert controllers
-    for controller in controllers:
-        controller.kill()
-    life.wait_until_over()
-    TRUTH.check(life, RunStatus.SUCCEEDED, "completed")
-    told = [row["epoch"] for row in life.history()]
-    assert {tick.pid for tick in life.ticks()} > pids
-    found(1, f"on Ray: the controller killed: epochs {told} are told of", held=told == list(range(6)))

@@ -42,7 +42,6 @@ class Case:
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, tier: Tier = "shared", **scaling: Any
     ) -> None:
         self.clock, self.events, self.asked, self.killed = Clock(), list[Any](), list[str](), list[Any]()
-        self.readied: list[float] = []
         self.placed: list[WorkerProcess] = []
         self.going: dict[str, int] = {}
         self.free: list[dict[str, float]] = []
@@ -70,7 +69,6 @@ class Case:
             wanted=spec.scaling,
             tier=tier,
             group=0,
-            prepare_next=lambda: self.readied.append(self.clock.now - 1000),
         )
 
     def record(self, event: events.Event) -> None:
@@ -115,19 +113,6 @@ def test_workers_without_a_place_are_queued_and_slow_ones_are_not(case: Case) ->
     case.look()
     case.look()
     assert case.events == [events.Queued(needs="2 CPU")]
-
-
-def test_what_another_group_needs_is_readied_once_training_has_gone_on(case: Case) -> None:
-    case.look(10.0)
-    case.placed = WORKERS
-    case.look()
-    case.look(30.0)  # however slow the machine is
-    case.beat()
-    while not case.readied:
-        assert case.clock.now < 1100
-        case.beat()
-        case.look()
-    assert case.readied == [71.0]  # placed at 11, first heard to train at 41
 
 
 def test_a_hang_ends_the_workers_though_the_storage_takes_no_stacks(

@@ -62,20 +62,6 @@ def test_how_long_the_first_step_took_is_that_of_the_slowest_rank_by_its_own_clo
     assert [state.first_step_s for state in progress.states()] == [9.0, 9.0]
 
 
-def test_training_goes_on_when_it_has_lasted_as_long_as_it_took_to_begin() -> None:
-    clock = Clock()
-    progress = RankProgress(2, clock=clock)
-    progress.placed()
-    clock.now += 40
-    assert not progress.goes_on
-    progress.note(PhaseDone(rank=0, time=0.0, name="first_step"))
-    clock.now += 39
-    progress.note(beat(1))
-    assert not progress.goes_on
-    clock.now += 1
-    assert progress.goes_on
-
-
 def test_the_group_has_started_with_any_ranks_first_step() -> None:
     messages = [
         PhaseDone(rank=0, time=0.0, name="first_step"),

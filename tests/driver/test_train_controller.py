@@ -1,70 +1,110 @@
-"""Controllers that stand ready, on real Ray."""
+"""Groups of workers that the driver's own process controls, on real Ray."""
 
 from __future__ import annotations
 
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
-from ray.train import ScalingConfig
+import ray.train
+import ray.train.collective
+from ray.runtime_context import RuntimeContext
+from ray.train import ControllerError, FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 
-from raytrain.driver.train_controller import ReadyTrainers
+from raytrain.driver.mailbox import start_mailbox
+from raytrain.driver.train_controller import DriverTrainers
+
+NEVER_AGAIN = FailureConfig(max_failures=0, controller_failure_limit=0)
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 
 @pytest.fixture
-def trainers(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadyTrainers]:
+def mailbox() -> Iterator[Any]:
+    started = start_mailbox("a-1")
+    yield started
+    ray.kill(started)
+
+
+@pytest.fixture
+def trainers(mailbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[DriverTrainers]:
     monkeypatch.setenv("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "60")  # to be put back as it was
-    made = ReadyTrainers("a-1", queue_timeout_s=None)
+    monkeypatch.setenv("RAY_TRAIN_V2_ENABLED", "1")
+    monkeypatch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+    made = DriverTrainers("a-1", mailbox, queue_timeout_s=None)
     yield made
     made.release()
 
 
-def taken(trainers: ReadyTrainers) -> Any:
-    """The controller of the next group's trainer."""
-    return trainers.make(lambda: None, scaling_config=ScalingConfig(num_workers=1))._controller
+def fit(trainers: DriverTrainers, loop: Any, storage: Path) -> Any:
+    """The result of two workers that run `loop` with the path of `storage`."""
+    trainer = trainers.make(
+        loop,
+        train_loop_config={"folder": str(storage)},
+        scaling_config=ScalingConfig(num_workers=2),
+        run_config=RunConfig(name="a-1", storage_path=str(storage), failure_config=NEVER_AGAIN),
+    )
+    return trainer.fit()
 
 
-def test_each_group_has_a_controller_of_its_own_and_the_next_stands_ready(trainers: ReadyTrainers) -> None:
-    first = taken(trainers)
-    trainers.prepare()
-    ready = trainers._ready
-    second = taken(trainers)
-    assert second is ready
-    assert ray.get(second.__ray_call__.remote(_pid), timeout=60) != ray.get(first.__ray_call__.remote(_pid), timeout=60)
+def meet(config: dict[str, str]) -> None:
+    rank = ray.train.get_context().get_world_rank()
+    ray.train.collective.barrier()
+    heard = ray.train.collective.broadcast_from_rank_zero(f"{os.getpid()}")
+    ray.train.report({"rank": rank})
+    Path(config["folder"], f"rank-{rank}").write_text(f"{os.getpid()} {heard} {os.environ.get('SAID')}")
 
 
-def test_calling_twice_for_another_starts_one(trainers: ReadyTrainers) -> None:
-    taken(trainers)
-    assert trainers._ready is None  # until it is called for
-    trainers.prepare()
-    ready = trainers._ready
-    trainers.prepare()
-    assert trainers._ready is ready is not None
+def say_who(config: dict[str, str]) -> None:
+    rank = ray.train.get_context().get_world_rank()
+    Path(config["folder"], f"rank-{rank}").write_text(f"{os.getpid()}")
 
 
-def test_one_that_died_while_it_stood_by_is_replaced(trainers: ReadyTrainers) -> None:
-    taken(trainers)
-    trainers.prepare()
-    ready = trainers._ready
-    os.kill(ray.get(ready.__ray_call__.remote(_pid), timeout=60), signal.SIGKILL)
-    with pytest.raises(ray.exceptions.RayActorError):
-        ray.get(ready.__ray_ready__.remote(), timeout=60)
-    another = taken(trainers)
-    assert another is not ready
-    assert ray.get(another.__ray_call__.remote(_pid), timeout=60)
+def fail(config: dict[str, str]) -> None:
+    raise ValueError("no such luck")
 
 
-def test_a_group_that_none_was_readied_for_waits_for_its_own(trainers: ReadyTrainers) -> None:
-    first = taken(trainers)
-    second = taken(trainers)
-    assert second is not first
-    assert ray.get(second.__ray_call__.remote(_pid), timeout=60)
+def said(storage: Path) -> list[list[str]]:
+    return [(storage / f"rank-{rank}").read_text().split() for rank in (0, 1)]
 
 
-def _pid(actor: object) -> int:
-    return os.getpid()
+def test_a_group_that_has_begun_and_another_after_it(trainers: DriverTrainers, tmp_path: Path) -> None:
+    """Reports and collectives of Ray Train work for who calls them, and this process becomes no actor."""
+    trainers.start_ahead(2, {"CPU": 1.0}, {"SAID": "ahead"})
+    ahead = [ray.get(actor.execute.remote(os.getpid)) for actor in trainers._ahead[0]._actors]
+    fit(trainers, meet, tmp_path)
+    first = said(tmp_path)
+    assert sorted(int(pid) for pid, _, _ in first) == sorted(ahead)
+    assert [rest for _, *rest in first] == [[first[0][0], "ahead"]] * 2
+    trainers.release()
+    fit(trainers, say_who, tmp_path)
+    assert len({*ahead, *(int(pid) for [pid] in said(tmp_path)), os.getpid()}) == 5
+    with pytest.raises(RuntimeError, match="only available in an actor"):
+        _ = RuntimeContext.current_actor.fget(ray.get_runtime_context())
+
+
+@pytest.mark.thorough
+def test_a_worker_that_fails_fails_the_group(trainers: DriverTrainers, tmp_path: Path) -> None:
+    with pytest.raises(WorkerGroupError, match="no such luck"):
+        fit(trainers, fail, tmp_path)
+
+
+@pytest.mark.thorough
+def test_workers_that_were_started_ahead_for_another_size_are_left_out(
+    trainers: DriverTrainers, tmp_path: Path
+) -> None:
+    trainers.start_ahead(1, {"CPU": 3.0}, {})  # of the cluster's four, so that the group would wait for them
+    fit(trainers, say_who, tmp_path)
+    assert (tmp_path / "rank-1").exists()
+
+
+@pytest.mark.thorough
+def test_one_that_was_started_ahead_and_died_fails_the_start(trainers: DriverTrainers, tmp_path: Path) -> None:
+    trainers.start_ahead(2, {"CPU": 1.0}, {})
+    os.kill(ray.get(trainers._ahead[0]._actors[1].execute.remote(os.getpid)), signal.SIGKILL)
+    with pytest.raises(ControllerError, match="died before its group began"):
+        fit(trainers, say_who, tmp_path)

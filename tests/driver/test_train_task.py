@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from raytrain.data import dataset
-from raytrain.driver import train_task, worker_groups
+from raytrain.driver import starting_ahead, train_task, worker_groups
 from raytrain.run import events
 from raytrain.run.run_paths import RunPaths
 from raytrain.run.run_status import RunStatus
@@ -89,7 +89,8 @@ def test_data_code_that_leaves_the_jobs_folder_takes_no_worker_along(
         return SimpleNamespace(plans={}, tier=SimpleNamespace(tier="shared"), pipeline=pipeline, notices=[])
 
     monkeypatch.setattr(train_task, "start_mailbox", lambda run: None)
-    monkeypatch.setattr(train_task, "_start_ahead", lambda request: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(train_task, "_prepare_trainers", lambda request, mailbox: None)
+    monkeypatch.setattr(starting_ahead, "may_start_ahead", lambda spec, within: False)
     monkeypatch.setattr(dataset, "load_dataset", load)
     monkeypatch.setattr(
         worker_groups, "WorkerGroups", lambda *parts: SimpleNamespace(run=lambda: (Path.cwd(), parts[-1]))
