@@ -65,8 +65,8 @@ def dashboard() -> Iterator[StandIn]:
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """An environment whose state directory is empty."""
-    return {"RAYTRAIN_STATE_DIR": str(tmp_path / "state")}
+    """An environment whose state directory is empty, with a token, so that none is made in this user's home."""
+    return {"RAYTRAIN_STATE_DIR": str(tmp_path / "state"), "RAY_AUTH_TOKEN": "a-token"}
 
 
 @pytest.fixture

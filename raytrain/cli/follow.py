@@ -85,10 +85,10 @@ def follow_submitted(
             print_summary(summary, out)
             return None
         out.result(submitted.run)
-        out.say(f"dashboard: {request.dashboard_url}", *next_steps(summary))
+        out.say(f"dashboard: {submitted.dashboard}", *next_steps(summary))
         return None
     which = f"attempt {request.attempt} of" if request.attempt > 1 else "run"
-    out.say(f"{which} {submitted.run}", f"dashboard: {request.dashboard_url}")
+    out.say(f"{which} {submitted.run}", f"dashboard: {submitted.dashboard}")
     return follow_to_end(
         RunView(submitted.record, submitted.begun),
         out,

@@ -33,6 +33,10 @@ def command(
         out.result_json(cluster.to_dict())
         return
     out.result(cluster.address)
+    if cluster.token_in:
+        out.say(f"its dashboard asks for the token in {cluster.token_in}")
+    else:
+        out.warn("it asks for no token: whoever may use this machine may run code on it; raytrain down, then up again")
     if cluster.started:
         out.say("next:  raytrain submit JOB    raytrain down")
         return

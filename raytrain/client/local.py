@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from raytrain.cluster.auth import token_place
 from raytrain.cluster.local import local_cluster
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterUp:
-    """The local cluster that runs; `started`: it did not before. `gpus` is None where Ray counted them itself."""
+    """The local cluster that runs; `started`: it did not before. `gpus` is None where Ray counted them itself.
+
+    Attributes:
+        token_in: where the token is that it asks for; None where whoever may use this machine may run code on it.
+    """
 
     address: str
     started: bool
     cpus: int
     gpus: int | None
+    token_in: str | None
 
     def to_dict(self) -> dict[str, Any]:
         """As `up --json` prints it."""
@@ -46,7 +53,13 @@ def up(*, cpus: int | None = None, gpus: int | None = None, progress: Callable[[
     """
     before = local_cluster.running()
     cluster = local_cluster.start(cpus=cpus, gpus=gpus, progress=progress)
-    return ClusterUp(address=cluster.url, started=before is None, cpus=cluster.cpus, gpus=cluster.gpus)
+    return ClusterUp(
+        address=cluster.url,
+        started=before is None,
+        cpus=cluster.cpus,
+        gpus=cluster.gpus,
+        token_in=token_place(os.environ) if cluster.has_token else None,
+    )
 
 
 def down() -> ClusterDown:

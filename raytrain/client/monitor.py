@@ -17,6 +17,7 @@ import yaml
 
 from raytrain.cluster.auth import find_token, token_file
 from raytrain.cluster.connect import connect
+from raytrain.cluster.door import wants_token
 from raytrain.errors import ClusterError, NotFound, Problem, UsageError
 from raytrain.files import state_dir, write_whole
 from raytrain.report.alerts import rules
@@ -125,7 +126,8 @@ def monitor(
     written = Monitoring(address=url, folder=folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        config = scrape_config(url, rules=written.rules, token_file=_token_file(folder, environ))
+        token = _token_file(folder, environ, asked=wants_token(url))
+        config = scrape_config(url, rules=written.rules, token_file=token)
         write_whole(written.config, yaml.safe_dump(config, sort_keys=False))
         write_whole(written.rules, yaml.safe_dump(rules(), sort_keys=False, width=1000))
         write_whole(written.board, json.dumps(board(), indent=1))
@@ -135,9 +137,9 @@ def monitor(
     return written
 
 
-def _token_file(folder: Path, environ: Mapping[str, str]) -> Path | None:
+def _token_file(folder: Path, environ: Mapping[str, str], *, asked: bool) -> Path | None:
     """Where Prometheus reads the cluster's token; a file of our own where it stands in the environment."""
-    token, kept = find_token(environ), token_file(environ)
+    token, kept = find_token(environ, asked=asked), token_file(environ, asked=asked)
     if token is None or kept is not None:
         return kept
     own = folder / "ray-token"

@@ -54,15 +54,23 @@ class Submitted:
     Attributes:
         record: how the run is remembered on this machine.
         warnings: what the user should know, though it did not stop the job.
+        token_in: where the token is that the cluster asks for.
     """
 
     record: RunRecord
     request: JobRequest
     warnings: tuple[str, ...] = ()
+    token_in: str | None = None
 
     @property
     def run(self) -> str:
         return self.record.run
+
+    @property
+    def dashboard(self) -> str:
+        """Where the run is on the dashboard, and how to sign in."""
+        sign_in = f" (it asks for the token in {self.token_in})" if self.token_in else ""
+        return f"{self.request.dashboard_url}{sign_in}"
 
     @property
     def begun(self) -> RunSummary:
@@ -194,7 +202,7 @@ def submit(
         attempt=attempt,
     )
     warnings += _keep(record, request, environ)
-    return Submitted(record=record, request=request, warnings=warnings)
+    return Submitted(record=record, request=request, warnings=warnings, token_in=connection.token_in)
 
 
 def _request(

@@ -6,6 +6,8 @@ Ray 2.60 authenticates with one token for a whole cluster. The sources and their
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,12 +79,43 @@ def find_token(environ: Mapping[str, str], *, asked: bool = False, home: Path | 
         ) from None
 
 
-def token_file(environ: Mapping[str, str], *, home: Path | None = None) -> Path | None:
+def token_file(environ: Mapping[str, str], *, asked: bool = False, home: Path | None = None) -> Path | None:
     """The file that `find_token` reads; None where the token stands in the environment itself, or there is none."""
-    if find_token(environ, home=home) is None or environ.get("RAY_AUTH_TOKEN", "").strip():
+    if find_token(environ, asked=asked, home=home) is None or environ.get("RAY_AUTH_TOKEN", "").strip():
         return None
     named = environ.get("RAY_AUTH_TOKEN_PATH", "").strip()
     return (Path(named).expanduser() if named else (home or Path.home()) / ".ray" / "auth_token").absolute()
+
+
+def token_place(environ: Mapping[str, str]) -> str:
+    """In words, where the token is that is sent to a cluster that asks for one."""
+    file = token_file(environ, asked=True)
+    if file is None:
+        return "RAY_AUTH_TOKEN"
+    return f"~/{file.relative_to(Path.home())}" if file.is_relative_to(Path.home()) else str(file)
+
+
+def make_token(environ: Mapping[str, str], *, home: Path | None = None) -> None:
+    """Keeps a new token where Ray's own programs look for one, unless there is one: a cluster needs it to start.
+
+    Raises:
+        ClusterError: `RAY_AUTH_TOKEN_PATH` names a file that cannot be read, or the token cannot be kept.
+    """
+    if find_token(environ, asked=True, home=home) is not None:
+        return
+    path = (home or Path.home()) / ".ray" / "auth_token"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+    except OSError as error:
+        raise ClusterError(
+            Problem(
+                got=f"{path}, which cannot be written ({error.strerror})",
+                expected="a place for the token that guards the local cluster",
+                fix="give one in RAY_AUTH_TOKEN, or set RAY_AUTH_MODE=disabled where nobody else uses this machine",
+            )
+        ) from None
 
 
 def check_may_send(url: str) -> None:

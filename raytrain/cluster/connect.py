@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from raytrain.cluster.address import DASHBOARD_PORT, OWN_SOURCE, Address, LocalHead, address_of, resolve_address
-from raytrain.cluster.auth import Tokens
+from raytrain.cluster.auth import Tokens, token_place
 from raytrain.cluster.contexts import context_in_use
 from raytrain.cluster.http import Transport
 from raytrain.cluster.jobs_api import JobsApi
@@ -28,12 +28,14 @@ class Connection:
         api: talks to it.
         shares_this_machine: its head runs here, so that paths and interpreters are the same on both sides.
         is_ours: it is the local cluster that raytrain started.
+        token_in: where the token is that it asks for.
     """
 
     address: Address
     api: JobsApi
     shares_this_machine: bool
     is_ours: bool
+    token_in: str | None
 
 
 def locate(flag: str | None, environ: Mapping[str, str] | None = None) -> Address:
@@ -80,12 +82,17 @@ def connect(
             )
         started = local_cluster.start(environ=environ, progress=progress)
         address = Address(url=started.url, source=address.source, is_loopback=True)
-    api = JobsApi(address.url, tokens=Tokens(environ))
+    http = Transport(address.url, tokens=Tokens(environ))
+    api = JobsApi(address.url, transport=http)
     api.versions()
     ours = local_cluster.running(environ)
     is_ours = ours is not None and ours.url == address.url
     return Connection(
-        address=address, api=api, is_ours=is_ours, shares_this_machine=is_ours or _runs_here(address, api)
+        address=address,
+        api=api,
+        is_ours=is_ours,
+        shares_this_machine=is_ours or _runs_here(address, api),
+        token_in=token_place(environ) if http.sends_token else None,
     )
 
 

@@ -47,6 +47,11 @@ class Transport:
         self._connect_timeout_s, self._read_timeout_s = connect_timeout_s, read_timeout_s
         self._session: requests.Session | None = None
 
+    @property
+    def sends_token(self) -> bool:
+        """Whether the dashboard has asked for one so far, or is sent one at once."""
+        return self._token is not None
+
     def send(
         self,
         method: str,

@@ -24,7 +24,8 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     """The command, with a local cluster of its own: these tests end clusters."""
     root = tmp_path_factory.mktemp("chaos")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "RAYTRAIN_"))}
-    environment |= {"RAYTRAIN_STATE_DIR": str(root / "state")}
+    (root / "token").write_text("a-token-of-the-suite")
+    environment |= {"RAYTRAIN_STATE_DIR": str(root / "state"), "RAY_AUTH_TOKEN_PATH": str(root / "token")}
     url = up(environment)
     try:
         yield Cli(environment=environment | {"RAYTRAIN_ADDRESS": url}, storage=root / "runs", url=url)

@@ -12,7 +12,6 @@ import math
 import os
 import signal
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -305,11 +304,10 @@ def kill_cluster(cli: Cli) -> None:
             continue
 
 
-def what_is_left(url: str) -> dict[str, list[str]]:
+def what_is_left(cli: Cli) -> dict[str, list[str]]:
     """Actors that live and placement groups that hold anything, as the cluster tells."""
     left = {}
     for kind, over in (("actors", "DEAD"), ("placement_groups", "REMOVED")):
-        with urllib.request.urlopen(f"{url}/api/v0/{kind}?limit=10000", timeout=10) as answer:
-            rows = json.load(answer)["data"]["result"]["result"]
+        rows = cli.ask(f"/api/v0/{kind}?limit=10000")["data"]["result"]["result"]
         left[kind] = [str(row.get("class_name") or row.get("name")) for row in rows if row["state"] != over]
     return left

@@ -124,7 +124,11 @@ def test_a_run_that_everything_befalls(cli: Cli, crew: Crew, tmp_path: Path) -> 
 def _go_through(disturbed: Disturbed, plan: list[str], told: list[str]) -> None:
     run = disturbed.run
     disturbed.life.wait_for_tick()
-    jobs = [info for info in connect_to(disturbed.cli.url).jobs() if info.metadata.get("raytrain_run") == run]
+    jobs = [
+        info
+        for info in connect_to(disturbed.cli.url, disturbed.cli.environment).jobs()
+        if info.metadata.get("raytrain_run") == run
+    ]
     drivers = disturbed.life.events(events.Submitted)
     found(
         14,
@@ -184,8 +188,7 @@ def _enter(disturbed: Disturbed, calm: End, count: int) -> None:
         held=not orphans,
     )
     left = {
-        kind: [name for name in names if name not in RAYS_OWN]
-        for kind, names in what_is_left(disturbed.cli.url).items()
+        kind: [name for name in names if name not in RAYS_OWN] for kind, names in what_is_left(disturbed.cli).items()
     }
     files = sorted(path.name for path in beside(disturbed.job, "tmp").iterdir())
     files += sorted(path.name for path in life.paths.root.rglob("*tmp*"))

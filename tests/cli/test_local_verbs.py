@@ -12,12 +12,13 @@ from typer.testing import CliRunner
 from raytrain.cli.main import app
 
 runner = CliRunner()
-CLUSTER = SimpleNamespace(url="http://127.0.0.1:8265", cpus=4, gpus=None)
+CLUSTER = SimpleNamespace(url="http://127.0.0.1:8265", cpus=4, gpus=None, has_token=True)
 
 
 @pytest.fixture
 def local(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The local cluster: down at first; `up` is what `local.running` gives."""
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a-token")
     state = SimpleNamespace(up=None, asked={})
 
     def start(**options: Any) -> SimpleNamespace:
@@ -42,6 +43,7 @@ def test_up_prints_the_address_alone(local: SimpleNamespace) -> None:
 
     assert (result.exit_code, result.stdout) == (0, "http://127.0.0.1:8265\n")
     assert "starting a local Ray cluster" in result.stderr
+    assert "its dashboard asks for the token in RAY_AUTH_TOKEN" in result.stderr
     assert (local.asked["cpus"], local.asked["gpus"]) == (3, 1)
 
 
@@ -54,6 +56,16 @@ def test_up_twice_says_so(local: SimpleNamespace) -> None:
     assert "left unheard" in result.stderr
 
 
+def test_one_that_runs_from_before_without_a_token_is_used_with_a_word(
+    local: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CLUSTER, "has_token", False)
+    result = runner.invoke(app, ["up"])
+
+    assert (result.exit_code, result.stdout) == (0, "http://127.0.0.1:8265\n")
+    assert "whoever may use this machine may run code on it" in result.stderr
+
+
 def test_up_in_json(local: SimpleNamespace) -> None:
     result = runner.invoke(app, ["up", "--json"])
 
@@ -63,6 +75,7 @@ def test_up_in_json(local: SimpleNamespace) -> None:
         "started": True,
         "cpus": 4,
         "gpus": None,
+        "token_in": "RAY_AUTH_TOKEN",
     }
 
 

@@ -50,6 +50,7 @@ def test_what_is_written_is_in_order_and_finds_the_nodes(
 def test_a_token_is_named_by_its_file(cluster: StandIn, environ: dict[str, str], tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("secret")
+    del environ["RAY_AUTH_TOKEN"]
     environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
     written = monitor(tmp_path / "m", address=cluster.url, environ=environ)
     assert discovery(written)["authorization"] == {"type": "Bearer", "credentials_file": str(token)}

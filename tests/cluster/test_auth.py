@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
 
-from raytrain.cluster.auth import check_may_send, find_token, token_file
+from raytrain.cluster.auth import check_may_send, find_token, make_token, token_file
 from raytrain.errors import ClusterError
 
 
@@ -60,3 +61,22 @@ def test_the_file_of_the_token_is_the_one_that_is_read(tmp_path: Path) -> None:
     assert token_file(mode, home=tmp_path) == own
     assert token_file(mode | {"RAY_AUTH_TOKEN_PATH": str(named)}, home=tmp_path) == named
     assert token_file(mode | {"RAY_AUTH_TOKEN": "other"}, home=tmp_path) is None
+
+
+def test_a_token_is_made_once_where_ray_looks_for_it(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_token({}, home=tmp_path)
+    kept = tmp_path / ".ray" / "auth_token"
+    token = find_token({}, asked=True, home=tmp_path)
+    assert token is not None
+    assert (len(token), stat.S_IMODE(kept.stat().st_mode)) == (64, 0o600)
+    make_token({}, home=tmp_path)
+    assert find_token({}, asked=True, home=tmp_path) == token
+    make_token({"RAY_AUTH_TOKEN": "mine"}, home=tmp_path / "elsewhere")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_token_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".ray").write_text("")
+    with pytest.raises(ClusterError, match=r"cannot be written.*RAY_AUTH_MODE=disabled"):
+        make_token({}, home=tmp_path)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,19 @@ class Cli:
             self.command(*arguments), env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """With the cluster's token, if it asks for one."""
+        token = self.environment.get("RAY_AUTH_TOKEN_PATH")
+        return {"Authorization": f"Bearer {Path(token).read_text()}"} if token else {}
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """What the dashboard answers, as JSON; with a body, to a POST."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, self.headers | {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
     def submit(self, *arguments: str | Path) -> dict[str, Any]:
         """The object of `submit --json`, of a run that was waited for."""
         done = self("submit", *arguments, "--json", "--storage", self.storage)
@@ -70,7 +84,9 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     """The command, with a local cluster that `raytrain up` starts and `raytrain down` stops."""
     root = tmp_path_factory.mktemp("integration")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "RAYTRAIN_"))}
+    (root / "token").write_text("a-token-of-the-suite")
     environment |= {"RAYTRAIN_STATE_DIR": str(root / "state"), "RAYTRAIN_ALLOW_MISSING_GPUS": "", **KEYS}
+    environment |= {"RAY_AUTH_TOKEN_PATH": str(root / "token")}
     command = [sys.executable, "-m", "raytrain"]
     up = subprocess.run(
         [*command, "up", "--cpus", "4", "--gpus", "2"], env=environment, capture_output=True, text=True, check=False
@@ -88,7 +104,7 @@ def here(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(JOBS.parent)
-        for name in ("RAYTRAIN_ADDRESS", "RAYTRAIN_STATE_DIR"):
+        for name in ("RAYTRAIN_ADDRESS", "RAYTRAIN_STATE_DIR", "RAY_AUTH_TOKEN_PATH"):
             patch.setenv(name, cli.environment[name])
         patch.setenv("HOME", str(home))
         yield

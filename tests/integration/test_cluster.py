@@ -21,6 +21,7 @@ import pytest
 
 from raytrain.client.upload.package import pack_job, pack_raytrain
 from raytrain.client.upload.upload_plan import list_upload
+from raytrain.cluster.auth import Tokens
 from raytrain.cluster.connect import connect, locate
 from raytrain.cluster.jobs_api import MIRROR, JobInfo, JobsApi
 from raytrain.cluster.local import local_cluster
@@ -65,8 +66,9 @@ if len(sys.argv) > 2:
 @pytest.fixture(scope="module")
 def environ(tmp_path_factory: pytest.TempPathFactory) -> Environ:
     state = tmp_path_factory.mktemp("state")
+    (state / "token").write_text("a-token-of-the-suite")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY", "TF_"))}
-    return kept | {"RAYTRAIN_STATE_DIR": str(state)}
+    return kept | {"RAYTRAIN_STATE_DIR": str(state), "RAY_AUTH_TOKEN_PATH": str(state / "token")}
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +87,8 @@ def cluster(environ: Environ) -> Iterator[LocalCluster]:
 
 
 @pytest.fixture(scope="module")
-def api(cluster: LocalCluster) -> JobsApi:
-    return JobsApi(cluster.url)
+def api(cluster: LocalCluster, environ: Environ) -> JobsApi:
+    return JobsApi(cluster.url, tokens=Tokens(environ))
 
 
 Submit = Callable[..., Submission]

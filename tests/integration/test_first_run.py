@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.processes import SHELL, UNNAMED, Seen, observed
 from raytrain.run.event_log import read_events
 from raytrain.run.events import EpochEnd
 from tests.integration.conftest import JOBS, Cli, read_json_lines
 
+# Ray's own, which stay, and what its job supervisor and its start of workers run for a moment.
+ONCE_A_CLUSTER = {"TrainStateActor", "_StatsActor", "_AutoscalingCoordinatorActor", "RuntimeEnvAgent", UNNAMED, SHELL}
 LONG = ("--set", "fit.epochs=3000")
-
-
-def ask(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return json.load(answer)
 
 
 def wait_for_epochs(directory: Path, count: int, within_s: float = 120) -> None:
@@ -40,8 +39,15 @@ def wait_for_epochs(directory: Path, count: int, within_s: float = 120) -> None:
 
 
 @pytest.fixture(scope="module")
-def finished(cli: Cli) -> dict[str, Any]:
-    return cli.submit(JOBS / "digits")
+def watched(cli: Cli) -> tuple[dict[str, Any], list[Seen]]:
+    with observed(cli.environment) as seen:
+        done = cli.submit(JOBS / "digits")
+    return done, seen
+
+
+@pytest.fixture(scope="module")
+def finished(watched: tuple[dict[str, Any], list[Seen]]) -> dict[str, Any]:
+    return watched[0]
 
 
 @pytest.fixture
@@ -65,6 +71,12 @@ def test_the_object_has_all_that_the_contract_names(finished: dict[str, Any]) ->
     timing = finished["timing"]
     assert 0 < timing["submit_to_first_step_s"] < timing["submit_to_first_epoch_s"] < timing["total_s"]
     assert len(timing["epoch_s"]) == 10
+
+
+def test_a_run_starts_these_processes_and_no_others(watched: tuple[dict[str, Any], list[Seen]]) -> None:
+    """Each costs seconds of a core; the first run on a cluster starts some of Ray's besides."""
+    started = Counter(one.name for one in watched[1] if one.is_new and one.name not in ONCE_A_CLUSTER)
+    assert started == {"JobSupervisor": 1, "driver": 1, "Mailbox": 1, "RayTrainWorker": 2}
 
 
 def test_the_saved_model_loads_in_plain_keras(finished: dict[str, Any]) -> None:
@@ -119,18 +131,18 @@ def test_every_question_is_answered_when_the_cluster_is_gone(finished: dict[str,
 
 
 def test_the_dashboard_knows_the_run(finished: dict[str, Any], cli: Cli) -> None:
-    job = ask(f"{cli.url}/api/jobs/{finished['run']}")
+    job = cli.ask(f"/api/jobs/{finished['run']}")
     assert job["status"] in ("SUCCEEDED", "RUNNING")
     metadata = job["metadata"]
     assert {"job_name", "workers", "data", "storage", "commit"} <= set(metadata)
-    log = ask(f"{cli.url}/api/jobs/{finished['run']}/logs")["logs"]
+    log = cli.ask(f"/api/jobs/{finished['run']}/logs")["logs"]
     _, _, ours = log.partition("Running entrypoint")  # Ray may say before that it sets up the environment
     lines = [line for line in ours.splitlines()[1:] if line.strip()]
     assert [line.split()[1] for line in lines if line.startswith("epoch ")] == [f"{n}/10" for n in range(1, 11)]
     [verdict] = [line for line in lines if not line.startswith("epoch ")]
     best = finished["best"]
     assert re.fullmatch(rf"SUCCEEDED \(completed\): 10 epochs, best val_loss=\S+ in epoch {best['epoch'] + 1}", verdict)
-    runs = ask(f"{cli.url}/api/train/v2/runs/v1")["train_runs"]
+    runs = cli.ask("/api/train/v2/runs/v1")["train_runs"]
     assert finished["run"] in {run["name"] for run in runs}
 
 
@@ -150,7 +162,7 @@ def test_a_run_that_goes_on_has_a_page_and_a_step(running: str, cli: Cli) -> Non
 
 
 def test_metrics_stand_on_the_prometheus_endpoint_while_it_runs(running: str, cli: Cli) -> None:
-    [node] = ask(f"{cli.url}/nodes?view=summary")["data"]["summary"]
+    [node] = cli.ask("/nodes?view=summary")["data"]["summary"]
     port = node["raylet"]["metricsExportPort"]
     expected = [("epoch", ""), ("metric", 'metric="val_loss"'), ("best", 'metric="val_loss"'), ("workers", "")]
     expected += [("rows_per_s", 'rank="1"'), ("memory_bytes", 'rank="1"'), ("step_seconds", 'phase="validation"')]

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import time
-import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from raytrain.cluster.auth import Tokens
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.submission import FINGERPRINT, Submission
 from raytrain.run.event_log import read_events
@@ -51,8 +51,7 @@ def alive(cli: Cli) -> dict[str, list[str]]:
     """The actors and placement groups that have not ended, but for those that Ray keeps one of a cluster."""
     found = {}
     for kind, gone in (("actors", "DEAD"), ("placement_groups", "REMOVED")):
-        with urllib.request.urlopen(f"{cli.url}/api/v0/{kind}?limit=1000&detail=1", timeout=10) as answer:
-            listed = json.load(answer)["data"]["result"]["result"]
+        listed = cli.ask(f"/api/v0/{kind}?limit=1000&detail=1")["data"]["result"]["result"]
         found[kind] = [str(row) for row in listed if row["state"] != gone and not row.get("is_detached")]
     return found
 
@@ -155,9 +154,10 @@ def test_fifty_submissions_of_one_run_are_one_job(cli: Cli) -> None:
         runtime_env={},
         metadata={FINGERPRINT: "the same", "raytrain_run": "fifty-20261120-0715-4f2a"},
     )
+    tokens = Tokens(cli.environment)
     with ThreadPoolExecutor(50) as pool:
-        for sent in [pool.submit(JobsApi(cli.url).submit, submission) for _ in range(50)]:
+        for sent in [pool.submit(JobsApi(cli.url, tokens=tokens).submit, submission) for _ in range(50)]:
             sent.result()
 
-    jobs = [job for job in JobsApi(cli.url).jobs() if job.submission_id == submission.submission_id]
+    jobs = [job for job in JobsApi(cli.url, tokens=tokens).jobs() if job.submission_id == submission.submission_id]
     assert len(jobs) == 1

@@ -28,6 +28,7 @@ class LocalCluster:
         processes: those that must live for the cluster to live.
         cpus, gpus: the logical resources it was started with; None where Ray counted the GPUs itself.
         python: the interpreter it was started with, whose environment the jobs run in.
+        has_token: it asks for one; those that an earlier raytrain started do not.
     """
 
     url: str
@@ -41,6 +42,7 @@ class LocalCluster:
     gpus: int | None
     python: str
     log: str
+    has_token: bool = False
 
     @property
     def is_alive(self) -> bool:

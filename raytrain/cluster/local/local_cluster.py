@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from raytrain.cluster.address import DASHBOARD_PORT
-from raytrain.cluster.auth import Tokens
+from raytrain.cluster.auth import Tokens, make_token
 from raytrain.cluster.http import Transport
 from raytrain.cluster.jobs_api import JobsApi
 from raytrain.cluster.local import cluster_processes
@@ -112,11 +112,15 @@ def _start(cpus: int, gpus: int | None, deadline: float, environ: Mapping[str, s
 
 def _start_on(port: int, cpus: int, gpus: int | None, deadline: float, environ: Mapping[str, str]) -> LocalCluster:
     mark, folder = uuid.uuid4().hex, temp_dir()
+    environment = start_environment(environ, mark)
+    has_token = environment["RAY_AUTH_MODE"] == "token"
+    if has_token:
+        make_token(environ)
     log = state_dir(environ) / "local.log"
     with log.open("wb") as output:
         daemon = subprocess.Popen(
             start_command(port, folder, cpus, gpus),
-            env=start_environment(environ, mark),
+            env=environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -143,6 +147,7 @@ def _start_on(port: int, cpus: int, gpus: int | None, deadline: float, environ: 
         gpus=gpus,
         python=sys.executable,
         log=str(log),
+        has_token=has_token,
     )
     write_record(cluster, environ)
     return cluster

@@ -50,7 +50,7 @@ def start_environment(environ: Mapping[str, str], mark: str) -> dict[str, str]:
         cluster_processes.MARK: mark,
         # Jobs begin with `python`, which must be the one that has Ray and TensorFlow.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)]),
-        "RAY_AUTH_MODE": environ.get("RAY_AUTH_MODE") or "disabled",
+        "RAY_AUTH_MODE": environ.get("RAY_AUTH_MODE") or "token",  # else any user of this machine may run code on it
         "RAY_USAGE_STATS_ENABLED": "0",
         # Keeps Ray from replacing 127.0.0.1 by the machine's address on the network, where others could reach it.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",

@@ -216,5 +216,5 @@ def test_what_the_head_inherits() -> None:
     assert "RAY_ADDRESS" not in given and "TF_CONFIG" not in given
     assert given["MINE"] == "1"
     assert given["PATH"].endswith(":/bin")
-    assert given["RAY_AUTH_MODE"] == "disabled"
-    assert ray_start.start_environment({"RAY_AUTH_MODE": "token"}, "m")["RAY_AUTH_MODE"] == "token"
+    assert given["RAY_AUTH_MODE"] == "token"
+    assert ray_start.start_environment({"RAY_AUTH_MODE": "disabled"}, "m")["RAY_AUTH_MODE"] == "disabled"
