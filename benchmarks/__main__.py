@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 BENCHMARKS = (
+    "command",
     "start_up",
     "listing",
     "planning",

@@ -27,18 +27,18 @@ from benchmarks.machine import ROOT, description
 from benchmarks.training import BIN, call, cluster, job_folder
 from benchmarks.works import WIDTH, WORKS, write_data
 
-COPIES = 4  # of the 20,000 images, so that evaluating them takes longer than starting to
+COPIES = 24  # of the 20,000 images, so that evaluating them takes much longer than starting to
 FEW, MANY = 100_000, 1_000_000
 
 
 def evaluations(scratch: Path, address: str, turns: int) -> None:
-    """80,000 images by a convolutional network of one CPU a worker."""
-    data = scratch / "images"
+    """480,000 images by a convolutional network of one CPU a worker."""
+    data = scratch / "data-images"
     write_data("images", data)
     job = job_folder(WORKS["images"], data, scratch)
     storage = ["--storage", scratch / "runs", "--address", address, "--json"]
     run = json.loads(call([BIN / "raytrain", "submit", job, "--set", "fit.epochs=1", "--workers", "2", *storage]))
-    rows = scratch / "images-copied"
+    rows = scratch / "data-images-copied"
     rows.mkdir()
     for copy in range(COPIES):
         for file in data.glob("*.parquet"):
@@ -75,7 +75,7 @@ def dry_runs(scratch: Path, address: str, turns: int) -> None:
 
 def memory(scratch: Path, address: str) -> None:
     """A prediction of few rows and one of ten times as many, by two workers."""
-    rows = scratch / "rows"
+    rows = scratch / "data-rows"
     write_data("rows", rows)
     job = job_folder(WORKS["rows"], rows, scratch)
     storage = ["--storage", scratch / "runs", "--address", address, "--json"]

@@ -11,8 +11,8 @@ import statistics
 import tempfile
 from pathlib import Path
 
+from benchmarks.command import PROGRAM, measure
 from benchmarks.machine import description
-from benchmarks.start_up import PROGRAM, measure
 from raytrain.client.registry import RunRecord, remember
 from raytrain.run.event_json import to_line
 from raytrain.run.events import Submitted

@@ -26,7 +26,7 @@ from keras import ops
 
 
 def own_loss(y_true, y_pred):
-    return ops.mean(ops.square(ops.one_hot(ops.cast(ops.squeeze(y_true), "int32"), 10) - y_pred), axis=-1)
+    return ops.mean(ops.square(ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), 10) - y_pred), axis=-1)
 
 
 def build_model(hidden):

@@ -147,7 +147,7 @@ def call(arguments: list[Any]) -> str:
 @contextmanager
 def cluster(scratch: Path) -> Iterator[str]:
     """A local cluster for all contenders that need one; its address."""
-    os.environ["RAYTRAIN_STATE_DIR"] = str(scratch / "state")
+    os.environ |= {"RAYTRAIN_STATE_DIR": str(scratch / "state"), "RAY_AUTH_MODE": "token"}
     started = json.loads(call([BIN / "raytrain", "up", "--cpus", str(CORES + 2), "--json"]))
     try:
         yield started["address"]
