@@ -75,7 +75,8 @@ def up(*, cpus: int | None = None, gpus: int | None = None, progress: Callable[[
         progress: told in a few words what is being done.
 
     Returns:
-        Its `address`, its `cpus` and `gpus`, and whether it was `started` now.
+        Its `address`, its `cpus` and `gpus`, whether it was `started` now, and `token_in`: where the token is that it
+        asks for.
 
     Raises:
         ClusterError: it does not start.

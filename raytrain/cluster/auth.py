@@ -6,8 +6,11 @@ Ray 2.60 authenticates with one token for a whole cluster. The sources and their
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,8 +109,13 @@ def make_token(environ: Mapping[str, str], *, home: Path | None = None) -> None:
     path = (home or Path.home()) / ".ray" / "auth_token"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-            file.write(secrets.token_hex(32))
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as aside:  # which this user alone may read
+            aside.write(secrets.token_hex(32))
+            aside.flush()
+            with contextlib.suppress(FileExistsError):  # another process was faster: there is one token
+                os.link(aside.name, path)
+        if find_token(environ, asked=True, home=home) is None:
+            raise OSError(errno.EEXIST, "it is there, and empty")
     except OSError as error:
         raise ClusterError(
             Problem(

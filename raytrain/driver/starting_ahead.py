@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from raytrain.data.sources.file_kinds import FILE_KINDS, is_read_here
+from raytrain.data.sources.file_kinds import FILE_KINDS
+from raytrain.data.sources.file_reading import is_read_here
 from raytrain.errors import SpecError
 from raytrain.spec.checks import SPLITS
 from raytrain.spec.job import JobSpec

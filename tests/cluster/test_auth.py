@@ -80,3 +80,11 @@ def test_a_token_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
     (tmp_path / ".ray").write_text("")
     with pytest.raises(ClusterError, match=r"cannot be written.*RAY_AUTH_MODE=disabled"):
         make_token({}, home=tmp_path)
+
+
+def test_a_file_that_holds_none_is_told_and_left(tmp_path: Path) -> None:
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").touch()
+    with pytest.raises(ClusterError, match="it is there, and empty"):
+        make_token({}, home=tmp_path)
+    assert [file.name for file in (tmp_path / ".ray").iterdir()] == ["auth_token"]

@@ -13,7 +13,7 @@ from PIL import Image
 from pyarrow import csv, parquet
 
 from raytrain.data.lazy_source import LazySource
-from raytrain.data.sources import file_kinds
+from raytrain.data.sources import file_reading
 from raytrain.errors import UserCodeError
 from raytrain.spec.source_kinds import Source
 
@@ -85,5 +85,16 @@ def test_a_corrupt_file_is_named_wherever_it_is_read(tmp_path: Path) -> None:
 
 
 def test_much_is_left_to_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_kinds, "_READ_HERE_BYTES_OF_TEXT", 10)
+    monkeypatch.setattr(file_reading, "_READ_HERE_BYTES_OF_TEXT", 10)
     assert LazySource.of(Source.model_validate(written("csv", tmp_path)), tmp_path, "train", {}).read.here is None
+
+
+def test_what_is_wrong_with_few_rows_is_told_without_tasks_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workers may have started, and hold every CPU that a task would wait for."""
+    (tmp_path / "0.csv").write_text("x\n1\n")
+    (tmp_path / "1.csv").write_text("x\nword\n")
+    source = LazySource.of(Source.model_validate({"csv": str(tmp_path)}), tmp_path, "train", {})
+    monkeypatch.setattr(file_reading, "_dataset", lambda *_: pytest.fail("a task was started"))
+    with pytest.raises(UserCodeError) as refused:
+        source.table()
+    assert "1.csv" in str(refused.value)

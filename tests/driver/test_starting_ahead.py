@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from raytrain.data.sources import file_kinds
+from raytrain.data.sources import file_reading
 from raytrain.driver.starting_ahead import may_start_ahead
 from raytrain.spec.job import JobSpec
 
@@ -43,5 +43,5 @@ def test_not_where_the_number_of_workers_follows_the_cluster(tmp_path: Path) -> 
 
 
 def test_not_of_files_that_tasks_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_kinds, "_READ_HERE_BYTES_OF_TEXT", 10)
+    monkeypatch.setattr(file_reading, "_READ_HERE_BYTES_OF_TEXT", 10)
     assert not may_start_ahead(job(tmp_path, CSV), tmp_path)

@@ -113,7 +113,7 @@ def _start(cpus: int, gpus: int | None, deadline: float, environ: Mapping[str, s
 def _start_on(port: int, cpus: int, gpus: int | None, deadline: float, environ: Mapping[str, str]) -> LocalCluster:
     mark, folder = uuid.uuid4().hex, temp_dir()
     environment = start_environment(environ, mark)
-    has_token = environment["RAY_AUTH_MODE"] == "token"
+    has_token = environment["RAY_AUTH_MODE"].strip().lower() == "token"
     if has_token:
         make_token(environ)
     log = state_dir(environ) / "local.log"

@@ -29,9 +29,6 @@ from raytrain.spec.source_kinds import Source
 
 FILE_KINDS = ("csv", "parquet", "json", "numpy", "images", "tfrecords", "text")
 
-# Of so many bytes of files the driver reads the rows sooner than Ray Data has started a process that would.
-_READ_HERE_BYTES = {"parquet": 256 << 20, "numpy": 256 << 20, "images": 8 << 20, "tfrecords": 8 << 20}
-_READ_HERE_BYTES_OF_TEXT = 64 << 20
 _FILES_AT_ONCE = 16
 # How much larger a gzip file's rows are taken to be: rather too much, as memory that is short ends the job.
 _GZIP_FACTOR = 5
@@ -39,11 +36,6 @@ _COLUMNS: dict[str, Callable[[BinaryIO, str], tuple[str, ...] | None]] = {
     "numpy": lambda stream, path: tuple(array_headers(stream, path)),
     "tfrecords": tfrecord_columns,
 }
-
-
-def is_read_here(kind: str, size: int) -> bool:
-    """Whether files of so many bytes in all are read by the process that wants their rows, instead of by tasks."""
-    return size <= _READ_HERE_BYTES.get(kind, _READ_HERE_BYTES_OF_TEXT)
 
 
 def listing_of(source: Source, folder: Path, field: str) -> Listing:

@@ -27,6 +27,9 @@ Decode = Callable[[Any, str], Iterator[pa.Table]]
 
 _Told = TypeVar("_Told")
 
+# Of so many bytes of files a process reads the rows sooner than Ray Data has started another that would.
+_READ_HERE_BYTES = {"parquet": 256 << 20, "numpy": 256 << 20, "images": 8 << 20, "tfrecords": 8 << 20}
+_READ_HERE_BYTES_OF_TEXT = 64 << 20
 _TASKS_PER_CPU = 4
 _TASK_BYTES = 64 << 20
 _BLOCK_BYTES = 32 << 20
@@ -59,6 +62,11 @@ class Survey:
     schemas: tuple[pa.Schema, ...]
 
 
+def is_read_here(kind: str, size: int) -> bool:
+    """Whether files of so many bytes in all are read by the process that wants their rows, instead of by tasks."""
+    return size <= _READ_HERE_BYTES.get(kind, _READ_HERE_BYTES_OF_TEXT)
+
+
 def files_dataset(listing: Listing, form: Format) -> ray.data.Dataset:
     """The rows of the files, in order."""
     return _dataset(listing, _rows_of, form)
@@ -71,8 +79,12 @@ def file_tables(listing: Listing, form: Format) -> Iterator[pa.Table]:
 
 
 def survey_files(listing: Listing, form: Format) -> Survey:
-    """Reads all files in Ray Data tasks, of which only counts and types come back."""
-    found = [row for table in ray.get(_dataset(listing, _count_of, form).to_arrow_refs()) for row in table.to_pylist()]
+    """Reads all files, in Ray Data tasks where there is much of them, of which only counts and types come back."""
+    if is_read_here(form.kind, listing.bytes):  # when the workers may have all CPUs that a task would wait for
+        tables = list(_Reading(files=listing, work=_count_of, form=form)())
+    else:
+        tables = ray.get(_dataset(listing, _count_of, form).to_arrow_refs())
+    found = [row for table in tables for row in table.to_pylist()]
     return Survey(
         rows=tuple(row["rows"] for row in found),
         schemas=tuple(pa.ipc.read_schema(pa.py_buffer(row["schema"])) for row in found),

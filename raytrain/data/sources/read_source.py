@@ -17,8 +17,8 @@ import ray.data
 from ray.data.dataset import MaterializedDataset
 
 from raytrain.data.columns.logical_columns import join_tables
-from raytrain.data.sources.file_kinds import FILE_KINDS, format_of, is_read_here, listing_of, size_of
-from raytrain.data.sources.file_reading import file_tables, files_dataset, survey_files, task_count
+from raytrain.data.sources.file_kinds import FILE_KINDS, format_of, listing_of, size_of
+from raytrain.data.sources.file_reading import file_tables, files_dataset, is_read_here, survey_files, task_count
 from raytrain.data.sources.image_files import images_of_table
 from raytrain.data.sources.lakes import lake_rows, query_rows
 from raytrain.data.sources.memory_tables import inline_table, sklearn_table
